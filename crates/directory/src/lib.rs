@@ -1,0 +1,17 @@
+//! Who there is: domains, mailboxes, aliases and refused addresses; where an address goes, and who may
+//! collect.
+//!
+//! It knows no store, no socket and no file format: configuration hands it a [`Spec`], and it answers with
+//! a checked [`Table`] or with every [`Fault`] at once. Read [`Directory`] first.
+
+mod fault;
+mod login;
+mod resolve;
+mod spec;
+mod table;
+
+pub use fault::{Fault, Field, Item, Severity};
+pub use login::{Login, LoginError, Source};
+pub use resolve::{Resolution, Step};
+pub use spec::{Alias, DomainSpec, MailboxSpec, Password, Refuse, Spec};
+pub use table::{Directory, Table};

@@ -1,0 +1,78 @@
+//! What configuration says of the directory, before it is checked. Positions in the lists are how a
+//! [`Fault`](crate::Fault) names the table it is about.
+
+/// The whole directory as written.
+#[derive(Debug, Clone, Default)]
+pub struct Spec {
+    /// `[[domain]]`; bare names belong to the first.
+    pub domains: Vec<DomainSpec>,
+    /// `[[mailbox]]`.
+    pub mailboxes: Vec<MailboxSpec>,
+    /// `[[alias]]`.
+    pub aliases: Vec<Alias>,
+    /// `[[refuse]]`.
+    pub refused: Vec<Refuse>,
+    /// What cuts the detail off a local part (RFC 5233); `+` unless configured, none switches it off.
+    pub detail_separator: Option<char>,
+    /// Our own addresses: `postmaster@[these]` is ours (RFC 5321 §4.5.1).
+    pub literals: Vec<std::net::IpAddr>,
+    /// Our own host name: `postmaster@hostname` is ours too.
+    pub hostname: String,
+}
+
+/// One domain that we receive for.
+#[derive(Debug, Clone, Default)]
+pub struct DomainSpec {
+    /// Its name.
+    pub name: String,
+    /// Other names with the same addresses.
+    pub aliases: Vec<String>,
+    /// The mailbox of addresses that nobody has.
+    pub catch_all: Option<String>,
+    /// The mailbox of postmaster@ and, unless it has one of its own, abuse@.
+    pub postmaster: Option<String>,
+}
+
+/// One mailbox.
+#[derive(Debug, Clone)]
+pub struct MailboxSpec {
+    /// Its name: `alice`, or `alice@other.example`.
+    pub name: String,
+    /// More addresses: bare ones belong to the mailbox's own domain.
+    pub addresses: Vec<String>,
+    /// The passwords that open it; without one nobody logs in.
+    pub passwords: Vec<Password>,
+    /// False: a login without an address.
+    pub receives: bool,
+    /// Most octets that it may hold before new mail is put off; none is no limit.
+    pub quota: Option<u64>,
+}
+
+/// One password of a mailbox.
+#[derive(Debug, Clone)]
+pub struct Password {
+    /// Its name in logs: `phone`; none for the plain `password` key.
+    pub name: Option<String>,
+    /// argon2id PHC, or `{BLF-CRYPT}$2b$…`, `{SHA512-CRYPT}$6$…` (also without the braces).
+    pub hash: String,
+}
+
+/// One alias.
+#[derive(Debug, Clone)]
+pub struct Alias {
+    /// Exact, or a glob with `*` and `?`.
+    pub address: String,
+    /// Mailboxes, or addresses of our domains that lead to some.
+    pub to: Vec<String>,
+    /// One copy for each recipient that comes this way, instead of one per mailbox.
+    pub duplicate: bool,
+}
+
+/// One address that is closed.
+#[derive(Debug, Clone)]
+pub struct Refuse {
+    /// Exact, or a glob.
+    pub address: String,
+    /// What the sender is told.
+    pub text: Option<String>,
+}

@@ -1,0 +1,118 @@
+use std::fmt;
+use std::sync::Arc;
+
+use serde::{Deserialize, Serialize};
+
+use crate::fold;
+
+/// Why a text cannot name a mailbox or a view.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum NameError {
+    /// Nothing there.
+    #[error("a name cannot be empty")]
+    Empty,
+    /// More octets than a name may have.
+    #[error("a name has at most 255 octets")]
+    TooLong,
+    /// Control characters, white space, or one of the characters that logins and paths give a meaning.
+    #[error("a name has letters, digits and . _ - ' only, and does not begin with a dot")]
+    Character,
+}
+
+/// The mailbox that a route names and a store keeps: `alice`, or `alice@other.example` for a person of a
+/// domain that is not the first. Always in folded form, so equal names are equal octets.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub struct MailboxName(Arc<str>);
+
+impl MailboxName {
+    /// Reads and folds a name.
+    pub fn parse(text: &str) -> Result<Self, NameError> {
+        let folded = fold(text);
+        let (local, domain) = match folded.split_once('@') {
+            Some((local, domain)) => (local, Some(domain)),
+            None => (folded.as_str(), None),
+        };
+        check(local)?;
+        let folded = match domain {
+            None => folded,
+            Some(domain) => {
+                check(domain)?;
+                let domain = crate::Domain::parse(domain).map_err(|_| NameError::Character)?;
+                format!("{local}@{}", domain.folded())
+            }
+        };
+        if folded.len() > 255 { Err(NameError::TooLong) } else { Ok(Self(folded.into())) }
+    }
+
+    /// The name in folded form.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Display for MailboxName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+/// What one login sees of a mailbox. Every mailbox has the owner's view, which needs no declaration; a
+/// team's members and declared devices have views of their own.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub struct ViewName(Arc<str>);
+
+impl ViewName {
+    /// The view of the mailbox's own login.
+    pub fn owner() -> Self {
+        Self("".into())
+    }
+
+    /// A declared view: a member's or a device's name.
+    pub fn parse(text: &str) -> Result<Self, NameError> {
+        MailboxName::parse(text).map(|name| Self(name.0))
+    }
+
+    /// The name in folded form; nothing for the owner's view.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Display for ViewName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+fn check(part: &str) -> Result<(), NameError> {
+    if part.is_empty() {
+        return Err(NameError::Empty);
+    }
+    // `+` and `/` and `@` have a meaning in logins; the rest would ask for quoting in files and on command lines.
+    let ok = |c: char| c.is_alphanumeric() || ".-_'".contains(c) || (!c.is_ascii() && !c.is_control() && !c.is_whitespace());
+    if part.starts_with('.') || !part.chars().all(ok) {
+        return Err(NameError::Character);
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_fold() {
+        assert_eq!(MailboxName::parse("Alice").expect("valid").as_str(), "alice");
+        assert_eq!(
+            MailboxName::parse("alice@XN--BCHER-KVA.example"),
+            MailboxName::parse("ALICE@bücher.example")
+        );
+    }
+
+    #[test]
+    fn what_logins_or_paths_would_read_otherwise_is_no_name() {
+        for text in ["", ".", "..", "../x", "a/b", "a+b", "a b", "a@", "@b", "a@b@c", "a\0", "a\n", "a@b/c", "a\\b"] {
+            assert!(MailboxName::parse(text).is_err(), "{text:?}");
+        }
+    }
+}

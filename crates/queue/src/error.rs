@@ -1,0 +1,39 @@
+use std::io;
+
+/// Why the store did not do what it was asked. Nothing was changed, unless said otherwise.
+#[derive(Debug, thiserror::Error)]
+pub enum StoreError {
+    /// No room: disk, inodes, or memory for messages in flight. Later may be better (SMTP 452 4.3.1).
+    #[error("the store is full: {0}")]
+    Full(&'static str),
+    /// Writes have stopped after a failed sync; reading goes on. Whether the step that failed is kept is
+    /// not known to its caller, and will be the same for everyone after the store is opened again.
+    #[error("the store takes no writes: {0}")]
+    ReadOnly(String),
+    /// The engine is shutting down, or cannot be reached.
+    #[error("the store is not available")]
+    Unavailable,
+    /// No such mailbox view was ever joined.
+    #[error("no view of that name on this mailbox")]
+    NoView,
+    /// What was kept can no longer be read as it was written.
+    #[error("damaged: {0}")]
+    Damaged(String),
+    /// The system said no.
+    #[error(transparent)]
+    Io(#[from] io::Error),
+}
+
+impl StoreError {
+    /// A copy for each of several waiters.
+    pub fn share(&self) -> Self {
+        match self {
+            Self::Full(what) => Self::Full(what),
+            Self::ReadOnly(why) => Self::ReadOnly(why.clone()),
+            Self::Unavailable => Self::Unavailable,
+            Self::NoView => Self::NoView,
+            Self::Damaged(what) => Self::Damaged(what.clone()),
+            Self::Io(error) => Self::Io(io::Error::new(error.kind(), error.to_string())),
+        }
+    }
+}

@@ -1,0 +1,137 @@
+use std::future::Future;
+use std::ops::Range;
+
+use bytes::Bytes;
+use mail::{Envelope, MailboxName, QueueId, Uid, ViewName};
+
+use crate::{Delivered, Entry, Expunge, Join, MailboxStatus, Queued, Route, Stamp, StoreError, Usage};
+
+/// The queue and the mailboxes behind it. A handle: clones share one store.
+///
+/// Every method that changes something returns only when the change is durable *and* visible to a call
+/// made afterwards, with one exception: what [`Incoming::commit`] wrote is durable at once and shows in
+/// [`Store::queued`] soon after. A future that is dropped may or may not have had its effect, never half.
+pub trait Store: Clone + Send + Sync + 'static {
+    /// A message while it arrives.
+    type Incoming: Incoming;
+    /// A view as it was when it was opened.
+    type Maildrop: Maildrop;
+
+    /// Whether a message of that many octets would find room now. Asked at MAIL, before anything is sent.
+    fn admit(&self, octets: u64) -> Result<(), StoreError>;
+
+    /// Begins a message. `expected` is what the client declared, or nothing.
+    fn incoming(&self, expected: Option<u64>) -> Result<Self::Incoming, StoreError>;
+
+    /// Messages that wait to be routed, oldest first, after `after`, `limit` at most: held ones too.
+    fn queued(
+        &self,
+        after: Option<QueueId>,
+        limit: usize,
+    ) -> impl Future<Output = Result<Vec<Queued>, StoreError>> + Send;
+
+    /// Returns when the queue has got a message since this was last awaited; may return for nothing.
+    fn arrival(&self) -> impl Future<Output = ()> + Send;
+
+    /// Moves queued messages into mailboxes: each route is one atomic step; one that cannot be written fails
+    /// the call, and the routes before it stand.
+    fn deliver(&self, routes: Vec<Route>) -> impl Future<Output = Result<Vec<Delivered>, StoreError>> + Send;
+
+    /// Marks a queued message so that the router passes it by, or unmarks it. False when it is not queued.
+    fn hold(&self, id: QueueId, held: bool) -> impl Future<Output = Result<bool, StoreError>> + Send;
+
+    /// A snapshot of what a view lists, in the order of delivery. It holds everything that was acknowledged
+    /// (delivered, deleted) before this was called, and all it lists stays readable as long as it lives.
+    /// The owner's view of a mailbox that never got mail is empty; another view must have joined.
+    fn open(
+        &self,
+        mailbox: &MailboxName,
+        view: &ViewName,
+    ) -> impl Future<Output = Result<Self::Maildrop, StoreError>> + Send;
+
+    /// Done with these, all or nothing. On a mailbox that several views have joined an entry goes when the
+    /// last of them is done; otherwise it goes at once.
+    fn delete(&self, groups: Vec<Expunge>) -> impl Future<Output = Result<(), StoreError>> + Send;
+
+    /// Remembers that the view's client has fetched these in full.
+    fn seen(&self, group: Expunge) -> impl Future<Output = Result<(), StoreError>> + Send;
+
+    /// Removes entries whatever the views say.
+    fn purge(&self, mailbox: &MailboxName, uids: Vec<Uid>) -> impl Future<Output = Result<(), StoreError>> + Send;
+
+    /// Lets a view see a mailbox; joining again changes nothing. From the first join on, only the joined
+    /// views count for what [`Store::delete`] removes; the owner's counts when it has joined too.
+    fn join(
+        &self,
+        mailbox: &MailboxName,
+        view: &ViewName,
+        from: Join,
+    ) -> impl Future<Output = Result<(), StoreError>> + Send;
+
+    /// The view stops counting; what only it was waiting for goes.
+    fn leave(
+        &self,
+        mailbox: &MailboxName,
+        view: &ViewName,
+    ) -> impl Future<Output = Result<(), StoreError>> + Send;
+
+    /// What a mailbox holds now; cheap enough for every RCPT.
+    fn usage(&self, mailbox: &MailboxName) -> Usage;
+
+    /// Every mailbox that holds mail or has views, by name.
+    fn mailboxes(&self) -> impl Future<Output = Result<Vec<MailboxStatus>, StoreError>> + Send;
+
+    /// Ends the engine: what was acknowledged is durable already; this makes the next start quick.
+    fn close(&self) -> impl Future<Output = Result<(), StoreError>> + Send;
+}
+
+/// A message while it arrives. Dropped before `commit`, it leaves nothing.
+pub trait Incoming: Send + 'static {
+    /// Takes the next octets of the message.
+    fn write(&mut self, octets: &[u8]) -> impl Future<Output = Result<(), StoreError>> + Send;
+
+    /// Octets taken so far.
+    fn octets(&self) -> u64;
+
+    /// Makes the message durable. **When this returns an id, the message is ours**; on an error nothing of
+    /// it will ever be seen (but see [`StoreError::ReadOnly`]).
+    fn commit(self, envelope: Envelope) -> impl Future<Output = Result<QueueId, StoreError>> + Send;
+}
+
+/// A view as it was at one instant, numbered from 0.
+pub trait Maildrop: Send + Sync + 'static {
+    /// One of its messages, read from its first octet.
+    type Message: Message;
+
+    /// How many messages.
+    fn len(&self) -> usize;
+
+    /// Whether there are none.
+    fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// The `index`-th; `None` past the last.
+    fn entry(&self, index: usize) -> Option<Entry<'_>>;
+
+    /// The sum of all octets.
+    fn octets(&self) -> u64;
+
+    /// See [`Stamp`].
+    fn stamp(&self) -> Stamp;
+
+    /// Opens the `index`-th. `range` cuts what is served, in octets: a client that wants only the top need
+    /// not have the rest read.
+    fn message(
+        &self,
+        index: usize,
+        range: Range<u64>,
+    ) -> impl Future<Output = Result<Self::Message, StoreError>> + Send;
+}
+
+/// The octets of one message as they are served: additions, then the octets received without the cuts.
+pub trait Message: Send + 'static {
+    /// The next octets, at most some hundred KiB; `None` at the end. What comes is exactly what
+    /// [`Entry::octets`] said, or an error.
+    fn chunk(&mut self) -> impl Future<Output = Result<Option<Bytes>, StoreError>> + Send;
+}
