@@ -89,7 +89,9 @@ fn check(part: &str) -> Result<(), NameError> {
         return Err(NameError::Empty);
     }
     // `+` and `/` and `@` have a meaning in logins; the rest would ask for quoting in files and on command lines.
-    let ok = |c: char| c.is_alphanumeric() || ".-_'".contains(c) || (!c.is_ascii() && !c.is_control() && !c.is_whitespace());
+    let ok = |c: char| {
+        c.is_alphanumeric() || ".-_'".contains(c) || (!c.is_ascii() && !c.is_control() && !c.is_whitespace())
+    };
     if part.starts_with('.') || !part.chars().all(ok) {
         return Err(NameError::Character);
     }
@@ -111,7 +113,9 @@ mod tests {
 
     #[test]
     fn what_logins_or_paths_would_read_otherwise_is_no_name() {
-        for text in ["", ".", "..", "../x", "a/b", "a+b", "a b", "a@", "@b", "a@b@c", "a\0", "a\n", "a@b/c", "a\\b"] {
+        for text in
+            ["", ".", "..", "../x", "a/b", "a+b", "a b", "a@", "@b", "a@b@c", "a\0", "a\n", "a@b/c", "a\\b"]
+        {
             assert!(MailboxName::parse(text).is_err(), "{text:?}");
         }
     }

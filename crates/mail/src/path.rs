@@ -157,7 +157,9 @@ mod tests {
 
     #[test]
     fn what_is_no_path_is_refused() {
-        for text in ["", "a@b", "<a@b", "a@b>", "<a@b@c>", "<@a:>", "<@:a@b>", "<;cmd;>", "<@a b@c>", "< a@b>"] {
+        for text in
+            ["", "a@b", "<a@b", "a@b>", "<a@b@c>", "<@a:>", "<@:a@b>", "<;cmd;>", "<@a b@c>", "< a@b>"]
+        {
             assert!(ForwardPath::parse(text).is_err(), "{text:?}");
         }
     }

@@ -1,0 +1,250 @@
+use std::collections::HashMap;
+use std::net::IpAddr;
+use std::num::NonZeroUsize;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use lru::LruCache;
+use tokio::time::Instant;
+
+use crate::Networks;
+use crate::network::{host_key, network_key};
+
+/// How many addresses are remembered, for their rate and for having behaved.
+const REMEMBERED: NonZeroUsize = NonZeroUsize::new(100_000).expect("not zero");
+/// How long a source that behaved is preferred.
+const GOOD_FOR: Duration = Duration::from_secs(14 * 24 * 3600);
+
+/// How many connections there may be.
+#[derive(Debug, Clone)]
+pub struct GateParams {
+    /// At once, in all; a fifth of them is kept for sources that behaved before.
+    pub total: usize,
+    /// At once from one IPv4 address or IPv6 /64.
+    pub per_address: usize,
+    /// At once from one IPv4 /24 or IPv6 /48.
+    pub per_network: usize,
+    /// New ones a minute from one IPv4 address or IPv6 /64.
+    pub rate_per_minute: u32,
+    /// Networks for which only the total counts.
+    pub trusted: Networks,
+}
+
+/// Why a connection is not taken now.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum Refused {
+    /// All slots are taken.
+    #[error("too many connections")]
+    Total,
+    /// All slots of this address are taken.
+    #[error("too many connections from this address")]
+    Address,
+    /// All slots of this network are taken.
+    #[error("too many connections from this network")]
+    Network,
+    /// It comes too often.
+    #[error("too many new connections a minute")]
+    Rate,
+}
+
+/// Counts the connections of one service. A handle: clones share one.
+#[derive(Debug, Clone)]
+pub struct Gate(Arc<Shared>);
+
+#[derive(Debug)]
+struct Shared {
+    params: GateParams,
+    counts: Mutex<Counts>,
+}
+
+#[derive(Debug)]
+struct Counts {
+    total: usize,
+    // Both hold connected peers only, so `total` bounds them.
+    addresses: HashMap<u64, usize>,
+    networks: HashMap<u64, usize>,
+    rates: LruCache<u64, Bucket>,
+    good: LruCache<u64, Instant>,
+}
+
+/// A token bucket that holds a minute's worth.
+#[derive(Debug, Clone, Copy)]
+struct Bucket {
+    tokens: f64,
+    at: Instant,
+}
+
+impl Gate {
+    /// Nobody is connected yet.
+    pub fn new(params: GateParams) -> Self {
+        let counts = Counts {
+            total: 0,
+            addresses: HashMap::new(),
+            networks: HashMap::new(),
+            rates: LruCache::new(REMEMBERED),
+            good: LruCache::new(REMEMBERED),
+        };
+        Self(Arc::new(Shared { params, counts: Mutex::new(counts) }))
+    }
+
+    /// A slot for a peer, or why there is none. A peer without an address is on this machine.
+    pub fn enter(&self, address: Option<IpAddr>, now: Instant) -> Result<Permit, Refused> {
+        let params = &self.0.params;
+        let mut counts = self.0.lock();
+        let limited = address.filter(|ip| !params.trusted.contains(*ip));
+        if let Some(ip) = limited {
+            counts.check_source(params, ip, now)?;
+        }
+        let known = match limited {
+            None => true,
+            Some(ip) => counts.is_good(host_key(ip), now),
+        };
+        let open = if known { params.total } else { params.total - params.total / 5 };
+        if counts.total >= open {
+            return Err(Refused::Total);
+        }
+        counts.total += 1;
+        if let Some(ip) = limited {
+            *counts.addresses.entry(host_key(ip)).or_default() += 1;
+            *counts.networks.entry(network_key(ip)).or_default() += 1;
+        }
+        Ok(Permit { gate: self.clone(), limited })
+    }
+
+    /// Four fifths of the slots are taken: time to be short with the slow.
+    pub fn stressed(&self) -> bool {
+        self.0.lock().total * 5 >= self.0.params.total * 4
+    }
+
+    /// How many are connected.
+    pub fn connected(&self) -> usize {
+        self.0.lock().total
+    }
+
+    /// Remembers a source that behaved, so that a flood of strangers does not lock it out.
+    pub fn behaved(&self, address: IpAddr, now: Instant) {
+        self.0.lock().good.put(host_key(address), now);
+    }
+}
+
+impl Shared {
+    fn lock(&self) -> MutexGuard<'_, Counts> {
+        // Every change under the lock is one step: what a panic left behind is still whole.
+        self.counts.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Counts {
+    fn check_source(&mut self, params: &GateParams, ip: IpAddr, now: Instant) -> Result<(), Refused> {
+        let taken = |map: &HashMap<u64, usize>, key| map.get(&key).copied().unwrap_or(0);
+        if taken(&self.addresses, host_key(ip)) >= params.per_address {
+            return Err(Refused::Address);
+        }
+        if taken(&self.networks, network_key(ip)) >= params.per_network {
+            return Err(Refused::Network);
+        }
+        let full = f64::from(params.rate_per_minute);
+        let bucket = self.rates.get_or_insert_mut(host_key(ip), || Bucket { tokens: full, at: now });
+        let earned = now.saturating_duration_since(bucket.at).as_secs_f64() * full / 60.0;
+        *bucket = Bucket { tokens: (bucket.tokens + earned).min(full), at: now };
+        if bucket.tokens < 1.0 {
+            return Err(Refused::Rate);
+        }
+        bucket.tokens -= 1.0;
+        Ok(())
+    }
+
+    fn is_good(&mut self, key: u64, now: Instant) -> bool {
+        self.good.get(&key).is_some_and(|at| now.saturating_duration_since(*at) < GOOD_FOR)
+    }
+
+    fn leave(&mut self, ip: Option<IpAddr>) {
+        self.total -= 1;
+        let Some(ip) = ip else { return };
+        for (map, key) in [(&mut self.addresses, host_key(ip)), (&mut self.networks, network_key(ip))] {
+            if let Some(count) = map.get_mut(&key) {
+                *count -= 1;
+                if *count == 0 {
+                    map.remove(&key);
+                }
+            }
+        }
+    }
+}
+
+/// One slot, free again when dropped.
+#[derive(Debug)]
+pub struct Permit {
+    gate: Gate,
+    limited: Option<IpAddr>,
+}
+
+impl Permit {
+    /// The gate that it was given by.
+    pub fn gate(&self) -> &Gate {
+        &self.gate
+    }
+}
+
+impl Drop for Permit {
+    fn drop(&mut self) {
+        self.gate.0.lock().leave(self.limited);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn gate() -> Gate {
+        Gate::new(GateParams {
+            total: 10,
+            per_address: 2,
+            per_network: 3,
+            rate_per_minute: 6,
+            trusted: Networks::new(vec!["10.0.0.0/8".parse().expect("a network")]),
+        })
+    }
+
+    fn ip(text: &str) -> Option<IpAddr> {
+        Some(text.parse().expect("an address"))
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_slot_is_free_again_when_its_permit_goes() {
+        let (gate, now) = (gate(), Instant::now());
+        let one = gate.enter(ip("192.0.2.1"), now).expect("first");
+        let _two = gate.enter(ip("192.0.2.1"), now).expect("second");
+        assert_eq!(gate.enter(ip("192.0.2.1"), now).expect_err("third"), Refused::Address);
+        let three = gate.enter(ip("192.0.2.2"), now).expect("another host");
+        assert_eq!(gate.enter(ip("192.0.2.3"), now).expect_err("same network"), Refused::Network);
+        drop((one, three));
+        let _again = gate.enter(ip("192.0.2.1"), now).expect("free again");
+        assert_eq!(gate.connected(), 2);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn who_comes_too_often_waits_for_the_bucket() {
+        let (gate, now) = (gate(), Instant::now());
+        for _ in 0..6 {
+            gate.enter(ip("192.0.2.1"), now).expect("within the rate");
+        }
+        assert_eq!(gate.enter(ip("192.0.2.1"), now).expect_err("too often"), Refused::Rate);
+        gate.enter(ip("192.0.2.1"), now + Duration::from_secs(10)).expect("one more after ten seconds");
+        gate.enter(ip("10.0.0.1"), now).expect("trusted networks have no rate");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn the_last_fifth_is_for_those_who_behaved() {
+        let (gate, now) = (gate(), Instant::now());
+        let strangers: Vec<_> =
+            (0..8).map(|n| gate.enter(ip(&format!("192.0.{n}.1")), now).expect("room")).collect();
+        assert!(gate.stressed());
+        assert_eq!(gate.enter(ip("198.51.100.1"), now).expect_err("a stranger"), Refused::Total);
+        gate.behaved("198.51.100.1".parse().expect("an address"), now);
+        let friend = gate.enter(ip("198.51.100.1"), now).expect("known");
+        drop((strangers, friend));
+        assert_eq!(gate.connected(), 0);
+        assert!(gate.0.lock().addresses.is_empty() && gate.0.lock().networks.is_empty());
+    }
+}

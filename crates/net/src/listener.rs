@@ -1,0 +1,278 @@
+use std::fmt;
+use std::fs;
+use std::future::Future;
+use std::io;
+use std::net::{IpAddr, Ipv6Addr, SocketAddr};
+use std::os::unix::fs::{FileTypeExt, PermissionsExt};
+use std::os::unix::net::UnixListener as StdUnixListener;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use socket2::{Domain, Protocol, Socket, Type};
+use tokio::net::{TcpListener, TcpStream, UnixListener, UnixStream};
+use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+use tracing::{debug, warn};
+
+use crate::{Conn, Gate, Peer, Permit};
+
+/// Connections that wait for `accept` in the kernel.
+const BACKLOG: i32 = 512;
+/// How long we rest when the system has no file descriptor left.
+const EXHAUSTED: Duration = Duration::from_millis(100);
+
+/// Where a service listens.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum ListenAddress {
+    /// An address and port; `[::]` takes IPv4 too.
+    Tcp(SocketAddr),
+    /// A Unix socket.
+    Unix(PathBuf),
+}
+
+impl fmt::Display for ListenAddress {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Tcp(address) => address.fmt(f),
+            Self::Unix(path) => write!(f, "unix:{}", path.display()),
+        }
+    }
+}
+
+/// A socket that listens.
+#[derive(Debug)]
+pub enum Bound {
+    /// On the network.
+    Tcp(TcpListener),
+    /// On this machine.
+    Unix(UnixListener),
+}
+
+impl Bound {
+    /// Binds it; inside a tokio runtime. A Unix socket that a dead process left is replaced, and only the
+    /// owner and the group may connect.
+    pub fn bind(address: &ListenAddress) -> io::Result<Self> {
+        match address {
+            ListenAddress::Tcp(address) => bind_tcp(*address).map(Self::Tcp),
+            ListenAddress::Unix(path) => bind_unix(path).map(Self::Unix),
+        }
+    }
+
+    /// Takes over a socket that the service manager has bound.
+    pub fn inherit(socket: Socket) -> io::Result<Self> {
+        socket.set_nonblocking(true)?;
+        if socket.domain()? == Domain::UNIX {
+            return UnixListener::from_std(socket.into()).map(Self::Unix);
+        }
+        TcpListener::from_std(socket.into()).map(Self::Tcp)
+    }
+
+    /// Where it listens; the port that was chosen when 0 was asked for.
+    pub fn address(&self) -> io::Result<ListenAddress> {
+        match self {
+            Self::Tcp(listener) => listener.local_addr().map(ListenAddress::Tcp),
+            Self::Unix(listener) => {
+                let path = listener.local_addr()?.as_pathname().map(PathBuf::from);
+                Ok(ListenAddress::Unix(path.unwrap_or_default()))
+            }
+        }
+    }
+}
+
+fn bind_tcp(address: SocketAddr) -> io::Result<TcpListener> {
+    let socket = Socket::new(Domain::for_address(address), Type::STREAM, Some(Protocol::TCP))?;
+    socket.set_reuse_address(true)?;
+    if address.ip() == IpAddr::V6(Ipv6Addr::UNSPECIFIED) {
+        socket.set_only_v6(false)?;
+    }
+    socket.set_nonblocking(true)?;
+    socket.bind(&address.into())?;
+    socket.listen(BACKLOG)?;
+    TcpListener::from_std(socket.into())
+}
+
+fn bind_unix(path: &PathBuf) -> io::Result<UnixListener> {
+    if let Ok(found) = fs::symlink_metadata(path) {
+        let live = found.file_type().is_socket() && std::os::unix::net::UnixStream::connect(path).is_ok();
+        if live || !found.file_type().is_socket() {
+            return Err(io::ErrorKind::AddrInUse.into());
+        }
+        fs::remove_file(path)?;
+    }
+    let listener = StdUnixListener::bind(path)?;
+    fs::set_permissions(path, fs::Permissions::from_mode(0o660))?;
+    listener.set_nonblocking(true)?;
+    UnixListener::from_std(listener)
+}
+
+/// What a service does with one connection.
+pub trait Handler: Clone + Send + 'static {
+    /// Serves it to its end.
+    fn handle(self, conn: Conn, permit: Permit) -> impl Future<Output = ()> + Send;
+
+    /// What a peer is told when there is no slot for it, in one write; nothing closes without a word.
+    fn busy(&self) -> &'static [u8];
+}
+
+/// Takes connections until `stop`; each runs as a task of `tasks`.
+pub async fn accept<H: Handler>(
+    bound: Bound,
+    gate: Gate,
+    trusted: crate::Networks,
+    handler: H,
+    stop: CancellationToken,
+    tasks: TaskTracker,
+) {
+    loop {
+        let taken = tokio::select! {
+            biased;
+            () = stop.cancelled() => return,
+            taken = next(&bound) => taken,
+        };
+        let socket = match taken {
+            Ok(socket) => socket,
+            Err(error) if is_exhausted(&error) => {
+                warn!(%error, "cannot take a connection now");
+                tokio::time::sleep(EXHAUSTED).await;
+                continue;
+            }
+            // The peer went away between the kernel's accept and ours.
+            Err(error) => {
+                debug!(%error, "a connection was lost before it was taken");
+                continue;
+            }
+        };
+        let peer = socket.peer(&trusted);
+        match gate.enter(peer.ip(), Instant::now()) {
+            Ok(permit) => drop(tasks.spawn(handler.clone().handle(socket.into_conn(peer), permit))),
+            Err(refused) => {
+                debug!(peer = ?peer.ip(), %refused, "connection refused");
+                socket.refuse(handler.busy());
+            }
+        }
+    }
+}
+
+enum Taken {
+    Tcp(TcpStream, SocketAddr),
+    Unix(UnixStream),
+}
+
+async fn next(bound: &Bound) -> io::Result<Taken> {
+    match bound {
+        Bound::Tcp(listener) => listener.accept().await.map(|(stream, peer)| Taken::Tcp(stream, peer)),
+        Bound::Unix(listener) => listener.accept().await.map(|(stream, _)| Taken::Unix(stream)),
+    }
+}
+
+impl Taken {
+    fn peer(&self, trusted: &crate::Networks) -> Peer {
+        match self {
+            Self::Tcp(stream, address) => Peer {
+                address: Some(*address),
+                local: stream.local_addr().ok(),
+                trusted: trusted.contains(address.ip()),
+            },
+            Self::Unix(_) => Peer::LOCAL,
+        }
+    }
+
+    fn into_conn(self, peer: Peer) -> Conn {
+        match self {
+            Self::Tcp(stream, _) => {
+                // Replies are written whole: waiting for more to fill a packet only costs time. A peer that
+                // vanished is found by keep-alives. Neither failing is a reason to lose the connection.
+                let _ = stream.set_nodelay(true);
+                let _ = socket2::SockRef::from(&stream).set_keepalive(true);
+                Conn::new(stream, peer)
+            }
+            Self::Unix(stream) => Conn::new(stream, peer),
+        }
+    }
+
+    /// Best effort, and never waits: a flood must not be able to hold us here.
+    fn refuse(self, words: &[u8]) {
+        let _ = match self {
+            Self::Tcp(stream, _) => stream.try_write(words),
+            Self::Unix(stream) => stream.try_write(words),
+        };
+    }
+}
+
+/// Out of file descriptors or of kernel memory: trying again at once would only spin.
+fn is_exhausted(error: &io::Error) -> bool {
+    const ENFILE: i32 = 23;
+    const EMFILE: i32 = 24;
+    const ENOBUFS: i32 = 105;
+    const ENOMEM: i32 = 12;
+    matches!(error.raw_os_error(), Some(ENFILE | EMFILE | ENOBUFS | ENOMEM))
+}
+
+#[cfg(test)]
+mod tests {
+    use tokio::io::AsyncReadExt;
+
+    use super::*;
+    use crate::{GateParams, Networks};
+
+    #[derive(Clone)]
+    struct Greets;
+
+    impl Handler for Greets {
+        async fn handle(self, mut conn: Conn, _permit: Permit) {
+            conn.queue(b"hello");
+            conn.flush(Duration::from_secs(1)).await.expect("written");
+            let _ = conn.fill(Instant::now() + Duration::from_secs(5)).await;
+        }
+
+        fn busy(&self) -> &'static [u8] {
+            b"busy"
+        }
+    }
+
+    async fn said(address: SocketAddr) -> (TcpStream, String) {
+        let mut stream = TcpStream::connect(address).await.expect("listening");
+        let mut got = [0; 16];
+        let octets = stream.read(&mut got).await.expect("an answer");
+        (stream, String::from_utf8_lossy(&got[..octets]).into_owned())
+    }
+
+    #[tokio::test]
+    async fn whom_there_is_no_slot_for_is_told_so() {
+        let bound = Bound::bind(&ListenAddress::Tcp(([127, 0, 0, 1], 0).into())).expect("bound");
+        let ListenAddress::Tcp(address) = bound.address().expect("an address") else { panic!("tcp") };
+        let gate = Gate::new(GateParams {
+            total: 10,
+            per_address: 1,
+            per_network: 10,
+            rate_per_minute: 100,
+            trusted: Networks::default(),
+        });
+        let (stop, tasks) = (CancellationToken::new(), TaskTracker::new());
+        let loop_ =
+            tokio::spawn(accept(bound, gate.clone(), Networks::default(), Greets, stop.clone(), tasks));
+        let (first, words) = said(address).await;
+        assert_eq!(words, "hello");
+        assert_eq!(said(address).await.1, "busy");
+        drop(first);
+        while gate.connected() > 0 {
+            tokio::task::yield_now().await;
+        }
+        assert_eq!(said(address).await.1, "hello");
+        stop.cancel();
+        loop_.await.expect("ended");
+    }
+
+    #[tokio::test]
+    async fn a_dead_socket_file_is_replaced_and_a_live_one_is_not() {
+        let path = std::env::temp_dir().join(format!("net-listener-{}.sock", std::process::id()));
+        let _ = fs::remove_file(&path);
+        drop(StdUnixListener::bind(&path).expect("bound"));
+        let address = ListenAddress::Unix(path.clone());
+        let live = Bound::bind(&address).expect("the dead one is replaced");
+        assert!(Bound::bind(&address).is_err(), "the live one is not");
+        assert_eq!(live.address().expect("an address"), address);
+        fs::remove_file(&path).expect("cleaned up");
+    }
+}
