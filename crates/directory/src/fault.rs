@@ -45,3 +45,15 @@ pub struct Field {
     /// Which of its values.
     pub index: usize,
 }
+
+impl Fault {
+    pub(crate) fn new(
+        severity: Severity,
+        item: Item,
+        key: &'static str,
+        index: usize,
+        message: String,
+    ) -> Self {
+        Self { severity, item, field: Field { key, index }, message, hint: None }
+    }
+}

@@ -4,14 +4,22 @@
 //! It knows no store, no socket and no file format: configuration hands it a [`Spec`], and it answers with
 //! a checked [`Table`] or with every [`Fault`] at once. Read [`Directory`] first.
 
+mod build;
+mod directory;
 mod fault;
+mod glob;
 mod login;
+mod recipients;
 mod resolve;
 mod spec;
 mod table;
+mod verify;
 
+pub use directory::Directory;
 pub use fault::{Fault, Field, Item, Severity};
 pub use login::{Login, LoginError, Source};
+pub use recipients::Known;
 pub use resolve::{Resolution, Step};
 pub use spec::{Alias, DomainSpec, MailboxSpec, Password, Refuse, Spec};
-pub use table::{Directory, Table};
+pub use table::Table;
+pub use verify::VerifierParams;

@@ -1,0 +1,151 @@
+use std::collections::{BTreeMap, HashMap};
+use std::net::IpAddr;
+
+use mail::{Domain, MailboxName};
+
+use crate::glob::Glob;
+
+/// A checked directory: what `Table::build` makes of a [`Spec`](crate::Spec). Every key is in folded form, so a
+/// look-up is a hash or two, and every alias is followed to its end beforehand.
+#[derive(Debug)]
+pub struct Table {
+    /// In the order of the file: bare names belong to the first.
+    pub(crate) domains: Vec<DomainTable>,
+    /// Every name of a domain, folded, to its place in `domains`.
+    pub(crate) domain_names: HashMap<Box<str>, usize>,
+    pub(crate) mailboxes: BTreeMap<MailboxName, MailboxTable>,
+    pub(crate) aliases: Vec<AliasTable>,
+    /// Cuts the detail off a local part (RFC 5233).
+    pub(crate) separator: Option<char>,
+    /// Our host name, folded.
+    pub(crate) hostname: Option<String>,
+    pub(crate) literals: Vec<IpAddr>,
+}
+
+/// One domain with everything that is said of its addresses.
+#[derive(Debug, Default)]
+pub(crate) struct DomainTable {
+    /// As the file spells them; the first is the name that its mailboxes are addressed by.
+    pub(crate) names: Vec<String>,
+    /// Folded local part to what is said of exactly it.
+    pub(crate) exact: HashMap<Box<str>, Exact>,
+    /// Longest literal first, refusals first among equals: the first that fits is the answer.
+    pub(crate) globs: Vec<GlobRow>,
+    /// Folded local part to the mailbox of that name, whether it receives or not.
+    pub(crate) named: HashMap<Box<str>, MailboxName>,
+    pub(crate) catch_all: Option<MailboxName>,
+    /// Where postmaster@ and abuse@ go; always there in a table that was handed out.
+    pub(crate) postmaster: Option<MailboxName>,
+}
+
+/// What is said of one exact address. A mailbox and an alias cannot both claim it.
+#[derive(Debug, Default)]
+pub(crate) struct Exact {
+    pub(crate) refused: Option<Box<str>>,
+    pub(crate) target: Option<Target>,
+}
+
+#[derive(Debug, Clone)]
+pub(crate) enum Target {
+    Mailbox(MailboxName),
+    /// A place in `Table::aliases`.
+    Alias(usize),
+}
+
+#[derive(Debug)]
+pub(crate) struct GlobRow {
+    /// Over the local part.
+    pub(crate) pattern: Glob,
+    /// Of the whole pattern, its domain included.
+    pub(crate) literals: usize,
+    /// As the file spells it.
+    pub(crate) spelled: String,
+    pub(crate) outcome: GlobOutcome,
+}
+
+#[derive(Debug)]
+pub(crate) enum GlobOutcome {
+    Refused(Box<str>),
+    /// A place in `Table::aliases`.
+    Alias(usize),
+}
+
+#[derive(Debug)]
+pub(crate) struct MailboxTable {
+    /// Its domain's place, and its folded local part there.
+    pub(crate) home: (usize, Box<str>),
+    pub(crate) receives: bool,
+    pub(crate) quota: Option<u64>,
+}
+
+#[derive(Debug)]
+pub(crate) struct AliasTable {
+    /// As the file spells it.
+    pub(crate) spelled: String,
+    pub(crate) to: Vec<Onward>,
+    /// Where all of it ends, each mailbox once.
+    pub(crate) mailboxes: Vec<MailboxName>,
+    /// This alias, or one that it leads to, asks for a copy for each recipient.
+    pub(crate) duplicate: bool,
+}
+
+/// One entry of an alias's `to`.
+#[derive(Debug, Clone)]
+pub(crate) enum Onward {
+    Mailbox(MailboxName),
+    /// An address of ours: its domain's place, its folded local part.
+    Address(usize, Box<str>),
+}
+
+/// What the domain of an address is to us.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Place {
+    /// One that we receive for.
+    Domain(usize),
+    /// Our host name or one of our own addresses: postmaster alone lives there.
+    Host,
+    Elsewhere,
+}
+
+impl Table {
+    pub(crate) fn place(&self, domain: &Domain) -> Place {
+        if let Some(ip) = domain.literal() {
+            return if self.literals.contains(&ip) { Place::Host } else { Place::Elsewhere };
+        }
+        let folded = domain.folded();
+        match self.domain_names.get(folded.as_str()) {
+            Some(index) => Place::Domain(*index),
+            None if self.hostname.as_deref() == Some(folded.as_str()) => Place::Host,
+            None => Place::Elsewhere,
+        }
+    }
+
+    /// The mailbox that `text` names, by whichever of its domain's names: `alice`, `alice@example.com` and
+    /// `alice@example.net` are one where the first domain is `example.com` with the alias `example.net`.
+    pub fn mailbox_named(&self, text: &str) -> Option<&MailboxName> {
+        let (local, index) = match text.rsplit_once('@') {
+            None => (text, 0),
+            Some((local, domain)) => {
+                let domain = Domain::parse(domain).ok()?.folded();
+                (local, *self.domain_names.get(domain.as_str())?)
+            }
+        };
+        self.domains.get(index)?.named.get(mail::fold(local).as_str())
+    }
+
+    /// `local@domain` for words, by the domain's first name.
+    pub(crate) fn spelled(&self, domain: usize, local: &str) -> String {
+        let name = self.domains.get(domain).and_then(|d| d.names.first()).map_or("", String::as_str);
+        format!("{local}@{name}")
+    }
+
+    /// The address that a mailbox's copies are `Delivered-To`: its name at the first name of its domain.
+    /// A mailbox that has left the file keeps the one that its name says.
+    pub(crate) fn home_address(&self, mailbox: &MailboxName) -> String {
+        match self.mailboxes.get(mailbox) {
+            Some(row) => self.spelled(row.home.0, &row.home.1),
+            None if mailbox.as_str().contains('@') => mailbox.as_str().to_owned(),
+            None => self.spelled(0, mailbox.as_str()),
+        }
+    }
+}

@@ -1,0 +1,3 @@
+/// How passwords are verified.
+#[derive(Clone, Default)]
+pub struct VerifierParams {}
