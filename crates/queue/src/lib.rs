@@ -17,6 +17,7 @@
 //! message becomes ours at the instant `commit` returns its [`QueueId`](mail::QueueId). *On hold* is a mark
 //! on a queued message, not a state: the router passes it by.
 
+#[cfg(any(test, feature = "contract"))]
 pub mod contract;
 mod error;
 mod memory;

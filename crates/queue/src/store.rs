@@ -57,7 +57,11 @@ pub trait Store: Clone + Send + Sync + 'static {
     fn seen(&self, group: Expunge) -> impl Future<Output = Result<(), StoreError>> + Send;
 
     /// Removes entries whatever the views say.
-    fn purge(&self, mailbox: &MailboxName, uids: Vec<Uid>) -> impl Future<Output = Result<(), StoreError>> + Send;
+    fn purge(
+        &self,
+        mailbox: &MailboxName,
+        uids: Vec<Uid>,
+    ) -> impl Future<Output = Result<(), StoreError>> + Send;
 
     /// Lets a view see a mailbox; joining again changes nothing. From the first join on, only the joined
     /// views count for what [`Store::delete`] removes; the owner's counts when it has joined too.

@@ -1,0 +1,372 @@
+//! The engine in memory: the contract in the fewest lines, the model that durable engines are held
+//! against, and the store of every test that needs none.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::ops::Range;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use bytes::{Bytes, BytesMut};
+use mail::{Envelope, MailboxName, QueueId, Uid, ViewName};
+use tokio::sync::Notify;
+
+use crate::{
+    Additions, Delivered, Entry, Expunge, Incoming, Join, MailboxStatus, Maildrop, Message, Piece, Queued,
+    Route, RouteEntry, Served, Stamp, Store, StoreError, Usage,
+};
+
+/// The engine in memory. A handle: clones share one store, and nothing outlives the last.
+#[derive(Clone, Default)]
+pub struct MemoryStore {
+    shared: Arc<Shared>,
+}
+
+#[derive(Default)]
+struct Shared {
+    state: Mutex<State>,
+    arrival: Notify,
+}
+
+#[derive(Default)]
+struct State {
+    last_id: u64,
+    changes: u64,
+    queue: BTreeMap<QueueId, (Queued, Bytes)>,
+    mailboxes: BTreeMap<MailboxName, Mailbox>,
+    failure: Option<(u64, StoreError)>,
+}
+
+#[derive(Default)]
+struct Mailbox {
+    entries: BTreeMap<Uid, Arc<Stored>>,
+    views: BTreeMap<ViewName, View>,
+    changed: u64,
+}
+
+struct Stored {
+    uid: Uid,
+    octets: u64,
+    additions: Additions,
+    foreign_uidl: Option<String>,
+    received: Bytes,
+}
+
+/// What a joined view no longer sees: everything up to `after`, and `done`.
+struct View {
+    after: Uid,
+    done: BTreeSet<Uid>,
+}
+
+impl View {
+    fn sees(&self, uid: Uid) -> bool {
+        uid > self.after && !self.done.contains(&uid)
+    }
+}
+
+impl MemoryStore {
+    /// An empty store.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Lets the `nth` change from now on (1 is the next) fail with `error`, for tests of those who call.
+    pub fn fail_at(&self, nth: u64, error: StoreError) {
+        self.lock().failure = Some((nth, error));
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.shared.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl State {
+    /// Counts a change, and fails it when it is the one that shall fail.
+    fn change(&mut self) -> Result<(), StoreError> {
+        if let Some((left, error)) = &mut self.failure {
+            *left -= 1;
+            if *left == 0 {
+                let error = error.share();
+                self.failure = None;
+                return Err(error);
+            }
+        }
+        self.changes += 1;
+        Ok(())
+    }
+
+    fn mint(&mut self) -> u64 {
+        self.last_id += 1;
+        self.last_id
+    }
+
+    fn enter(&mut self, entry: RouteEntry, received: &Bytes) -> Uid {
+        let uid = Uid(self.mint());
+        let octets = Served::new(&entry.additions, received.len() as u64).octets();
+        let mailbox = self.mailboxes.entry(entry.mailbox).or_default();
+        let stored = Stored {
+            uid,
+            octets,
+            additions: entry.additions,
+            foreign_uidl: entry.foreign_uidl,
+            received: received.clone(),
+        };
+        mailbox.entries.insert(uid, Arc::new(stored));
+        mailbox.changed = self.changes;
+        uid
+    }
+}
+
+impl Mailbox {
+    fn can_delete(&self, view: &ViewName) -> bool {
+        self.views.contains_key(view) || (self.views.is_empty() && *view == ViewName::owner())
+    }
+
+    fn delete(&mut self, view: &ViewName, uids: &[Uid]) {
+        match self.views.get_mut(view) {
+            Some(joined) => joined.done.extend(uids.iter().filter(|uid| self.entries.contains_key(uid))),
+            None => uids.iter().for_each(|uid| drop(self.entries.remove(uid))),
+        }
+        self.release();
+    }
+
+    /// Removes what every joined view is done with.
+    fn release(&mut self) {
+        let views = &self.views;
+        if !views.is_empty() {
+            self.entries.retain(|uid, _| views.values().any(|view| view.sees(*uid)));
+        }
+        let entries = &self.entries;
+        self.views.values_mut().for_each(|view| view.done.retain(|uid| entries.contains_key(uid)));
+    }
+}
+
+impl Store for MemoryStore {
+    type Incoming = MemoryIncoming;
+    type Maildrop = MemoryMaildrop;
+
+    fn admit(&self, _octets: u64) -> Result<(), StoreError> {
+        Ok(())
+    }
+
+    fn incoming(&self, _expected: Option<u64>) -> Result<Self::Incoming, StoreError> {
+        Ok(MemoryIncoming { store: self.clone(), received: BytesMut::new() })
+    }
+
+    async fn queued(&self, after: Option<QueueId>, limit: usize) -> Result<Vec<Queued>, StoreError> {
+        let from = after.map_or(0, |id| id.0 + 1);
+        let state = self.lock();
+        Ok(state.queue.range(QueueId(from)..).take(limit).map(|(_, (queued, _))| queued.clone()).collect())
+    }
+
+    async fn arrival(&self) {
+        self.shared.arrival.notified().await;
+    }
+
+    async fn deliver(&self, routes: Vec<Route>) -> Result<Vec<Delivered>, StoreError> {
+        let mut state = self.lock();
+        let mut outcomes = Vec::with_capacity(routes.len());
+        for route in routes {
+            if !state.queue.contains_key(&route.id) {
+                outcomes.push(Delivered::NotQueued);
+                continue;
+            }
+            state.change()?;
+            let Some((_, received)) = state.queue.remove(&route.id) else { continue };
+            let uids = route.entries.into_iter().map(|entry| state.enter(entry, &received)).collect();
+            outcomes.push(Delivered::Entries(uids));
+        }
+        Ok(outcomes)
+    }
+
+    async fn hold(&self, id: QueueId, held: bool) -> Result<bool, StoreError> {
+        let mut state = self.lock();
+        state.change()?;
+        let found = state.queue.get_mut(&id);
+        let queued = found.map(|(queued, _)| queued.held = held).is_some();
+        drop(state);
+        self.shared.arrival.notify_one();
+        Ok(queued)
+    }
+
+    async fn open(&self, mailbox: &MailboxName, view: &ViewName) -> Result<Self::Maildrop, StoreError> {
+        let state = self.lock();
+        let found = state.mailboxes.get(mailbox);
+        let joined = found.and_then(|found| found.views.get(view));
+        if joined.is_none() && *view != ViewName::owner() {
+            return Err(StoreError::NoView);
+        }
+        let sees = |uid: Uid| joined.is_none_or(|view| view.sees(uid));
+        let entries = found.into_iter().flat_map(|found| found.entries.values());
+        let entries = entries.filter(|entry| sees(entry.uid)).cloned().collect();
+        Ok(MemoryMaildrop { entries, stamp: Stamp(found.map_or(0, |found| found.changed)) })
+    }
+
+    async fn delete(&self, groups: Vec<Expunge>) -> Result<(), StoreError> {
+        let mut state = self.lock();
+        for group in &groups {
+            let found = state.mailboxes.get(&group.mailbox);
+            if found.map_or(group.view != ViewName::owner(), |found| !found.can_delete(&group.view)) {
+                return Err(StoreError::NoView);
+            }
+        }
+        state.change()?;
+        let changed = state.changes;
+        for group in groups {
+            if let Some(mailbox) = state.mailboxes.get_mut(&group.mailbox) {
+                mailbox.delete(&group.view, &group.uids);
+                mailbox.changed = changed;
+            }
+        }
+        Ok(())
+    }
+
+    async fn seen(&self, _group: Expunge) -> Result<(), StoreError> {
+        self.lock().change()
+    }
+
+    async fn purge(&self, mailbox: &MailboxName, uids: Vec<Uid>) -> Result<(), StoreError> {
+        let mut state = self.lock();
+        state.change()?;
+        let changed = state.changes;
+        if let Some(found) = state.mailboxes.get_mut(mailbox) {
+            uids.iter().for_each(|uid| drop(found.entries.remove(uid)));
+            found.release();
+            found.changed = changed;
+        }
+        Ok(())
+    }
+
+    async fn join(&self, mailbox: &MailboxName, view: &ViewName, from: Join) -> Result<(), StoreError> {
+        let mut state = self.lock();
+        state.change()?;
+        let (changed, last) = (state.changes, Uid(state.last_id));
+        let found = state.mailboxes.entry(mailbox.clone()).or_default();
+        let after = match from {
+            Join::All => Uid(0),
+            Join::Now => last,
+        };
+        found.views.entry(view.clone()).or_insert(View { after, done: BTreeSet::new() });
+        found.changed = changed;
+        Ok(())
+    }
+
+    async fn leave(&self, mailbox: &MailboxName, view: &ViewName) -> Result<(), StoreError> {
+        let mut state = self.lock();
+        state.change()?;
+        let changed = state.changes;
+        if let Some(found) = state.mailboxes.get_mut(mailbox) {
+            found.views.remove(view);
+            found.release();
+            found.changed = changed;
+        }
+        Ok(())
+    }
+
+    fn usage(&self, mailbox: &MailboxName) -> Usage {
+        self.lock().mailboxes.get(mailbox).map_or_else(Usage::default, Mailbox::usage)
+    }
+
+    async fn mailboxes(&self) -> Result<Vec<MailboxStatus>, StoreError> {
+        let state = self.lock();
+        let kept =
+            state.mailboxes.iter().filter(|(_, found)| !found.entries.is_empty() || !found.views.is_empty());
+        let status = |(name, found): (&MailboxName, &Mailbox)| MailboxStatus {
+            name: name.clone(),
+            usage: found.usage(),
+            views: found.views.keys().cloned().collect(),
+        };
+        Ok(kept.map(status).collect())
+    }
+
+    async fn close(&self) -> Result<(), StoreError> {
+        Ok(())
+    }
+}
+
+impl Mailbox {
+    fn usage(&self) -> Usage {
+        let octets = self.entries.values().map(|entry| entry.octets).sum();
+        Usage { messages: self.entries.len() as u64, octets }
+    }
+}
+
+/// A message on its way into a [`MemoryStore`].
+pub struct MemoryIncoming {
+    store: MemoryStore,
+    received: BytesMut,
+}
+
+impl Incoming for MemoryIncoming {
+    async fn write(&mut self, octets: &[u8]) -> Result<(), StoreError> {
+        self.received.extend_from_slice(octets);
+        Ok(())
+    }
+
+    fn octets(&self) -> u64 {
+        self.received.len() as u64
+    }
+
+    async fn commit(self, envelope: Envelope) -> Result<QueueId, StoreError> {
+        let mut state = self.store.lock();
+        state.change()?;
+        let id = QueueId(state.mint());
+        let octets = self.received.len() as u64;
+        let queued = Queued { id, envelope: Arc::new(envelope), octets, held: false };
+        state.queue.insert(id, (queued, self.received.freeze()));
+        drop(state);
+        self.store.shared.arrival.notify_one();
+        Ok(id)
+    }
+}
+
+/// A view of a [`MemoryStore`] as it was when it was opened.
+pub struct MemoryMaildrop {
+    entries: Vec<Arc<Stored>>,
+    stamp: Stamp,
+}
+
+impl Maildrop for MemoryMaildrop {
+    type Message = MemoryMessage;
+
+    fn len(&self) -> usize {
+        self.entries.len()
+    }
+
+    fn entry(&self, index: usize) -> Option<Entry<'_>> {
+        self.entries.get(index).map(|stored| Entry {
+            uid: stored.uid,
+            octets: stored.octets,
+            foreign_uidl: stored.foreign_uidl.as_deref(),
+        })
+    }
+
+    fn octets(&self) -> u64 {
+        self.entries.iter().map(|stored| stored.octets).sum()
+    }
+
+    fn stamp(&self) -> Stamp {
+        self.stamp
+    }
+
+    async fn message(&self, index: usize, range: Range<u64>) -> Result<Self::Message, StoreError> {
+        let stored = self.entries.get(index).ok_or_else(|| StoreError::Damaged("no such message".into()))?;
+        let served = Served::new(&stored.additions, stored.received.len() as u64).within(range);
+        Ok(MemoryMessage { stored: stored.clone(), pieces: served.pieces().to_vec().into_iter() })
+    }
+}
+
+/// The octets of one message of a [`MemoryStore`].
+pub struct MemoryMessage {
+    stored: Arc<Stored>,
+    pieces: std::vec::IntoIter<Piece>,
+}
+
+impl Message for MemoryMessage {
+    async fn chunk(&mut self) -> Result<Option<Bytes>, StoreError> {
+        let narrow = |offset: u64| usize::try_from(offset).unwrap_or(usize::MAX);
+        Ok(self.pieces.next().map(|piece| match piece {
+            Piece::Prelude(range) => Bytes::copy_from_slice(&self.stored.additions.prelude[range]),
+            Piece::Received(range) => self.stored.received.slice(narrow(range.start)..narrow(range.end)),
+            Piece::Crlf(range) => Bytes::from_static(b"\r\n").slice(range),
+        }))
+    }
+}
