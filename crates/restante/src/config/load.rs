@@ -1,0 +1,220 @@
+use std::fs;
+use std::io;
+use std::path::{Path, PathBuf};
+
+use directory::{Spec, Table};
+use toml::Spanned;
+use toml::de::DeTable;
+
+use super::fault::{Fault, Faults, Severity};
+use super::machine::{self, TlsSpans};
+use super::mailboxes::{self, Mailboxes};
+use super::permission::{exposure_of, service_groups};
+use super::section::{Notes, Section};
+use super::settings::Config;
+use super::source::File;
+use super::{rules, tls};
+
+/// Configuration without a fault.
+#[derive(Debug)]
+pub struct Loaded {
+    /// `restante.toml`.
+    pub config: Config,
+    /// `mailboxes.toml` as written, with the default quota filled in.
+    pub spec: Spec,
+    /// The same, checked.
+    pub table: Table,
+    /// What is wrong without stopping anything.
+    pub warnings: Faults,
+}
+
+/// The text of the three files; `rules.toml` may be absent.
+#[derive(Debug, Clone)]
+pub struct Texts {
+    /// The folder they are in.
+    pub dir: PathBuf,
+    /// `restante.toml`.
+    pub restante: String,
+    /// `mailboxes.toml`.
+    pub mailboxes: String,
+    /// `rules.toml`.
+    pub rules: String,
+}
+
+/// Reads and checks the three files of a folder, and the files that they name. Everything that is wrong
+/// is in the error, warnings too.
+pub fn load(dir: &Path) -> Result<Loaded, Faults> {
+    let texts = Texts::read(dir)?;
+    let mut checked = Checked::new(&texts);
+    checked.look_at_files(dir, &texts);
+    checked.into_result()
+}
+
+/// Checks texts without looking at any file: for what is about to be written.
+pub fn check(texts: &Texts) -> Result<Loaded, Faults> {
+    Checked::new(texts).into_result()
+}
+
+impl Texts {
+    /// Reads the three files.
+    pub fn read(dir: &Path) -> Result<Self, Faults> {
+        let mut faults = Faults::default();
+        let [restante, mailboxes, rules] = File::ALL.map(|file| {
+            read(dir, file).unwrap_or_else(|fault| {
+                faults.add_source(file, dir.join(file.name()), "");
+                faults.push(fault);
+                String::new()
+            })
+        });
+        if faults.is_empty() { Ok(Self { dir: dir.into(), restante, mailboxes, rules }) } else { Err(faults) }
+    }
+
+    fn of(&self, file: File) -> &str {
+        match file {
+            File::Restante => &self.restante,
+            File::Mailboxes => &self.mailboxes,
+            File::Rules => &self.rules,
+        }
+    }
+}
+
+/// Far past any file that somebody edits; what is longer was named by mistake.
+const FILE_MAX: u64 = 64 << 20;
+
+fn read(dir: &Path, file: File) -> Result<String, Fault> {
+    let path = dir.join(file.name());
+    let fault = |message: String| Fault::of_file(file, message);
+    match fs::metadata(&path) {
+        Ok(found) if found.len() > FILE_MAX => return Err(fault("is longer than 64 MiB".into())),
+        Ok(_) | Err(_) => {}
+    }
+    let octets = match fs::read(&path) {
+        Ok(octets) => octets,
+        Err(error) if error.kind() == io::ErrorKind::NotFound && file == File::Rules => Vec::new(),
+        Err(error) => {
+            let fault = fault(format!("cannot read {}: {error}", path.display()));
+            return Err(match error.kind() {
+                io::ErrorKind::NotFound => {
+                    fault.hint("`restante init` makes it; `--config DIR` names another folder")
+                }
+                io::ErrorKind::PermissionDenied => fault.hint("run it as root or as the service's user"),
+                _ => fault,
+            });
+        }
+    };
+    String::from_utf8(octets).map_err(|error| {
+        let line =
+            1 + error.as_bytes()[..error.utf8_error().valid_up_to()].iter().filter(|b| **b == b'\n').count();
+        fault(format!("is not UTF-8 (line {line})")).hint("save it as UTF-8")
+    })
+}
+
+/// Everything that is known of the texts.
+struct Checked {
+    config: Config,
+    spec: Spec,
+    table: Option<Table>,
+    tls_spans: TlsSpans,
+    faults: Faults,
+}
+
+impl Checked {
+    fn new(texts: &Texts) -> Self {
+        let mut faults = Faults::default();
+        for file in File::ALL {
+            faults.add_source(file, texts.dir.join(file.name()), texts.of(file));
+        }
+        let (config, tls_spans) = parsed(texts, File::Restante, &mut faults, |table, notes| {
+            let mut top = Section::top(table, notes);
+            let found = machine::read(&mut top, &texts.dir);
+            top.finish();
+            found
+        })
+        .unwrap_or_default();
+        let mailboxes = parsed(texts, File::Mailboxes, &mut faults, |table, notes| {
+            let mut top = Section::top(table, notes);
+            let found = mailboxes::read(&mut top, config.limits.quota);
+            top.finish();
+            found
+        });
+        parsed(texts, File::Rules, &mut faults, rules::read);
+        let (spec, table) = match mailboxes {
+            Some(found) => directory(found, &config, &mut faults),
+            None => (Spec::default(), None),
+        };
+        Self { config, spec, table, tls_spans, faults }
+    }
+
+    /// What can only be seen on the disk.
+    fn look_at_files(&mut self, dir: &Path, texts: &Texts) {
+        let groups = service_groups(dir, &self.config.state_dir);
+        let path = dir.join(File::Mailboxes.name());
+        let holds_secrets = self.spec.mailboxes.iter().any(|mailbox| !mailbox.passwords.is_empty());
+        let exposed = fs::metadata(&path).ok().and_then(|found| exposure_of(&found, &groups));
+        if let Some(exposed) = exposed.filter(|_| holds_secrets || texts.mailboxes.contains("$argon2")) {
+            let message = format!("holds passwords and can be read by {}", tls::readers(exposed));
+            self.faults.push(Fault::of_file(File::Mailboxes, message).hint(tls::cure(&path)));
+        }
+        if let Some(pair) = &self.config.tls {
+            tls::check(pair, &self.tls_spans, &groups).into_iter().for_each(|fault| self.faults.push(fault));
+        }
+    }
+
+    fn into_result(mut self) -> Result<Loaded, Faults> {
+        self.faults.sort();
+        match self.table {
+            Some(table) if self.faults.errors() == 0 => {
+                Ok(Loaded { config: self.config, spec: self.spec, table, warnings: self.faults })
+            }
+            Some(_) | None => Err(self.faults),
+        }
+    }
+}
+
+/// Reads one file's TOML, or says what is wrong with it as TOML.
+fn parsed<R>(
+    texts: &Texts,
+    file: File,
+    faults: &mut Faults,
+    read: impl FnOnce(&Spanned<DeTable<'_>>, &mut Notes) -> R,
+) -> Option<R> {
+    let (table, errors) = DeTable::parse_recoverable(texts.of(file));
+    if !errors.is_empty() {
+        for error in errors {
+            let span = error.span().unwrap_or_default();
+            faults.push(Fault::error(file, span, format!("no TOML: {}", error.message())));
+        }
+        return None;
+    }
+    let mut notes = Notes::new(file);
+    let result = read(&table, &mut notes);
+    notes.faults.into_iter().for_each(|fault| faults.push(fault));
+    Some(result)
+}
+
+/// Lets the directory check what the file means, and puts its faults to their places.
+fn directory(found: Mailboxes, config: &Config, faults: &mut Faults) -> (Spec, Option<Table>) {
+    let Mailboxes { mut spec, places, nameless } = found;
+    spec.detail_separator = config.detail_separator;
+    spec.hostname.clone_from(&config.hostname);
+    spec.literals = machine::literals(config);
+    if nameless {
+        return (spec, None);
+    }
+    let (table, said) = Table::build(&spec);
+    for fault in said {
+        let span = places.find(fault.item, fault.field.key, fault.field.index);
+        faults.push(Fault {
+            severity: match fault.severity {
+                directory::Severity::Error => Severity::Error,
+                directory::Severity::Warning => Severity::Warning,
+            },
+            file: File::Mailboxes,
+            span,
+            message: fault.message,
+            label: String::new(),
+            hint: fault.hint,
+        });
+    }
+    (spec, table)
+}

@@ -1,0 +1,260 @@
+//! `restante.toml`.
+
+use std::net::IpAddr;
+use std::path::Path;
+use std::time::Duration;
+
+use net::{ListenAddress, Networks};
+
+use super::section::Section;
+use super::settings::{
+    BareNewline, Config, Limits, LogFormat, LogLevel, LoginLimits, Pop3, Pop3Limits, Relay, Smtp, SmtpLimits,
+    Store, Tls, Utf8Fallback,
+};
+use super::value::{self, Problem, choice, count, duration, size, size_or_none};
+
+const KIB: u64 = 1 << 10;
+const MIB: u64 = 1 << 20;
+const GIB: u64 = 1 << 30;
+const TIB: u64 = 1 << 40;
+const SECOND: Duration = Duration::from_secs(1);
+const HOUR: Duration = Duration::from_secs(60 * 60);
+const DAY: Duration = Duration::from_secs(24 * 60 * 60);
+
+/// Where the two files of `[tls]` are named, for what is wrong with them.
+#[derive(Debug, Clone, Default)]
+pub(super) struct TlsSpans {
+    pub(super) certificate: std::ops::Range<usize>,
+    pub(super) key: std::ops::Range<usize>,
+}
+
+/// Reads the whole file. Relative paths are relative to `dir`.
+pub(super) fn read(top: &mut Section<'_, '_>, dir: &Path) -> (Config, TlsSpans) {
+    let mut config = Config::default();
+    match top.get("hostname", value::hostname) {
+        Some(hostname) => config.hostname = hostname,
+        None if top.has("hostname") => {}
+        None => {
+            let problem = Problem::new("`hostname` is missing", "").hint("hostname = \"mx.example.com\"");
+            top.notes.error(0..0, problem);
+        }
+    }
+    top.set("state-dir", &mut config.state_dir, value::path);
+    config.state_dir = dir.join(&config.state_dir);
+    config.trusted = networks(top, "trusted");
+    top.set_list("addresses", &mut config.addresses, value::address);
+    top.table("smtp", |s| smtp(s, &mut config.smtp));
+    top.table("lmtp", |s| listeners(s, "listen", &mut config.lmtp.listen));
+    top.table("pop3", |s| pop3(s, &mut config.pop3));
+    top.table("login", |s| login(s, &mut config.login));
+    let mut spans = TlsSpans::default();
+    config.tls = top.table("tls", |s| tls(s, dir, &mut spans)).flatten();
+    top.table("limits", |s| limits(s, &mut config.limits));
+    top.table("directory", |s| s.set("detail-separator", &mut config.detail_separator, value::separator));
+    top.table("store", |s| store(s, &mut config.store));
+    top.table("log", |s| {
+        s.set(
+            "format",
+            &mut config.log.format,
+            choice(&[("text", LogFormat::Text), ("json", LogFormat::Json)]),
+        );
+        s.set("level", &mut config.log.level, choice(&LEVELS));
+    });
+    top.tables("relay", |s| relay(s, &mut config.relays));
+    without_tls(top, &mut config);
+    (config, spans)
+}
+
+const LEVELS: [(&str, LogLevel); 5] = [
+    ("error", LogLevel::Error),
+    ("warn", LogLevel::Warn),
+    ("info", LogLevel::Info),
+    ("debug", LogLevel::Debug),
+    ("trace", LogLevel::Trace),
+];
+
+fn smtp(s: &mut Section<'_, '_>, smtp: &mut Smtp) {
+    listeners(s, "listen", &mut smtp.listen);
+    let words = &[("refuse", BareNewline::Refuse), ("normalize", BareNewline::Normalize)];
+    s.set("bare-newline", &mut smtp.bare_newline, choice(words));
+    s.table("limits", |s| smtp_limits(s, &mut smtp.limits));
+}
+
+fn smtp_limits(s: &mut Section<'_, '_>, limits: &mut SmtpLimits) {
+    s.set("connections", &mut limits.connections, many(1, 100_000));
+    s.set("connections-per-address", &mut limits.connections_per_address, many(1, 100_000));
+    s.set("connections-per-network", &mut limits.connections_per_network, many(1, 100_000));
+    s.set("connections-per-minute", &mut limits.connections_per_minute, count(1..=1_000_000));
+    s.set("command-timeout", &mut limits.command_timeout, duration(SECOND..=HOUR));
+    s.set("stress-timeout", &mut limits.stress_timeout, duration(SECOND..=HOUR));
+    s.set("tls-timeout", &mut limits.tls_timeout, duration(SECOND..=HOUR));
+    s.set("session-time", &mut limits.session_time, duration(SECOND..=DAY));
+    s.set("data-rate", &mut limits.data_rate, size(1..=GIB));
+    s.set("recipients", &mut limits.recipients, many(1, 10_000));
+    s.set("messages", &mut limits.messages, many(1, 1_000_000));
+    s.set("errors-before-delay", &mut limits.errors_before_delay, count(0..=1_000));
+    s.set("error-delay", &mut limits.error_delay, duration(Duration::ZERO..=60 * SECOND));
+    s.set("errors", &mut limits.errors, count(1..=10_000));
+    s.set("unknown-commands", &mut limits.unknown_commands, count(1..=10_000));
+    s.set("idle-commands", &mut limits.idle_commands, count(1..=1_000_000));
+    s.set("unknown-recipients", &mut limits.unknown_recipients, count(1..=10_000));
+    if limits.recipients < 100 {
+        let hint = "senders split what is longer, if they know how";
+        s.notes.warn(s.span_of("recipients"), "RFC 5321 §4.5.3.1.8 asks for at least 100 recipients", hint);
+    }
+}
+
+fn pop3(s: &mut Section<'_, '_>, pop3: &mut Pop3) {
+    listeners(s, "listen", &mut pop3.listen);
+    listeners(s, "listen-tls", &mut pop3.listen_tls);
+    s.set("plain-on-loopback", &mut pop3.plain_on_loopback, value::flag);
+    let words = &[("serve", Utf8Fallback::Serve), ("refuse", Utf8Fallback::Refuse)];
+    s.set("utf8-fallback", &mut pop3.utf8_fallback, choice(words));
+    s.table("limits", |s| pop3_limits(s, &mut pop3.limits));
+}
+
+fn pop3_limits(s: &mut Section<'_, '_>, limits: &mut Pop3Limits) {
+    s.set("connections", &mut limits.connections, many(1, 100_000));
+    s.set("connections-per-address", &mut limits.connections_per_address, many(1, 100_000));
+    s.set("connections-per-network", &mut limits.connections_per_network, many(1, 100_000));
+    s.set("connections-per-minute", &mut limits.connections_per_minute, count(1..=1_000_000));
+    s.set("sessions-per-login", &mut limits.sessions_per_login, many(1, 100_000));
+    s.set("login-timeout", &mut limits.login_timeout, duration(SECOND..=HOUR));
+    s.set("idle-timeout", &mut limits.idle_timeout, duration(SECOND..=DAY));
+    s.set("write-timeout", &mut limits.write_timeout, duration(SECOND..=HOUR));
+    s.set("tls-timeout", &mut limits.tls_timeout, duration(SECOND..=HOUR));
+    s.set("bad-commands-before-login", &mut limits.bad_commands_before_login, count(1..=10_000));
+    s.set("bad-commands", &mut limits.bad_commands, count(1..=10_000));
+    if limits.idle_timeout < 10 * 60 * SECOND {
+        let hint = "clients that sort mail in between may lose their session";
+        s.notes.warn(s.span_of("idle-timeout"), "RFC 1939 §3 asks for at least 10 minutes", hint);
+    }
+}
+
+fn login(s: &mut Section<'_, '_>, login: &mut LoginLimits) {
+    s.set("failures-per-session", &mut login.failures_per_session, count(1..=100));
+    s.set_list("failure-delays", &mut login.failure_delays, duration(Duration::ZERO..=60 * SECOND));
+    s.set("failures-per-minute", &mut login.failures_per_minute, count(1..=1_000_000));
+    s.set("failures-per-day", &mut login.failures_per_day, count(1..=1_000_000));
+    s.set("mailbox-failures-per-day", &mut login.mailbox_failures_per_day, count(1..=1_000_000));
+    s.set("known-source-time", &mut login.known_source_time, duration(SECOND..=366 * DAY));
+    s.set("cache-entries", &mut login.cache_entries, many(0, 1_000_000));
+    s.set("cache-time", &mut login.cache_time, duration(SECOND..=DAY));
+    s.set("cache-failure-time", &mut login.cache_failure_time, duration(SECOND..=DAY));
+    s.set("hashes", &mut login.hashes, many(1, 64));
+    s.set("hash-queue", &mut login.hash_queue, many(1, 10_000));
+    s.set("hash-wait", &mut login.hash_wait, duration(SECOND..=60 * SECOND));
+    s.set("hash-wait-known", &mut login.hash_wait_known, duration(SECOND..=60 * SECOND));
+}
+
+fn tls(s: &mut Section<'_, '_>, dir: &Path, spans: &mut TlsSpans) -> Option<Tls> {
+    let certificate = s.get("certificate", value::path);
+    let key = s.get("key", value::path);
+    for name in ["certificate", "key"] {
+        if !s.has(name) {
+            s.notes.error(
+                s.span(),
+                Problem::new(format!("`{name}` is missing in `tls`"), "").hint("[tls] needs both files"),
+            );
+        }
+    }
+    *spans = TlsSpans { certificate: s.span_of("certificate"), key: s.span_of("key") };
+    Some(Tls { certificate: dir.join(certificate?), key: dir.join(key?) })
+}
+
+fn limits(s: &mut Section<'_, '_>, limits: &mut Limits) {
+    s.set("message-size", &mut limits.message_size, size(64 * KIB..=4 * GIB));
+    s.set("header-size", &mut limits.header_size, size(4 * KIB..=16 * MIB));
+    s.set("header-lines", &mut limits.header_lines, many(50, 100_000));
+    s.set("header-field", &mut limits.header_field, size(KIB..=16 * MIB));
+    s.set("line-length", &mut limits.line_length, size(1_000..=16 * MIB));
+    s.set("received", &mut limits.received, many(10, 1_000));
+    s.set("quota", &mut limits.quota, size_or_none(QUOTA));
+    s.set("receiving", &mut limits.receiving, size(MIB..=TIB));
+    s.set("min-free-disk", &mut limits.min_free_disk, size(0..=TIB));
+    s.set("min-free-inodes", &mut limits.min_free_inodes, count(0..=1_000_000_000));
+    if limits.receiving < limits.message_size {
+        let problem =
+            Problem::new("`receiving` is smaller than one message", "").hint("raise it over `message-size`");
+        s.notes.error(s.span_of("receiving"), problem);
+    }
+}
+
+/// What a mailbox may be limited to.
+pub(super) const QUOTA: std::ops::RangeInclusive<u64> = MIB..=1024 * TIB;
+
+fn store(s: &mut Section<'_, '_>, store: &mut Store) {
+    s.set("index-cache", &mut store.index_cache, size(MIB..=64 * GIB));
+    s.set("message-memory", &mut store.message_memory, size(4 * MIB..=64 * GIB));
+}
+
+fn relay(s: &mut Section<'_, '_>, relays: &mut Vec<Relay>) {
+    let relay = Relay { networks: networks(s, "networks"), authserv_id: s.get("authserv-id", value::line) };
+    if !s.has("networks") {
+        let hint = "networks = [\"192.0.2.0/24\"]";
+        s.notes.error(s.span(), Problem::new("`networks` is missing in `relay`", "").hint(hint));
+    }
+    relays.push(relay);
+}
+
+fn networks(s: &mut Section<'_, '_>, key: &'static str) -> Networks {
+    let mut list = Vec::new();
+    s.set_list(key, &mut list, value::network);
+    Networks::new(list)
+}
+
+/// Reads a list of places; the same place twice cannot work.
+fn listeners(s: &mut Section<'_, '_>, key: &'static str, place: &mut Vec<ListenAddress>) {
+    let Some(found) = s.list(key, value::listen) else { return };
+    let mut places: Vec<ListenAddress> = Vec::new();
+    for (address, span) in found {
+        if places.contains(&address) && !is_any_port(&address) {
+            s.notes
+                .error(span, Problem::new(format!("`{key}` has {address} twice"), "").hint("take one out"));
+            continue;
+        }
+        places.push(address);
+    }
+    *place = places;
+}
+
+fn is_any_port(address: &ListenAddress) -> bool {
+    matches!(address, ListenAddress::Tcp(address) if address.port() == 0)
+}
+
+/// Without a certificate there is no TLS to listen with: a fault when it was asked for, silence when it is
+/// only the default.
+fn without_tls(top: &mut Section<'_, '_>, config: &mut Config) {
+    if config.tls.is_some() || top.has("tls") {
+        return;
+    }
+    let asked_for = top.find("pop3", "listen-tls").filter(|_| !config.pop3.listen_tls.is_empty());
+    config.pop3.listen_tls = Vec::new();
+    if let Some(span) = asked_for {
+        let problem =
+            Problem::new("`listen-tls` needs a certificate", "").hint("[tls] names it, or listen-tls = []");
+        top.notes.error(span, problem);
+    }
+    let on_loopback = |address: &ListenAddress| match address {
+        ListenAddress::Tcp(address) => address.ip().to_canonical().is_loopback(),
+        ListenAddress::Unix(_) => true,
+    };
+    if !config.pop3.listen.iter().all(on_loopback) {
+        let hint = "[tls] with certificate and key; `restante init` makes a pair";
+        top.notes.warn(0..0, "without [tls] nobody can log in but from this machine", hint);
+    }
+}
+
+/// Our own addresses, as far as the file names them.
+pub(super) fn literals(config: &Config) -> Vec<IpAddr> {
+    let listeners = config.smtp.listen.iter().chain(&config.lmtp.listen);
+    let bound = listeners.filter_map(|address| match address {
+        ListenAddress::Tcp(address) if !address.ip().is_unspecified() => Some(address.ip().to_canonical()),
+        ListenAddress::Tcp(_) | ListenAddress::Unix(_) => None,
+    });
+    config.addresses.iter().copied().chain(bound).collect()
+}
+
+fn many(least: usize, most: usize) -> impl Fn(&toml::de::DeValue<'_>) -> Result<usize, Problem> {
+    count(least..=most)
+}

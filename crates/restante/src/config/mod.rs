@@ -1,0 +1,28 @@
+//! The three files an admin edits: from text to checked types, with everything that is wrong with them
+//! said at once.
+//!
+//! Text is read through [`section`] (every key and value knows its place), each value becomes its type in
+//! [`value`], the directory checks what mailboxes and addresses mean, and [`permission`] and [`tls`] look
+//! at the files themselves. Read [`load`] first.
+
+mod fault;
+mod load;
+mod machine;
+mod mailboxes;
+mod mask;
+mod nearest;
+pub mod permission;
+mod rules;
+mod section;
+mod settings;
+mod source;
+mod tls;
+mod value;
+
+pub use fault::{Fault, Faults, Severity};
+pub use load::{Loaded, Texts, check, load};
+pub use settings::{
+    BareNewline, Config, Limits, Lmtp, Log, LogFormat, LogLevel, LoginLimits, Pop3, Pop3Limits, Relay, Smtp,
+    SmtpLimits, Store, Tls, Utf8Fallback,
+};
+pub use source::File;

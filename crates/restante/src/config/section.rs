@@ -1,0 +1,224 @@
+//! Reads a TOML table key by key: what is asked for is known, what is left at the end is a fault.
+
+use std::collections::BTreeSet;
+use std::ops::Range;
+
+use toml::Spanned;
+use toml::de::{DeTable, DeValue};
+
+use super::fault::Fault;
+use super::nearest::nearest;
+use super::source::File;
+use super::value::Problem;
+
+/// What reading one file gives beside its values.
+#[derive(Debug)]
+pub(super) struct Notes {
+    pub(super) file: File,
+    pub(super) faults: Vec<Fault>,
+    /// Every key that was asked for, as `table.key`.
+    pub(super) known: BTreeSet<String>,
+}
+
+impl Notes {
+    pub(super) fn new(file: File) -> Self {
+        Self { file, faults: Vec::new(), known: BTreeSet::new() }
+    }
+
+    pub(super) fn error(&mut self, span: Range<usize>, problem: Problem) {
+        let fault = Fault::error(self.file, span, problem.message).label(problem.expected);
+        self.faults.push(match problem.hint {
+            Some(hint) => fault.hint(hint),
+            None => fault,
+        });
+    }
+
+    pub(super) fn warn(&mut self, span: Range<usize>, message: impl Into<String>, hint: impl Into<String>) {
+        self.faults.push(Fault::error(self.file, span, message).hint(hint).warning());
+    }
+}
+
+/// A table that is being read. `finish` it.
+#[derive(Debug)]
+pub(super) struct Section<'t, 'n> {
+    table: &'t DeTable<'t>,
+    /// Where a fault of the table itself is shown.
+    span: Range<usize>,
+    /// Its name with a dot behind it; empty for the file's own keys.
+    prefix: String,
+    asked: Vec<&'static str>,
+    pub(super) notes: &'n mut Notes,
+}
+
+impl<'t, 'n> Section<'t, 'n> {
+    /// The keys of a whole file.
+    pub(super) fn top(table: &'t Spanned<DeTable<'t>>, notes: &'n mut Notes) -> Self {
+        Self { table: table.get_ref(), span: 0..0, prefix: String::new(), asked: Vec::new(), notes }
+    }
+
+    /// Where the table is.
+    pub(super) fn span(&self) -> Range<usize> {
+        self.span.clone()
+    }
+
+    /// What it is called: `smtp.limits`.
+    pub(super) fn name(&self) -> &str {
+        self.prefix.trim_end_matches('.')
+    }
+
+    /// Where the value of a key is; the table when the key is not there.
+    pub(super) fn span_of(&self, key: &str) -> Range<usize> {
+        self.table.get(key).map_or_else(|| self.span(), Spanned::span)
+    }
+
+    /// Whether the file has the key.
+    pub(super) fn has(&self, key: &str) -> bool {
+        self.table.contains_key(key)
+    }
+
+    /// Where the value of a key of a table is, when it is there.
+    pub(super) fn find(&self, table: &str, key: &str) -> Option<Range<usize>> {
+        let inner = self.table.get(table)?.get_ref().as_table()?;
+        inner.get(key).map(Spanned::span)
+    }
+
+    /// The value of a key, when it is there and right.
+    pub(super) fn get<T>(
+        &mut self,
+        key: &'static str,
+        read: impl Fn(&DeValue<'_>) -> Result<T, Problem>,
+    ) -> Option<T> {
+        let value = self.ask(key)?;
+        self.read_value(key, value, &read)
+    }
+
+    /// The value of a key into its place; what stands there is the default.
+    pub(super) fn set<T>(
+        &mut self,
+        key: &'static str,
+        place: &mut T,
+        read: impl Fn(&DeValue<'_>) -> Result<T, Problem>,
+    ) {
+        if let Some(value) = self.get(key, read) {
+            *place = value;
+        }
+    }
+
+    /// The values of a list that are right, each with its place; none when the key is not there.
+    pub(super) fn list<T>(
+        &mut self,
+        key: &'static str,
+        read: impl Fn(&DeValue<'_>) -> Result<T, Problem>,
+    ) -> Option<Vec<(T, Range<usize>)>> {
+        let value = self.ask(key)?;
+        let DeValue::Array(items) = value.get_ref() else {
+            let problem = Problem::new(format!("`{key}` is no list"), "expected a list: [\"…\", \"…\"]");
+            self.notes.error(value.span(), problem);
+            return None;
+        };
+        Some(
+            items.iter().filter_map(|item| Some((self.read_value(key, item, &read)?, item.span()))).collect(),
+        )
+    }
+
+    /// The values of a list into their place.
+    pub(super) fn set_list<T>(
+        &mut self,
+        key: &'static str,
+        place: &mut Vec<T>,
+        read: impl Fn(&DeValue<'_>) -> Result<T, Problem>,
+    ) {
+        if let Some(values) = self.list(key, read) {
+            *place = values.into_iter().map(|(value, _)| value).collect();
+        }
+    }
+
+    /// A table by its name, when it is there.
+    pub(super) fn table<R>(
+        &mut self,
+        key: &'static str,
+        read: impl FnOnce(&mut Section<'t, '_>) -> R,
+    ) -> Option<R> {
+        let value = self.ask(key)?;
+        match value.get_ref() {
+            DeValue::Table(table) => Some(self.inside(key, table, value.span(), read)),
+            _ => {
+                let problem =
+                    Problem::new(format!("`{key}` is no table"), format!("expected [{}{key}]", self.prefix));
+                self.notes.error(value.span(), problem);
+                None
+            }
+        }
+    }
+
+    /// Each table of a list of tables.
+    pub(super) fn tables(&mut self, key: &'static str, mut read: impl FnMut(&mut Section<'t, '_>)) {
+        let Some(value) = self.ask(key) else { return };
+        let expected = format!("expected [[{}{key}]]", self.prefix);
+        let DeValue::Array(items) = value.get_ref() else {
+            self.notes.error(value.span(), Problem::new(format!("`{key}` is no list of tables"), expected));
+            return;
+        };
+        for item in items.iter() {
+            match item.get_ref() {
+                DeValue::Table(table) => self.inside(key, table, item.span(), &mut read),
+                _ => self
+                    .notes
+                    .error(item.span(), Problem::new(format!("`{key}` holds tables"), expected.clone())),
+            }
+        }
+    }
+
+    /// Says what was not asked for.
+    pub(super) fn finish(self) {
+        for (key, value) in self.table {
+            let name = key.get_ref().as_ref();
+            if self.asked.contains(&name) {
+                continue;
+            }
+            let what = if matches!(value.get_ref(), DeValue::Table(_)) { "table" } else { "key" };
+            let place = if self.prefix.is_empty() { String::new() } else { format!(" in `{}`", self.name()) };
+            let fault = Fault::error(self.notes.file, key.span(), format!("unknown {what} `{name}`{place}"));
+            self.notes.faults.push(match nearest(name, &self.asked) {
+                Some(meant) => fault.hint(format!("did you mean `{meant}`?")),
+                None => fault.hint(format!("known here: {}", self.asked.join(", "))),
+            });
+        }
+    }
+
+    fn ask(&mut self, key: &'static str) -> Option<&'t Spanned<DeValue<'t>>> {
+        self.asked.push(key);
+        self.notes.known.insert(format!("{}{key}", self.prefix));
+        self.table.get(key)
+    }
+
+    fn read_value<T>(
+        &mut self,
+        key: &str,
+        value: &Spanned<DeValue<'_>>,
+        read: &impl Fn(&DeValue<'_>) -> Result<T, Problem>,
+    ) -> Option<T> {
+        match read(value.get_ref()) {
+            Ok(value) => Some(value),
+            Err(problem) => {
+                let message = format!("`{key}` {}", problem.message);
+                self.notes.error(value.span(), Problem { message, ..problem });
+                None
+            }
+        }
+    }
+
+    fn inside<R>(
+        &mut self,
+        key: &str,
+        table: &'t DeTable<'t>,
+        span: Range<usize>,
+        read: impl FnOnce(&mut Section<'t, '_>) -> R,
+    ) -> R {
+        let prefix = format!("{}{key}.", self.prefix);
+        let mut inner = Section { table, span, prefix, asked: Vec::new(), notes: self.notes };
+        let result = read(&mut inner);
+        inner.finish();
+        result
+    }
+}

@@ -1,0 +1,416 @@
+//! What `restante.toml` says, checked: every value has its type, and every key that may be absent its
+//! default. `etc/restante/restante.toml` documents the keys; a test holds the two together.
+
+use std::net::{IpAddr, Ipv6Addr, SocketAddr};
+use std::path::PathBuf;
+use std::time::Duration;
+
+use net::{ListenAddress, Networks};
+
+const KIB: u64 = 1024;
+const MIB: u64 = 1024 * KIB;
+const GIB: u64 = 1024 * MIB;
+const MINUTE: Duration = Duration::from_secs(60);
+const HOUR: Duration = Duration::from_secs(60 * 60);
+const DAY: Duration = Duration::from_secs(24 * 60 * 60);
+
+/// The machine: everything of `restante.toml`. Paths are absolute, or relative to where the process
+/// stands when the configuration folder was named so.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Config {
+    /// Our name in greetings, Received fields and Authentication-Results.
+    pub hostname: String,
+    /// The folder of everything that the daemon writes.
+    pub state_dir: PathBuf,
+    /// Networks without limits per address, whose bare line feeds are normalised.
+    pub trusted: Networks,
+    /// Our own IP addresses, for `postmaster@[address]`.
+    pub addresses: Vec<IpAddr>,
+    /// `[smtp]`
+    pub smtp: Smtp,
+    /// `[lmtp]`
+    pub lmtp: Lmtp,
+    /// `[pop3]`
+    pub pop3: Pop3,
+    /// `[login]`
+    pub login: LoginLimits,
+    /// `[tls]`; none: nothing is encrypted, and nobody logs in but from the loopback.
+    pub tls: Option<Tls>,
+    /// `[limits]`
+    pub limits: Limits,
+    /// What cuts the detail off a local part; none: nothing does.
+    pub detail_separator: Option<char>,
+    /// `[store]`
+    pub store: Store,
+    /// `[log]`
+    pub log: Log,
+    /// `[[relay]]`
+    pub relays: Vec<Relay>,
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        Self {
+            hostname: String::new(),
+            state_dir: "/var/lib/restante".into(),
+            trusted: Networks::default(),
+            addresses: Vec::new(),
+            smtp: Smtp::default(),
+            lmtp: Lmtp::default(),
+            pop3: Pop3::default(),
+            login: LoginLimits::default(),
+            tls: None,
+            limits: Limits::default(),
+            detail_separator: Some('+'),
+            store: Store::default(),
+            log: Log::default(),
+            relays: Vec::new(),
+        }
+    }
+}
+
+/// `[smtp]`: mail in from the world.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Smtp {
+    /// Where it listens.
+    pub listen: Vec<ListenAddress>,
+    /// What happens to bare CR, bare LF and NUL from strangers.
+    pub bare_newline: BareNewline,
+    /// `[smtp.limits]`
+    pub limits: SmtpLimits,
+}
+
+impl Default for Smtp {
+    fn default() -> Self {
+        Self { listen: every_interface(25), bare_newline: BareNewline::Refuse, limits: SmtpLimits::default() }
+    }
+}
+
+/// What happens to a message with bare CR, bare LF or NUL in it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum BareNewline {
+    /// 550 5.6.11 at the end of data.
+    Refuse,
+    /// They become CRLF before the octets count as received.
+    Normalize,
+}
+
+/// `[smtp.limits]`
+#[derive(Debug, Clone, PartialEq)]
+pub struct SmtpLimits {
+    /// At once.
+    pub connections: usize,
+    /// At once from one address (IPv6: one /64).
+    pub connections_per_address: usize,
+    /// At once from one network (IPv4: /24, IPv6: /48).
+    pub connections_per_network: usize,
+    /// New ones from one address in a minute.
+    pub connections_per_minute: u32,
+    /// For a command or a piece of a message to arrive.
+    pub command_timeout: Duration,
+    /// The same when 80 % of the connections are taken.
+    pub stress_timeout: Duration,
+    /// For a TLS handshake.
+    pub tls_timeout: Duration,
+    /// A session's longest time, apart from its messages.
+    pub session_time: Duration,
+    /// The slowest a message may arrive, in octets per second.
+    pub data_rate: u64,
+    /// Of one message.
+    pub recipients: usize,
+    /// Of one session.
+    pub messages: usize,
+    /// Errors after which every further reply waits for `error_delay`.
+    pub errors_before_delay: u32,
+    /// How long.
+    pub error_delay: Duration,
+    /// Errors that end a session.
+    pub errors: u32,
+    /// Commands that nobody knows that end a session.
+    pub unknown_commands: u32,
+    /// Commands that lead nowhere (NOOP, RSET, VRFY, HELP) that end a session.
+    pub idle_commands: u32,
+    /// Unknown recipients that end a session.
+    pub unknown_recipients: u32,
+}
+
+impl Default for SmtpLimits {
+    fn default() -> Self {
+        Self {
+            connections: 500,
+            connections_per_address: 10,
+            connections_per_network: 30,
+            connections_per_minute: 60,
+            command_timeout: 5 * MINUTE,
+            stress_timeout: Duration::from_secs(10),
+            tls_timeout: Duration::from_secs(15),
+            session_time: 10 * MINUTE,
+            data_rate: 500,
+            recipients: 100,
+            messages: 100,
+            errors_before_delay: 5,
+            error_delay: Duration::from_secs(1),
+            errors: 10,
+            unknown_commands: 3,
+            idle_commands: 20,
+            unknown_recipients: 10,
+        }
+    }
+}
+
+/// `[lmtp]`: mail in from a server that we trust (RFC 2033).
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Lmtp {
+    /// Where it listens; nowhere by default.
+    pub listen: Vec<ListenAddress>,
+}
+
+/// `[pop3]`: mail out.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Pop3 {
+    /// Where it listens for plain connections and STLS.
+    pub listen: Vec<ListenAddress>,
+    /// Where it listens for implicit TLS; nowhere without `[tls]`.
+    pub listen_tls: Vec<ListenAddress>,
+    /// Whether a login from the loopback needs no TLS.
+    pub plain_on_loopback: bool,
+    /// What a client without UTF8 gets of internationalised mail.
+    pub utf8_fallback: Utf8Fallback,
+    /// `[pop3.limits]`
+    pub limits: Pop3Limits,
+}
+
+impl Default for Pop3 {
+    fn default() -> Self {
+        Self {
+            listen: every_interface(110),
+            listen_tls: every_interface(995),
+            plain_on_loopback: true,
+            utf8_fallback: Utf8Fallback::Serve,
+            limits: Pop3Limits::default(),
+        }
+    }
+}
+
+/// What a POP3 client that did not say UTF8 gets of internationalised mail (RFC 6856).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Utf8Fallback {
+    /// The octets as stored.
+    Serve,
+    /// `-ERR [UTF8]`.
+    Refuse,
+}
+
+/// `[pop3.limits]`
+#[derive(Debug, Clone, PartialEq)]
+pub struct Pop3Limits {
+    /// At once.
+    pub connections: usize,
+    /// At once from one address (IPv6: one /64).
+    pub connections_per_address: usize,
+    /// At once from one network (IPv4: /24, IPv6: /48).
+    pub connections_per_network: usize,
+    /// New ones from one address in a minute.
+    pub connections_per_minute: u32,
+    /// At once of one login.
+    pub sessions_per_login: usize,
+    /// From the greeting to a login.
+    pub login_timeout: Duration,
+    /// Between two commands.
+    pub idle_timeout: Duration,
+    /// For the client to take what is sent to it.
+    pub write_timeout: Duration,
+    /// For a TLS handshake.
+    pub tls_timeout: Duration,
+    /// Bad commands before a login that end a session.
+    pub bad_commands_before_login: u32,
+    /// Bad commands after it that do.
+    pub bad_commands: u32,
+}
+
+impl Default for Pop3Limits {
+    fn default() -> Self {
+        Self {
+            connections: 500,
+            connections_per_address: 50,
+            connections_per_network: 150,
+            connections_per_minute: 300,
+            sessions_per_login: 20,
+            login_timeout: MINUTE,
+            idle_timeout: 10 * MINUTE,
+            write_timeout: MINUTE,
+            tls_timeout: Duration::from_secs(15),
+            bad_commands_before_login: 3,
+            bad_commands: 20,
+        }
+    }
+}
+
+/// `[login]`: wrong passwords, and what a right one costs.
+#[derive(Debug, Clone, PartialEq)]
+pub struct LoginLimits {
+    /// Wrong passwords that end a session.
+    pub failures_per_session: u32,
+    /// How long the answer to the first, second, … wrong password waits; the last counts for the rest.
+    pub failure_delays: Vec<Duration>,
+    /// Wrong passwords from one address (IPv6: one /64) in a minute.
+    pub failures_per_minute: u32,
+    /// The same in a day.
+    pub failures_per_day: u32,
+    /// Wrong passwords for one mailbox in a day, from everywhere.
+    pub mailbox_failures_per_day: u32,
+    /// How long a source that logged in counts as known.
+    pub known_source_time: Duration,
+    /// How many verified passwords are remembered, in memory only.
+    pub cache_entries: usize,
+    /// For how long a right one is.
+    pub cache_time: Duration,
+    /// For how long a wrong one is.
+    pub cache_failure_time: Duration,
+    /// How many passwords are hashed at once; 19 MiB each.
+    pub hashes: usize,
+    /// How many wait for that.
+    pub hash_queue: usize,
+    /// How long they wait.
+    pub hash_wait: Duration,
+    /// How long they wait when their source is known.
+    pub hash_wait_known: Duration,
+}
+
+impl Default for LoginLimits {
+    fn default() -> Self {
+        Self {
+            failures_per_session: 3,
+            failure_delays: [2, 4, 8, 15].map(Duration::from_secs).to_vec(),
+            failures_per_minute: 10,
+            failures_per_day: 50,
+            mailbox_failures_per_day: 100,
+            known_source_time: 14 * DAY,
+            cache_entries: 10_000,
+            cache_time: HOUR,
+            cache_failure_time: 10 * MINUTE,
+            hashes: 2,
+            hash_queue: 32,
+            hash_wait: Duration::from_secs(5),
+            hash_wait_known: Duration::from_secs(20),
+        }
+    }
+}
+
+/// `[tls]`
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Tls {
+    /// The chain in PEM, our own certificate first.
+    pub certificate: PathBuf,
+    /// Its key in PEM.
+    pub key: PathBuf,
+}
+
+/// `[limits]`: of a message, of a mailbox, of the disk. Sizes in octets.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Limits {
+    /// A message.
+    pub message_size: u64,
+    /// A header block.
+    pub header_size: u64,
+    /// The lines of a header block.
+    pub header_lines: usize,
+    /// One header field, with its folded lines.
+    pub header_field: u64,
+    /// One line of a body.
+    pub line_length: u64,
+    /// Received fields: more are a loop.
+    pub received: usize,
+    /// A mailbox that names no quota of its own; none: no limit.
+    pub quota: Option<u64>,
+    /// Messages in flight, together.
+    pub receiving: u64,
+    /// Disk that stays free; never less than twice `message_size` and 2 % of the disk.
+    pub min_free_disk: u64,
+    /// Inodes that stay free.
+    pub min_free_inodes: u64,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            message_size: 35 * MIB,
+            header_size: 128 * KIB,
+            header_lines: 1_000,
+            header_field: 64 * KIB,
+            line_length: 64 * KIB,
+            received: 100,
+            quota: Some(2 * GIB),
+            receiving: 512 * MIB,
+            min_free_disk: 256 * MIB,
+            min_free_inodes: 1_000,
+        }
+    }
+}
+
+/// `[store]`
+#[derive(Debug, Clone, PartialEq)]
+pub struct Store {
+    /// Memory for the index's pages, in octets.
+    pub index_cache: u64,
+    /// Memory for messages that are being received; past it they go to disk first. Octets.
+    pub message_memory: u64,
+}
+
+impl Default for Store {
+    fn default() -> Self {
+        Self { index_cache: 64 * MIB, message_memory: 64 * MIB }
+    }
+}
+
+/// `[log]`
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Log {
+    /// How a line looks.
+    pub format: LogFormat,
+    /// The least that is logged.
+    pub level: LogLevel,
+}
+
+impl Default for Log {
+    fn default() -> Self {
+        Self { format: LogFormat::Text, level: LogLevel::Info }
+    }
+}
+
+/// How a log line looks.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum LogFormat {
+    /// For people and the journal.
+    Text,
+    /// One JSON object a line.
+    Json,
+}
+
+/// The least that is logged.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum LogLevel {
+    /// Only what we failed at.
+    Error,
+    /// And what wants a look.
+    Warn,
+    /// And what happened to each message and session.
+    Info,
+    /// And what peers did wrong.
+    Debug,
+    /// Everything.
+    Trace,
+}
+
+/// `[[relay]]`: a server in front of us.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Relay {
+    /// Where it comes from.
+    pub networks: Networks,
+    /// The name under which its Authentication-Results are believed.
+    pub authserv_id: Option<String>,
+}
+
+fn every_interface(port: u16) -> Vec<ListenAddress> {
+    vec![ListenAddress::Tcp(SocketAddr::from((Ipv6Addr::UNSPECIFIED, port)))]
+}

@@ -1,0 +1,264 @@
+//! The kinds of values: from what TOML has to what the code means.
+
+use std::fmt;
+use std::net::{IpAddr, SocketAddr};
+use std::ops::RangeInclusive;
+use std::path::PathBuf;
+use std::str::FromStr;
+use std::time::Duration;
+
+use ipnet::IpNet;
+use net::ListenAddress;
+use toml::de::DeValue;
+
+use super::nearest::nearest;
+
+/// Why a value is not what its key wants.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Problem {
+    /// Continues "`key` …".
+    pub(super) message: String,
+    /// What was expected.
+    pub(super) expected: String,
+    /// What would be right.
+    pub(super) hint: Option<String>,
+}
+
+impl Problem {
+    pub(super) fn new(message: impl Into<String>, expected: impl Into<String>) -> Self {
+        Self { message: message.into(), expected: expected.into(), hint: None }
+    }
+
+    pub(super) fn hint(mut self, hint: impl Into<String>) -> Self {
+        self.hint = Some(hint.into());
+        self
+    }
+}
+
+type Read<T> = Result<T, Problem>;
+
+/// Any string.
+pub(super) fn text(value: &DeValue<'_>) -> Read<String> {
+    string(value, "expected a string: \"…\"").map(str::to_owned)
+}
+
+/// A string with something in it, and nothing that would break a line.
+pub(super) fn line(value: &DeValue<'_>) -> Read<String> {
+    let text = text(value)?;
+    if text.trim().is_empty() {
+        return Err(Problem::new("is empty", "expected a text"));
+    }
+    if text.chars().any(char::is_control) {
+        return Err(Problem::new("has a control character in it", "expected one line of text"));
+    }
+    Ok(text)
+}
+
+/// `true` or `false`.
+pub(super) fn flag(value: &DeValue<'_>) -> Read<bool> {
+    let expected = "expected true or false";
+    match value {
+        DeValue::Boolean(flag) => Ok(*flag),
+        DeValue::String(text) if matches!(text.as_ref(), "true" | "false") => {
+            Err(Problem::new("is no boolean", expected).hint(format!("without quotes: {text}")))
+        }
+        other => Err(wrong_kind(other, expected)),
+    }
+}
+
+/// A whole number within a range.
+pub(super) fn count<T>(range: RangeInclusive<T>) -> impl Fn(&DeValue<'_>) -> Read<T>
+where
+    T: TryFrom<i64> + PartialOrd + fmt::Display,
+{
+    move |value| {
+        let expected = format!("expected a number from {} to {}", range.start(), range.end());
+        let DeValue::Integer(number) = value else { return Err(wrong_kind(value, expected)) };
+        i64::from_str_radix(number.as_str(), number.radix())
+            .ok()
+            .and_then(|number| T::try_from(number).ok())
+            .filter(|number| range.contains(number))
+            .ok_or_else(|| Problem::new("is out of range", expected))
+    }
+}
+
+/// A size with its unit, in octets.
+pub(super) fn size(range: RangeInclusive<u64>) -> impl Fn(&DeValue<'_>) -> Read<u64> {
+    move |value| {
+        let expected = format!("expected a size from {} to {}", Size(*range.start()), Size(*range.end()));
+        if let DeValue::Integer(number) = value {
+            let hint = format!("say which: \"{0} KiB\", \"{0} MiB\"", number.as_str());
+            return Err(Problem::new("has no unit", expected).hint(hint));
+        }
+        let text = string(value, &expected)?;
+        if !text.ends_with(|c: char| c.is_ascii_alphabetic()) {
+            return Err(Problem::new("has no unit", expected).hint("units: B, KiB, MiB, GiB, TiB"));
+        }
+        let size = bytesize::ByteSize::from_str(text)
+            .map_err(|_| Problem::new("is no size", expected.clone()).hint("such as \"35 MiB\""))?;
+        Some(size.as_u64())
+            .filter(|size| range.contains(size))
+            .ok_or_else(|| Problem::new("is out of range", expected))
+    }
+}
+
+/// A size, or `"none"` for no limit.
+pub(super) fn size_or_none(range: RangeInclusive<u64>) -> impl Fn(&DeValue<'_>) -> Read<Option<u64>> {
+    let size = size(range);
+    move |value| match value {
+        DeValue::String(text) if text == "none" => Ok(None),
+        other => size(other)
+            .map(Some)
+            .map_err(|p| Problem { expected: format!("{}, or \"none\"", p.expected), ..p }),
+    }
+}
+
+/// A duration with its unit.
+pub(super) fn duration(range: RangeInclusive<Duration>) -> impl Fn(&DeValue<'_>) -> Read<Duration> {
+    move |value| {
+        let words = |at: &Duration| humantime::format_duration(*at).to_string();
+        let expected = format!("expected a time from {} to {}", words(range.start()), words(range.end()));
+        if let DeValue::Integer(number) = value {
+            let hint = format!("say which: \"{0} s\", \"{0} min\"", number.as_str());
+            return Err(Problem::new("has no unit", expected).hint(hint));
+        }
+        let text = string(value, &expected)?;
+        let time = humantime::parse_duration(text).map_err(|_| {
+            Problem::new("is no length of time", expected.clone())
+                .hint("such as \"90 s\", \"10 min\", \"14 days\"")
+        })?;
+        Some(time)
+            .filter(|time| range.contains(time))
+            .ok_or_else(|| Problem::new("is out of range", expected))
+    }
+}
+
+/// Where to listen.
+pub(super) fn listen(value: &DeValue<'_>) -> Read<ListenAddress> {
+    let expected = "expected \"address:port\" or \"unix:/path\"";
+    let text = string(value, expected)?;
+    if let Some(path) = text.strip_prefix("unix:") {
+        if !path.starts_with('/') {
+            return Err(Problem::new("names no absolute path", expected)
+                .hint("such as \"unix:/run/restante/lmtp.sock\""));
+        }
+        return Ok(ListenAddress::Unix(path.into()));
+    }
+    text.parse::<SocketAddr>().map(ListenAddress::Tcp).map_err(|_| {
+        let port = text.trim_start_matches(['*', ':']);
+        let hint = if port.parse::<u16>().is_ok() {
+            format!("every interface: \"[::]:{port}\"")
+        } else if text.parse::<IpAddr>().is_ok() {
+            "the port is missing".to_owned()
+        } else {
+            "such as \"[::]:25\" (every interface), \"192.0.2.1:25\", \"127.0.0.1:2525\"; no host names"
+                .to_owned()
+        };
+        Problem::new("is no place to listen", expected).hint(hint)
+    })
+}
+
+/// A network in CIDR form, or one address.
+pub(super) fn network(value: &DeValue<'_>) -> Read<IpNet> {
+    let expected = "expected a network such as \"192.0.2.0/24\"";
+    let text = string(value, expected)?;
+    if let Ok(address) = text.parse::<IpAddr>() {
+        return Ok(address.into());
+    }
+    let network = text.parse::<IpNet>().map_err(|_| Problem::new("is no network", expected))?;
+    if network.trunc() != network {
+        let hint = format!("did you mean \"{}\", or only \"{}\"?", network.trunc(), network.addr());
+        return Err(Problem::new("has bits behind its prefix", expected).hint(hint));
+    }
+    Ok(network)
+}
+
+/// An IP address.
+pub(super) fn address(value: &DeValue<'_>) -> Read<IpAddr> {
+    let expected = "expected an IP address";
+    string(value, expected)?.parse().map_err(|_| Problem::new("is no IP address", expected))
+}
+
+/// A host name that others can look up.
+pub(super) fn hostname(value: &DeValue<'_>) -> Read<String> {
+    let expected = "expected a host name such as \"mx.example.com\"";
+    let text = string(value, expected)?;
+    let problem = |message: &str| Problem::new(message, expected);
+    let domain = mail::Domain::parse(text).map_err(|_| problem("is no host name"))?;
+    if domain.literal().is_some() || text.starts_with('[') || text.parse::<IpAddr>().is_ok() {
+        return Err(problem("is an address"));
+    }
+    if !text.contains('.') {
+        return Err(problem("is no full host name").hint("other servers look it up: it needs its domain"));
+    }
+    if !text.is_ascii() {
+        return Err(problem("is not ASCII").hint("write its A-label: xn--…"));
+    }
+    Ok(text.to_ascii_lowercase())
+}
+
+/// A path.
+pub(super) fn path(value: &DeValue<'_>) -> Read<PathBuf> {
+    let text = string(value, "expected a path")?;
+    if text.is_empty() || text.contains('\0') {
+        return Err(Problem::new("is no path", "expected a path"));
+    }
+    Ok(text.into())
+}
+
+/// One of a few words.
+pub(super) fn choice<T: Copy>(words: &'static [(&'static str, T)]) -> impl Fn(&DeValue<'_>) -> Read<T> {
+    move |value| {
+        let names: Vec<&str> = words.iter().map(|(word, _)| *word).collect();
+        let expected = format!("expected \"{}\"", names.join("\" or \""));
+        let text = string(value, &expected)?;
+        words.iter().find(|(word, _)| *word == text).map(|(_, meaning)| *meaning).ok_or_else(|| {
+            let problem = Problem::new(format!("cannot be \"{}\"", text.escape_debug()), expected);
+            match nearest(text, &names) {
+                Some(meant) => problem.hint(format!("did you mean \"{meant}\"?")),
+                None => problem,
+            }
+        })
+    }
+}
+
+/// A separator of one character, or `""` for none.
+pub(super) fn separator(value: &DeValue<'_>) -> Read<Option<char>> {
+    let expected = "expected one character, or \"\" for none";
+    let text = string(value, expected)?;
+    let mut chars = text.chars();
+    match (chars.next(), chars.next()) {
+        (None, _) => Ok(None),
+        (Some(c), None) if c.is_ascii_punctuation() && !"@\"\\.".contains(c) => Ok(Some(c)),
+        (Some(_), _) => Err(Problem::new("cannot separate", expected).hint("usual: \"+\" or \"-\"")),
+    }
+}
+
+fn string<'v>(value: &'v DeValue<'_>, expected: &str) -> Read<&'v str> {
+    value.as_str().ok_or_else(|| wrong_kind(value, expected))
+}
+
+fn wrong_kind(value: &DeValue<'_>, expected: impl Into<String>) -> Problem {
+    let kind = match value {
+        DeValue::String(_) => "a string",
+        DeValue::Integer(_) | DeValue::Float(_) => "a number",
+        DeValue::Boolean(_) => "a boolean",
+        DeValue::Datetime(_) => "a date",
+        DeValue::Array(_) => "a list",
+        DeValue::Table(_) => "a table",
+    };
+    Problem::new(format!("cannot be {kind}"), expected)
+}
+
+/// A size in the largest unit that divides it.
+struct Size(u64);
+
+impl fmt::Display for Size {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let units = [("TiB", 1_u64 << 40), ("GiB", 1 << 30), ("MiB", 1 << 20), ("KiB", 1 << 10)];
+        match units.iter().find(|(_, unit)| self.0 >= *unit && self.0 % unit == 0) {
+            Some((name, unit)) => write!(f, "{} {name}", self.0 / unit),
+            None => write!(f, "{} B", self.0),
+        }
+    }
+}

@@ -1,0 +1,85 @@
+//! Who we are on this machine: the service's user and groups, and becoming the owner of the state folder.
+
+use std::fs;
+use std::io;
+use std::os::unix::fs::MetadataExt;
+use std::path::Path;
+
+use rustix::process::{Gid, Uid};
+use rustix::thread::{set_thread_groups, set_thread_res_gid, set_thread_res_uid};
+
+/// The system user that the daemon runs as, made by `systemd-sysusers` or a package.
+const SERVICE: &str = "restante";
+
+/// A user of the system's own files.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct User {
+    /// Its number.
+    pub uid: u32,
+    /// The number of its first group.
+    pub gid: u32,
+}
+
+/// The user `restante` of `/etc/passwd`, when there is one.
+pub fn service_user() -> Option<User> {
+    user_in(&fs::read_to_string("/etc/passwd").ok()?)
+}
+
+/// The groups that the user `restante` is in.
+pub fn groups_of_service() -> Vec<u32> {
+    let groups = fs::read_to_string("/etc/group").unwrap_or_default();
+    service_user().map(|user| user.gid).into_iter().chain(groups_in(&groups)).collect()
+}
+
+/// Whether we may do everything.
+pub fn is_root() -> bool {
+    rustix::process::geteuid().is_root()
+}
+
+/// As root, becomes the owner of a folder for good, so that nothing written there is out of the service's
+/// reach. Anybody else stays who they are. To be called before the first thread is started: the kernel
+/// changes one thread only.
+pub fn become_owner_of(dir: &Path) -> io::Result<()> {
+    let found = fs::metadata(dir)?;
+    if !is_root() || found.uid() == 0 {
+        return Ok(());
+    }
+    let (uid, gid) = (Uid::from_raw(found.uid()), Gid::from_raw(found.gid()));
+    set_thread_groups(&[gid])?;
+    set_thread_res_gid(gid, gid, gid)?;
+    set_thread_res_uid(uid, uid, uid)?;
+    Ok(())
+}
+
+/// `name:password:uid:gid:…`
+fn user_in(passwd: &str) -> Option<User> {
+    passwd.lines().find_map(|line| {
+        let mut fields = line.split(':');
+        let name = fields.next()?;
+        let (uid, gid) = (fields.nth(1)?.parse().ok()?, fields.next()?.parse().ok()?);
+        (name == SERVICE).then_some(User { uid, gid })
+    })
+}
+
+/// `name:password:gid:member,member`
+fn groups_in(group: &str) -> Vec<u32> {
+    let is_ours = |line: &&str| {
+        let members = line.rsplit(':').next().unwrap_or_default();
+        line.split(':').next() == Some(SERVICE) || members.split(',').any(|member| member == SERVICE)
+    };
+    group.lines().filter(is_ours).filter_map(|line| line.split(':').nth(2)?.parse().ok()).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_systems_files_name_user_and_groups() {
+        let passwd = "root:x:0:0:root:/root:/bin/sh\nbroken\nrestante:x:990:991::/:/usr/sbin/nologin\n";
+        assert_eq!(user_in(passwd), Some(User { uid: 990, gid: 991 }));
+        assert_eq!(user_in("restante2:x:1:1::/:/x\n"), None);
+        let group = "root:x:0:\nrestante:x:991:\nssl-cert:x:105:postgres,restante\nother:x:7:restanteur\n";
+        assert_eq!(groups_in(group), [991, 105]);
+    }
+}
