@@ -16,7 +16,7 @@ mod secret;
 pub use address::{Address, AddressError, Domain, LocalPart};
 pub use envelope::{Body, Cut, Envelope, Protocol, Recipient, TlsFacts, Trace};
 pub use fold::fold;
-pub use header::HeaderLine;
+pub use header::write_field;
 pub use id::{QueueId, Uid};
 pub use name::{MailboxName, NameError, ViewName};
 pub use path::{ForwardPath, PathError, ReversePath};

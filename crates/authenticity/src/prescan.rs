@@ -1,0 +1,328 @@
+use mail::Cut;
+use memchr::memchr;
+
+/// Octets of one field that are kept to be looked at: the name, and the authserv-id of the results field.
+const HEAD: usize = 512;
+
+/// Bounds on the header section.
+#[derive(Debug, Clone)]
+pub struct HeaderLimits {
+    /// Octets of all fields together, with the line ends.
+    pub octets: u64,
+    /// Lines, folded ones counted one by one.
+    pub lines: u32,
+    /// Octets of one field, folded lines included.
+    pub field: u64,
+    /// `Received` fields: more are a loop (RFC 5321 §6.3 asks for at least 100).
+    pub received: u32,
+}
+
+impl Default for HeaderLimits {
+    fn default() -> Self {
+        Self { octets: 128 << 10, lines: 1_000, field: 64 << 10, received: 100 }
+    }
+}
+
+/// Why a message is refused for its header section alone.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum HeaderFault {
+    /// More octets than [`HeaderLimits::octets`].
+    #[error("the header section is too large")]
+    TooLarge,
+    /// More lines than [`HeaderLimits::lines`].
+    #[error("the header section has too many lines")]
+    TooManyLines,
+    /// A field of more octets than [`HeaderLimits::field`].
+    #[error("a header field is too long")]
+    FieldTooLong,
+    /// More than [`HeaderLimits::received`].
+    #[error("too many Received fields: the message is in a loop")]
+    Loop,
+}
+
+/// What a pass over a message has found.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Scanned {
+    /// The first bound that was broken.
+    pub fault: Option<HeaderFault>,
+    /// Fields that only we may write, to be hidden when the mail is served.
+    pub cuts: Vec<Cut>,
+}
+
+/// One pass over a message as its octets arrive, in pieces of any size. Memory and work are bounded
+/// whatever comes: behind the header section it only passes by.
+#[derive(Debug)]
+pub struct Prescan {
+    limits: HeaderLimits,
+    authserv_id: String,
+    state: State,
+    /// Octets before the current line.
+    line_at: u64,
+    /// Octets of the current line so far.
+    line_octets: u64,
+    lines: u32,
+    received: u32,
+    field: Field,
+    found: Scanned,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum State {
+    /// Nothing but fields so far: the limits hold.
+    Header,
+    /// A line was no field, so to some readers the body has begun. Others read fields on to the empty line:
+    /// what only we may write is hidden from them as well, but mail without fields breaks no limit.
+    Loose,
+    /// Behind the header section.
+    Body,
+}
+
+/// The field that the current line belongs to.
+#[derive(Debug, Default)]
+struct Field {
+    at: u64,
+    octets: u64,
+    head: Vec<u8>,
+}
+
+impl Prescan {
+    /// A scan for a message of our own host, whose results fields carry `authserv_id` (RFC 8601 §2.5).
+    pub fn new(limits: HeaderLimits, authserv_id: &str) -> Self {
+        Self {
+            limits,
+            authserv_id: authserv_id.to_ascii_lowercase(),
+            state: State::Header,
+            line_at: 0,
+            line_octets: 0,
+            lines: 0,
+            received: 0,
+            field: Field::default(),
+            found: Scanned::default(),
+        }
+    }
+
+    /// Takes the next octets of the message.
+    pub fn content(&mut self, mut octets: &[u8]) {
+        while self.state != State::Body && !octets.is_empty() {
+            let end = memchr(b'\n', octets).map(|at| at + 1);
+            let (piece, rest) = octets.split_at(end.unwrap_or(octets.len()));
+            self.piece(piece);
+            if end.is_some() {
+                self.end_of_line();
+            }
+            octets = rest;
+        }
+    }
+
+    /// The end of the message.
+    pub fn finish(mut self) -> Scanned {
+        if self.state != State::Body {
+            self.line_at += self.line_octets;
+            self.end_of_field();
+        }
+        self.found
+    }
+
+    fn piece(&mut self, piece: &[u8]) {
+        if self.line_octets == 0 && !matches!(piece[0], b' ' | b'\t') {
+            self.end_of_field();
+            self.field = Field { at: self.line_at, ..Field::default() };
+        }
+        let room = HEAD.saturating_sub(self.field.head.len()).min(piece.len());
+        self.field.head.extend_from_slice(&piece[..room]);
+        self.field.octets += piece.len() as u64;
+        self.line_octets += piece.len() as u64;
+        if self.field.octets > self.limits.field {
+            self.broken(HeaderFault::FieldTooLong);
+        }
+        if self.line_at + self.line_octets > self.limits.octets {
+            self.broken(HeaderFault::TooLarge);
+        }
+    }
+
+    fn broken(&mut self, fault: HeaderFault) {
+        if self.state == State::Header {
+            self.found.fault = Some(fault);
+        }
+        self.state = State::Body;
+    }
+
+    fn end_of_line(&mut self) {
+        let first = self.field.octets == self.line_octets;
+        if first && matches!(self.field.head.as_slice(), b"\r\n" | b"\n") {
+            self.state = State::Body;
+        } else if first && self.state == State::Header && !is_field(&self.field.head) {
+            self.state = State::Loose;
+        }
+        self.line_at += self.line_octets;
+        self.line_octets = 0;
+        self.lines += 1;
+        if self.state != State::Body && self.lines > self.limits.lines {
+            self.broken(HeaderFault::TooManyLines);
+        }
+    }
+
+    /// Judges the field whose last line is complete.
+    fn end_of_field(&mut self) {
+        let Some(colon) = memchr(b':', &self.field.head) else { return };
+        let name = self.field.head[..colon].trim_ascii_end();
+        if name.eq_ignore_ascii_case(b"Received") {
+            self.received += 1;
+            if self.received > self.limits.received {
+                self.broken(HeaderFault::Loop);
+            }
+        }
+        if is_ours(name) || (is_results(name) && self.bears_our_id(&self.field.head[colon + 1..])) {
+            // Header limits keep both far below 4 GiB.
+            let at = u32::try_from(self.field.at).unwrap_or(u32::MAX);
+            let octets = u32::try_from(self.line_at - self.field.at).unwrap_or(u32::MAX);
+            self.found.cuts.push(Cut { at, octets });
+        }
+    }
+
+    /// Whether the authserv-id of a results field is ours: comments and folding white space may stand before
+    /// it, and a version or `;` behind (RFC 8601 §2.2).
+    fn bears_our_id(&self, value: &[u8]) -> bool {
+        let mut rest = skip_comments(value);
+        let quoted = rest.first() == Some(&b'"');
+        if quoted {
+            rest = &rest[1..];
+        }
+        let ends = |octet: &u8| if quoted { *octet == b'"' } else { b" \t\r\n;(".contains(octet) };
+        let id = &rest[..rest.iter().position(ends).unwrap_or(rest.len())];
+        id.eq_ignore_ascii_case(self.authserv_id.as_bytes())
+    }
+}
+
+/// Fields that say how a message reached its mailbox: whoever else wrote one wrote it about another mailbox.
+fn is_ours(name: &[u8]) -> bool {
+    const NAMES: [&[u8]; 3] = [b"Return-Path", b"Delivered-To", b"X-Original-To"];
+    NAMES.iter().any(|ours| name.eq_ignore_ascii_case(ours))
+        || name.get(..11).is_some_and(|start| start.eq_ignore_ascii_case(b"X-Restante-"))
+}
+
+fn is_results(name: &[u8]) -> bool {
+    name.eq_ignore_ascii_case(b"Authentication-Results")
+}
+
+/// A field name and its colon (RFC 5322 §2.2; white space before the colon is its obsolete form).
+fn is_field(line: &[u8]) -> bool {
+    let Some(colon) = memchr(b':', line) else { return false };
+    let name = line[..colon].trim_ascii_end();
+    !name.is_empty() && name.iter().all(|octet| (33..=126).contains(octet))
+}
+
+fn skip_comments(mut value: &[u8]) -> &[u8] {
+    loop {
+        value = value.trim_ascii_start();
+        if value.first() != Some(&b'(') {
+            return value;
+        }
+        let mut depth = 0_u32;
+        let mut escaped = false;
+        let closing = value.iter().position(|octet| {
+            match octet {
+                _ if escaped => escaped = false,
+                b'\\' => escaped = true,
+                b'(' => depth += 1,
+                b')' => depth -= 1,
+                _ => {}
+            }
+            depth == 0
+        });
+        match closing {
+            Some(at) => value = &value[at + 1..],
+            None => return &[],
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn scan(text: &[u8], piece: usize) -> Scanned {
+        let mut scan = Prescan::new(HeaderLimits::default(), "mx.example.test");
+        text.chunks(piece).for_each(|part| scan.content(part));
+        scan.finish()
+    }
+
+    /// What is left of a text after its cuts, the same for every way to split it.
+    fn served(text: &str) -> String {
+        let whole = scan(text.as_bytes(), text.len().max(1));
+        for piece in 1..=7 {
+            assert_eq!(scan(text.as_bytes(), piece), whole);
+        }
+        let mut left = text.as_bytes().to_vec();
+        for cut in whole.cuts.iter().rev() {
+            let at = usize::try_from(cut.at).expect("small");
+            left.drain(at..at + usize::try_from(cut.octets).expect("small"));
+        }
+        String::from_utf8(left).expect("text")
+    }
+
+    #[test]
+    fn fields_that_only_we_may_write_are_cut_whole() {
+        let text = "Return-Path: <x>\r\nSubject: a\r\nDELIVERED-TO: b\r\n c\r\n\td\r\nX-Restante-Rule: e\r\n\
+                    X-Original-To : f\r\nReceived: g\r\n\r\nReturn-Path: body\r\n";
+        assert_eq!(served(text), "Subject: a\r\nReceived: g\r\n\r\nReturn-Path: body\r\n");
+    }
+
+    #[test]
+    fn results_are_cut_only_when_they_claim_to_be_ours() {
+        for ours in [
+            "mx.example.test; spf=pass",
+            "MX.Example.TEST 1; dkim=pass",
+            "(a (b) \\) c) mx.example.test;none",
+            "\r\n mx.example.test; spf=pass",
+            "\"mx.example.test\"; none",
+            "mx.example.test",
+        ] {
+            assert_eq!(served(&format!("Authentication-Results: {ours}\r\n\r\n")), "\r\n", "{ours}");
+        }
+        for others in
+            ["mx.example.test.evil; spf=pass", "other.test; x=mx.example.test", "(mx.example.test) b"]
+        {
+            let text = format!("Authentication-Results: {others}\r\n\r\n");
+            assert_eq!(served(&text), text);
+        }
+    }
+
+    #[test]
+    fn a_header_without_a_body_is_all_header() {
+        assert_eq!(served("Subject: a\r\nDelivered-To: b\r\n"), "Subject: a\r\n");
+        assert_eq!(served("Delivered-To: no line end"), "");
+        assert_eq!(served(""), "");
+    }
+
+    #[test]
+    fn fields_are_hidden_up_to_the_empty_line_whatever_stands_between() {
+        let text = "From x Mon 10:20\r\nSubject: a\r\nDelivered-To: b\r\n\r\nDelivered-To: c\r\n";
+        assert_eq!(served(text), "From x Mon 10:20\r\nSubject: a\r\n\r\nDelivered-To: c\r\n");
+        assert_eq!(served(": no name\r\nDelivered-To: b\r\n\r\n"), ": no name\r\n\r\n");
+    }
+
+    #[test]
+    fn mail_without_fields_breaks_no_limit() {
+        let text = "just words\r\n".repeat(20_000);
+        assert_eq!(scan(text.as_bytes(), 4096), Scanned::default());
+    }
+
+    #[test]
+    fn each_bound_holds_at_its_edge() {
+        let fault = |text: String| scan(text.as_bytes(), 4096).fault;
+        let received = |n: usize| "Received: x\r\n".repeat(n) + "\r\n";
+        assert_eq!(fault(received(100)), None);
+        assert_eq!(fault(received(101)), Some(HeaderFault::Loop));
+        let lines = |n: usize| "A: b\r\n".repeat(n) + "\r\n";
+        assert_eq!(fault(lines(1000)), None);
+        assert_eq!(fault(lines(1001)), Some(HeaderFault::TooManyLines));
+        let field = |n: usize| format!("A: {}\r\n\r\n", "x".repeat(n - 5));
+        assert_eq!(fault(field(64 << 10)), None);
+        assert_eq!(fault(field((64 << 10) + 1)), Some(HeaderFault::FieldTooLong));
+        let large = field(60_000).replace("\r\n\r\n", "\r\n").repeat(3) + "\r\n";
+        assert_eq!(fault(large), Some(HeaderFault::TooLarge));
+        let body = "A: b\r\n\r\n".to_owned() + &"x".repeat(1 << 20);
+        assert_eq!(fault(body), None);
+    }
+}

@@ -1,0 +1,153 @@
+use jiff::Timestamp;
+use jiff::fmt::rfc2822::DateTimePrinter;
+use jiff::tz::TimeZone;
+use mail::{Envelope, Protocol, QueueId, Trace, write_field};
+
+/// What this host calls itself.
+#[derive(Debug, Clone)]
+pub struct Host {
+    /// The `by` of our Received field.
+    pub name: String,
+}
+
+/// The fields on top of one stored copy: Return-Path, exactly one Delivered-To, one X-Original-To for each
+/// recipient that led to the mailbox in RCPT order, and our Received (RFC 5321 §4.4).
+pub(crate) fn render(
+    host: &Host,
+    id: QueueId,
+    envelope: &Envelope,
+    recipients: &[u16],
+    delivered_to: &str,
+) -> Vec<u8> {
+    let mut out = String::with_capacity(512);
+    // Addresses have no control characters, and folding one would change it.
+    write_field(&mut out, "Return-Path", &[&format!("<{}>", envelope.reverse_path)]);
+    write_field(&mut out, "Delivered-To", &[delivered_to]);
+    for index in recipients {
+        if let Some(recipient) = envelope.recipients.get(usize::from(*index)) {
+            write_field(&mut out, "X-Original-To", &[&recipient.path.to_string()]);
+        }
+    }
+    received(&mut out, host, id, envelope);
+    out.into_bytes()
+}
+
+fn received(out: &mut String, host: &Host, id: QueueId, envelope: &Envelope) {
+    let trace = &envelope.trace;
+    let from = match trace.peer {
+        Some(ip) if ip.is_ipv6() => format!("from {} ([IPv6:{ip}])", trace.helo),
+        Some(ip) => format!("from {} ([{ip}])", trace.helo),
+        None => format!("from {} (local)", trace.helo),
+    };
+    let tls = trace.tls.as_ref().map(|tls| format!("(version={} cipher={})", tls.version, tls.cipher));
+    let by = format!("by {}", host.name);
+    let with = format!("with {}", protocol(trace, envelope.smtputf8));
+    let id = format!("id {id}");
+    // More than one recipient in `for` would tell each of the blind copies of the others.
+    let single = match envelope.recipients.as_slice() {
+        [only] => Some(format!("for <{}>;", only.path)),
+        _ => None,
+    };
+    let id = if single.is_some() { id } else { format!("{id};") };
+    let date = date(trace.received_ms);
+    let words = [Some(from), Some(by), Some(with), tls, Some(id), single, Some(date)];
+    let words: Vec<&str> = words.iter().flatten().map(String::as_str).collect();
+    write_field(out, "Received", &words);
+}
+
+/// The names of RFC 3848 and RFC 6531 §4.3.
+fn protocol(trace: &Trace, utf8: bool) -> &'static str {
+    match (trace.protocol, utf8, trace.tls.is_some()) {
+        (Protocol::Local, _, _) => "local",
+        (Protocol::Smtp, _, _) => "SMTP",
+        (Protocol::Esmtp, false, false) => "ESMTP",
+        (Protocol::Esmtp, false, true) => "ESMTPS",
+        (Protocol::Esmtp, true, false) => "UTF8SMTP",
+        (Protocol::Esmtp, true, true) => "UTF8SMTPS",
+        (Protocol::Lmtp, false, false) => "LMTP",
+        (Protocol::Lmtp, false, true) => "LMTPS",
+        (Protocol::Lmtp, true, false) => "UTF8LMTP",
+        (Protocol::Lmtp, true, true) => "UTF8LMTPS",
+    }
+}
+
+/// RFC 5322 §3.3, in UTC.
+fn date(ms: u64) -> String {
+    let stamp =
+        i64::try_from(ms).ok().and_then(|ms| Timestamp::from_millisecond(ms).ok()).unwrap_or_default();
+    DateTimePrinter::new().zoned_to_string(&stamp.to_zoned(TimeZone::UTC)).unwrap_or_default()
+}
+
+#[cfg(test)]
+mod tests {
+    use mail::{Address, Body, ForwardPath, MailboxName, Recipient, ReversePath, TlsFacts};
+
+    use super::*;
+
+    fn envelope(recipients: &[&str]) -> Envelope {
+        let recipient = |text: &&str| Recipient {
+            path: ForwardPath::Address(Address::parse(text).expect("an address")),
+            mailboxes: vec![MailboxName::parse("alice").expect("a name")],
+            duplicate: false,
+        };
+        Envelope {
+            reverse_path: ReversePath::Null,
+            recipients: recipients.iter().map(recipient).collect(),
+            body: Body::SevenBit,
+            smtputf8: false,
+            trace: Trace {
+                protocol: Protocol::Esmtp,
+                peer: Some("192.0.2.1".parse().expect("an address")),
+                helo: "client.example".into(),
+                tls: Some(TlsFacts { version: "TLS1.3".into(), cipher: "TLS_AES_256_GCM_SHA384".into() }),
+                received_ms: 1_795_375_000_000,
+            },
+            cuts: Vec::new(),
+            unterminated: false,
+        }
+    }
+
+    fn rendered(envelope: &Envelope, recipients: &[u16]) -> String {
+        let host = Host { name: "mx.example.test".into() };
+        let prelude = render(&host, QueueId(0x2a), envelope, recipients, "alice@example.test");
+        String::from_utf8(prelude).expect("text")
+    }
+
+    #[test]
+    fn one_recipient_is_named_everywhere() {
+        assert_eq!(
+            rendered(&envelope(&["a.smith@example.test"]), &[0]),
+            "Return-Path: <>\r\n\
+             Delivered-To: alice@example.test\r\n\
+             X-Original-To: a.smith@example.test\r\n\
+             Received: from client.example ([192.0.2.1]) by mx.example.test with ESMTPS\r\n\
+             \t(version=TLS1.3 cipher=TLS_AES_256_GCM_SHA384) id 000000000000002a\r\n\
+             \tfor <a.smith@example.test>; Sun, 22 Nov 2026 19:16:40 +0000\r\n"
+        );
+    }
+
+    #[test]
+    fn several_recipients_do_not_learn_of_each_other() {
+        let text = rendered(&envelope(&["a@example.test", "secret@example.test", "b@example.test"]), &[0, 2]);
+        assert!(!text.contains("secret") && !text.contains("for <"), "{text}");
+        assert!(text.contains("X-Original-To: a@example.test\r\nX-Original-To: b@example.test\r\n"));
+        assert!(text.contains("id 000000000000002a;"));
+    }
+
+    #[test]
+    fn every_way_in_has_its_name() {
+        let mut envelope = envelope(&["a@example.test"]);
+        for (way, utf8, tls, name) in [
+            (Protocol::Smtp, false, false, "SMTP"),
+            (Protocol::Esmtp, false, false, "ESMTP"),
+            (Protocol::Esmtp, true, true, "UTF8SMTPS"),
+            (Protocol::Lmtp, false, false, "LMTP"),
+            (Protocol::Lmtp, true, false, "UTF8LMTP"),
+        ] {
+            envelope.trace.protocol = way;
+            let facts = TlsFacts { version: String::new(), cipher: String::new() };
+            envelope.trace.tls = tls.then_some(facts);
+            assert_eq!(protocol(&envelope.trace, utf8), name);
+        }
+    }
+}

@@ -1,0 +1,107 @@
+use std::sync::Arc;
+use std::time::Duration;
+
+use directory::Directory;
+use mail::{MailboxName, QueueId};
+use queue::{Delivered, Queued, Route, Store, StoreError};
+use tokio::sync::Notify;
+use tokio_util::sync::CancellationToken;
+use tracing::{error, info, warn};
+
+use crate::plan::{Plan, plan};
+use crate::prelude::Host;
+
+/// Messages planned and delivered in one go.
+const PAGE: usize = 256;
+/// How long the router rests after the store could not do its part.
+const REST: Duration = Duration::from_secs(1);
+
+/// Empties the queue into mailboxes, oldest first, as long as it runs.
+///
+/// It keeps no state that a restart would miss: what is queued is asked of the store, and a delivery is
+/// one atomic step of the store. Whatever happens in between, a message is either still queued or in its
+/// mailboxes.
+pub struct Router<S> {
+    store: S,
+    directory: Directory,
+    host: Host,
+    again: Arc<Notify>,
+}
+
+impl<S: Store> Router<S> {
+    /// A router between a store and a directory.
+    pub fn new(store: S, directory: Directory, host: Host) -> Self {
+        Self { store, directory, host, again: Arc::new(Notify::new()) }
+    }
+
+    /// Notified, the router looks once more at all that waits: the directory has changed.
+    pub fn again(&self) -> Arc<Notify> {
+        self.again.clone()
+    }
+
+    /// Routes until `stop`.
+    pub async fn run(self, stop: CancellationToken) {
+        let mut reached = None;
+        // A page is never given up half-way: its log lines would be missing.
+        while !stop.is_cancelled() {
+            let rest = match self.page(reached).await {
+                Ok(Some(last)) => {
+                    reached = Some(last);
+                    continue;
+                }
+                Ok(None) => None,
+                Err(StoreError::Unavailable) => return,
+                Err(error) => {
+                    error!(%error, "mail stays queued: the store did not take its delivery");
+                    Some(REST)
+                }
+            };
+            tokio::select! {
+                () = stop.cancelled() => return,
+                () = self.again.notified() => reached = None,
+                () = self.store.arrival(), if rest.is_none() => {}
+                () = tokio::time::sleep(rest.unwrap_or_default()), if rest.is_some() => {}
+            }
+        }
+    }
+
+    /// Routes one page; the last message it looked at, or nothing when none is left.
+    async fn page(&self, after: Option<QueueId>) -> Result<Option<QueueId>, StoreError> {
+        let page = self.store.queued(after, PAGE).await?;
+        let Some(last) = page.last().map(|queued| queued.id) else { return Ok(None) };
+        let mut routes = Vec::with_capacity(page.len());
+        let mut routed = Vec::with_capacity(page.len());
+        for queued in page.iter().filter(|queued| !queued.held) {
+            match plan(&self.host, &self.directory, queued) {
+                Plan::Deliver(route) => {
+                    routed.push((queued, names(&route)));
+                    routes.push(route);
+                }
+                Plan::Wait(mailbox) => {
+                    warn!(id = %queued.id, %mailbox, "mail waits: its mailbox is not in the directory any more");
+                }
+            }
+        }
+        let outcomes = self.store.deliver(routes).await?;
+        for ((queued, mailboxes), outcome) in routed.into_iter().zip(outcomes) {
+            tell(queued, &mailboxes, &outcome);
+        }
+        Ok(Some(last))
+    }
+}
+
+fn names(route: &Route) -> Vec<MailboxName> {
+    route.entries.iter().map(|entry| entry.mailbox.clone()).collect()
+}
+
+fn tell(queued: &Queued, mailboxes: &[MailboxName], outcome: &Delivered) {
+    match outcome {
+        // Somebody else delivered it, and said so.
+        Delivered::NotQueued => {}
+        Delivered::Entries(uids) => {
+            let mailbox = mailboxes.iter().map(MailboxName::as_str).collect::<Vec<_>>().join(",");
+            let uid = uids.iter().map(ToString::to_string).collect::<Vec<_>>().join(",");
+            info!(id = %queued.id, %mailbox, %uid, status = "delivered", "message");
+        }
+    }
+}

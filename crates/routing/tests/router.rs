@@ -1,0 +1,175 @@
+//! The router over the engine in memory: every queued message ends in its mailboxes, once.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use directory::{Directory, DomainSpec, MailboxSpec, Spec, Table, VerifierParams};
+use mail::{QueueId, Recipient};
+use queue::contract::{accept, envelope, listed, name, view};
+use queue::{Incoming, Maildrop, MemoryStore, Message, Store, StoreError};
+use routing::{Host, Router};
+use tokio::sync::Notify;
+use tokio::task::JoinHandle;
+use tokio_util::sync::CancellationToken;
+
+fn table(mailboxes: &[&str]) -> Table {
+    let mailbox = |name: &&str| MailboxSpec {
+        name: (*name).into(),
+        addresses: Vec::new(),
+        passwords: Vec::new(),
+        receives: true,
+        quota: None,
+    };
+    let spec = Spec {
+        domains: vec![DomainSpec {
+            name: "example.test".into(),
+            catch_all: Some("alice".into()),
+            ..DomainSpec::default()
+        }],
+        mailboxes: mailboxes.iter().map(mailbox).collect(),
+        detail_separator: Some('+'),
+        hostname: "mx.example.test".into(),
+        ..Spec::default()
+    };
+    let (table, faults) = Table::build(&spec);
+    table.unwrap_or_else(|| panic!("{faults:?}"))
+}
+
+struct Running {
+    store: MemoryStore,
+    directory: Directory,
+    again: Arc<Notify>,
+    stop: CancellationToken,
+    task: JoinHandle<()>,
+}
+
+impl Running {
+    fn new(store: MemoryStore, mailboxes: &[&str]) -> Self {
+        let directory = Directory::new(table(mailboxes), VerifierParams::default());
+        let host = Host { name: "mx.example.test".into() };
+        let router = Router::new(store.clone(), directory.clone(), host);
+        let (again, stop) = (router.again(), CancellationToken::new());
+        let task = tokio::spawn(router.run(stop.clone()));
+        Self { store, directory, again, stop, task }
+    }
+
+    async fn drained(&self) {
+        for _ in 0..100_000 {
+            if self.store.queued(None, 1).await.expect("readable").is_empty() {
+                return;
+            }
+            tokio::time::sleep(Duration::from_millis(1)).await;
+        }
+        panic!("the queue is not empty");
+    }
+
+    async fn stopped(self) {
+        self.stop.cancel();
+        self.again.notify_one();
+        self.task.await.expect("no panic");
+    }
+}
+
+async fn accept_to(store: &MemoryStore, recipients: &[(&[&str], bool)]) -> QueueId {
+    let mut envelope = envelope(&[]);
+    envelope.recipients = recipients
+        .iter()
+        .map(|(mailboxes, duplicate)| Recipient {
+            path: mail::ForwardPath::Postmaster,
+            mailboxes: mailboxes.iter().map(|text| name(text)).collect(),
+            duplicate: *duplicate,
+        })
+        .collect();
+    let mut incoming = store.incoming(None).expect("admitted");
+    incoming.write(b"Subject: x\r\n\r\nbody\r\n").await.expect("taken");
+    incoming.commit(envelope).await.expect("committed")
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_waited_and_what_comes_is_delivered_in_order() {
+    let store = MemoryStore::new();
+    let mut ids = Vec::new();
+    for n in 0..600 {
+        ids.push(accept(&store, format!("{n}\r\n").as_bytes()).await);
+    }
+    let running = Running::new(store.clone(), &["alice"]);
+    running.drained().await;
+    accept(&store, b"600\r\n").await;
+    running.drained().await;
+    let maildrop = store.open(&name("alice"), &view("")).await.expect("opened");
+    assert_eq!(maildrop.len(), 601);
+    for index in 0..maildrop.len() {
+        let mut message = maildrop.message(index, 0..u64::MAX).await.expect("opened");
+        let mut octets = Vec::new();
+        while let Some(chunk) = message.chunk().await.expect("readable") {
+            octets.extend_from_slice(&chunk);
+        }
+        let text = String::from_utf8(octets).expect("text");
+        assert!(text.starts_with("Return-Path: <>\r\nDelivered-To: alice@example.test\r\n"), "{text}");
+        assert!(text.ends_with(&format!("\r\n{index}\r\n")), "{index}: {text}");
+    }
+    running.stopped().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn twins_collapse_unless_an_alias_wants_them() {
+    let store = MemoryStore::new();
+    let running = Running::new(store.clone(), &["alice", "bob"]);
+    accept_to(&store, &[(&["alice"], false), (&["bob", "alice"], false), (&["alice"], false)]).await;
+    running.drained().await;
+    assert_eq!(listed(&store, "alice", "").await.len(), 1);
+    assert_eq!(listed(&store, "bob", "").await.len(), 1);
+    accept_to(&store, &[(&["alice"], false), (&["alice"], true), (&["alice"], true)]).await;
+    running.drained().await;
+    assert_eq!(listed(&store, "alice", "").await.len(), 4);
+    running.stopped().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn mail_for_a_vanished_mailbox_waits_and_holds_nobody_up() {
+    let store = MemoryStore::new();
+    let running = Running::new(store.clone(), &["alice"]);
+    let waiting = accept_to(&store, &[(&["bob"], false)]).await;
+    accept_to(&store, &[(&["alice"], false)]).await;
+    while listed(&store, "alice", "").await.is_empty() {
+        tokio::time::sleep(Duration::from_millis(1)).await;
+    }
+    let queued = store.queued(None, 10).await.expect("readable");
+    assert_eq!(queued.iter().map(|queued| queued.id).collect::<Vec<_>>(), [waiting]);
+    running.directory.replace(table(&["alice", "bob"]));
+    running.again.notify_one();
+    running.drained().await;
+    assert_eq!(listed(&store, "bob", "").await.len(), 1);
+    running.stopped().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_failing_store_is_asked_again_and_nothing_is_lost_or_doubled() {
+    let store = MemoryStore::new();
+    for n in 0..5 {
+        accept(&store, format!("{n}\r\n").as_bytes()).await;
+    }
+    store.fail_at(3, StoreError::Full("for the test"));
+    let running = Running::new(store.clone(), &["alice"]);
+    running.drained().await;
+    assert_eq!(listed(&store, "alice", "").await.len(), 5);
+    running.stopped().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn held_mail_is_passed_by() {
+    let store = MemoryStore::new();
+    let held = accept(&store, b"held\r\n").await;
+    store.hold(held, true).await.expect("held");
+    let running = Running::new(store.clone(), &["alice"]);
+    accept(&store, b"free\r\n").await;
+    while listed(&store, "alice", "").await.is_empty() {
+        tokio::time::sleep(Duration::from_millis(1)).await;
+    }
+    assert!(store.queued(None, 10).await.expect("readable")[0].held);
+    store.hold(held, false).await.expect("freed");
+    running.again.notify_one();
+    running.drained().await;
+    assert_eq!(listed(&store, "alice", "").await.len(), 2);
+    running.stopped().await;
+}
