@@ -166,17 +166,16 @@ impl Prescan {
     fn end_of_field(&mut self) {
         let Some(colon) = memchr(b':', &self.field.head) else { return };
         let name = self.field.head[..colon].trim_ascii_end();
-        if name.eq_ignore_ascii_case(b"Received") {
-            self.received += 1;
-            if self.received > self.limits.received {
-                self.broken(HeaderFault::Loop);
-            }
-        }
+        let received = name.eq_ignore_ascii_case(b"Received");
         if is_ours(name) || (is_results(name) && self.bears_our_id(&self.field.head[colon + 1..])) {
             // Header limits keep both far below 4 GiB.
             let at = u32::try_from(self.field.at).unwrap_or(u32::MAX);
             let octets = u32::try_from(self.line_at - self.field.at).unwrap_or(u32::MAX);
             self.found.cuts.push(Cut { at, octets });
+        }
+        self.received += u32::from(received);
+        if self.received > self.limits.received {
+            self.broken(HeaderFault::Loop);
         }
     }
 
