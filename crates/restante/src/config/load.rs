@@ -2,12 +2,12 @@ use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 
-use directory::{Spec, Table};
+use directory::{Item, Spec, Table};
 use toml::Spanned;
 use toml::de::DeTable;
 
 use super::fault::{Fault, Faults, Severity};
-use super::machine::{self, TlsSpans};
+use super::machine::{self, Places};
 use super::mailboxes::{self, Mailboxes};
 use super::permission::{exposure_of, service_groups};
 use super::section::{Notes, Section};
@@ -114,7 +114,7 @@ struct Checked {
     config: Config,
     spec: Spec,
     table: Option<Table>,
-    tls_spans: TlsSpans,
+    places: Places,
     faults: Faults,
 }
 
@@ -124,7 +124,7 @@ impl Checked {
         for file in File::ALL {
             faults.add_source(file, texts.dir.join(file.name()), texts.of(file));
         }
-        let (config, tls_spans) = parsed(texts, File::Restante, &mut faults, |table, notes| {
+        let (config, places) = parsed(texts, File::Restante, &mut faults, |table, notes| {
             let mut top = Section::top(table, notes);
             let found = machine::read(&mut top, &texts.dir);
             top.finish();
@@ -139,10 +139,10 @@ impl Checked {
         });
         parsed(texts, File::Rules, &mut faults, rules::read);
         let (spec, table) = match mailboxes {
-            Some(found) => directory(found, &config, &mut faults),
+            Some(found) => directory(found, &config, &places, &mut faults),
             None => (Spec::default(), None),
         };
-        Self { config, spec, table, tls_spans, faults }
+        Self { config, spec, table, places, faults }
     }
 
     /// What can only be seen on the disk.
@@ -156,7 +156,7 @@ impl Checked {
             self.faults.push(Fault::of_file(File::Mailboxes, message).hint(tls::cure(&path)));
         }
         if let Some(pair) = &self.config.tls {
-            tls::check(pair, &self.tls_spans, &groups).into_iter().for_each(|fault| self.faults.push(fault));
+            tls::check(pair, &self.places, &groups).into_iter().for_each(|fault| self.faults.push(fault));
         }
     }
 
@@ -193,7 +193,7 @@ fn parsed<R>(
 }
 
 /// Lets the directory check what the file means, and puts its faults to their places.
-fn directory(found: Mailboxes, config: &Config, faults: &mut Faults) -> (Spec, Option<Table>) {
+fn directory(found: Mailboxes, config: &Config, machine: &Places, faults: &mut Faults) -> (Spec, Option<Table>) {
     let Mailboxes { mut spec, places, nameless } = found;
     spec.detail_separator = config.detail_separator;
     spec.hostname.clone_from(&config.hostname);
@@ -203,13 +203,17 @@ fn directory(found: Mailboxes, config: &Config, faults: &mut Faults) -> (Spec, O
     }
     let (table, said) = Table::build(&spec);
     for fault in said {
-        let span = places.find(fault.item, fault.field.key, fault.field.index);
+        let (file, span) = match (fault.item, fault.field.key) {
+            (Item::Directory, "hostname") => (File::Restante, Some(machine.hostname.clone())),
+            (Item::Directory, "detail-separator") => (File::Restante, Some(machine.detail_separator.clone())),
+            (item, key) => (File::Mailboxes, places.find(item, key, fault.field.index)),
+        };
         faults.push(Fault {
             severity: match fault.severity {
                 directory::Severity::Error => Severity::Error,
                 directory::Severity::Warning => Severity::Warning,
             },
-            file: File::Mailboxes,
+            file,
             span,
             message: fault.message,
             label: String::new(),

@@ -1,10 +1,12 @@
 //! `restante.toml`.
 
 use std::net::IpAddr;
+use std::ops::{Range, RangeInclusive};
 use std::path::Path;
 use std::time::Duration;
 
 use net::{ListenAddress, Networks};
+use toml::de::DeValue;
 
 use super::section::Section;
 use super::settings::{
@@ -21,23 +23,23 @@ const SECOND: Duration = Duration::from_secs(1);
 const HOUR: Duration = Duration::from_secs(60 * 60);
 const DAY: Duration = Duration::from_secs(24 * 60 * 60);
 
-/// Where the two files of `[tls]` are named, for what is wrong with them.
+/// Where the values stand that are checked later than the file is read.
 #[derive(Debug, Clone, Default)]
-pub(super) struct TlsSpans {
-    pub(super) certificate: std::ops::Range<usize>,
-    pub(super) key: std::ops::Range<usize>,
+pub(super) struct Places {
+    pub(super) hostname: Range<usize>,
+    pub(super) detail_separator: Range<usize>,
+    pub(super) certificate: Range<usize>,
+    pub(super) key: Range<usize>,
 }
 
 /// Reads the whole file. Relative paths are relative to `dir`.
-pub(super) fn read(top: &mut Section<'_, '_>, dir: &Path) -> (Config, TlsSpans) {
+pub(super) fn read(top: &mut Section<'_, '_>, dir: &Path) -> (Config, Places) {
     let mut config = Config::default();
-    match top.get("hostname", value::hostname) {
-        Some(hostname) => config.hostname = hostname,
-        None if top.has("hostname") => {}
-        None => {
-            let problem = Problem::new("`hostname` is missing", "").hint("hostname = \"mx.example.com\"");
-            top.notes.error(0..0, problem);
-        }
+    let mut places = Places { hostname: top.span_of("hostname"), ..Places::default() };
+    top.set("hostname", &mut config.hostname, value::hostname);
+    if !top.has("hostname") {
+        let problem = Problem::new("`hostname` is missing", "").hint("hostname = \"mx.example.com\"");
+        top.notes.error(0..0, problem);
     }
     top.set("state-dir", &mut config.state_dir, value::path);
     config.state_dir = dir.join(&config.state_dir);
@@ -47,24 +49,23 @@ pub(super) fn read(top: &mut Section<'_, '_>, dir: &Path) -> (Config, TlsSpans) 
     top.table("lmtp", |s| listeners(s, "listen", &mut config.lmtp.listen));
     top.table("pop3", |s| pop3(s, &mut config.pop3));
     top.table("login", |s| login(s, &mut config.login));
-    let mut spans = TlsSpans::default();
-    config.tls = top.table("tls", |s| tls(s, dir, &mut spans)).flatten();
+    config.tls = top.table("tls", |s| tls(s, dir, &mut places)).flatten();
     top.table("limits", |s| limits(s, &mut config.limits));
-    top.table("directory", |s| s.set("detail-separator", &mut config.detail_separator, value::separator));
+    top.table("directory", |s| {
+        s.set("detail-separator", &mut config.detail_separator, value::separator);
+        places.detail_separator = s.span_of("detail-separator");
+    });
     top.table("store", |s| store(s, &mut config.store));
     top.table("log", |s| {
-        s.set(
-            "format",
-            &mut config.log.format,
-            choice(&[("text", LogFormat::Text), ("json", LogFormat::Json)]),
-        );
+        s.set("format", &mut config.log.format, choice(&FORMATS));
         s.set("level", &mut config.log.level, choice(&LEVELS));
     });
     top.tables("relay", |s| relay(s, &mut config.relays));
     without_tls(top, &mut config);
-    (config, spans)
+    (config, places)
 }
 
+const FORMATS: [(&str, LogFormat); 2] = [("text", LogFormat::Text), ("json", LogFormat::Json)];
 const LEVELS: [(&str, LogLevel); 5] = [
     ("error", LogLevel::Error),
     ("warn", LogLevel::Warn),
@@ -85,19 +86,25 @@ fn smtp_limits(s: &mut Section<'_, '_>, limits: &mut SmtpLimits) {
     s.set("connections-per-address", &mut limits.connections_per_address, many(1, 100_000));
     s.set("connections-per-network", &mut limits.connections_per_network, many(1, 100_000));
     s.set("connections-per-minute", &mut limits.connections_per_minute, count(1..=1_000_000));
+    s.set("greeting-delay", &mut limits.greeting_delay, duration(Duration::ZERO..=60 * SECOND));
     s.set("command-timeout", &mut limits.command_timeout, duration(SECOND..=HOUR));
-    s.set("stress-timeout", &mut limits.stress_timeout, duration(SECOND..=HOUR));
+    s.set("write-timeout", &mut limits.write_timeout, duration(SECOND..=HOUR));
     s.set("tls-timeout", &mut limits.tls_timeout, duration(SECOND..=HOUR));
-    s.set("session-time", &mut limits.session_time, duration(SECOND..=DAY));
     s.set("data-rate", &mut limits.data_rate, size(1..=GIB));
+    s.set("session-time", &mut limits.session_time, duration(SECOND..=DAY));
+    s.set("session-rate", &mut limits.session_rate, size(1..=GIB));
+    s.set("stop-time", &mut limits.stop_time, duration(SECOND..=HOUR));
+    s.set("command-line", &mut limits.command_line, length(512..=64 * KIB));
     s.set("recipients", &mut limits.recipients, many(1, 10_000));
-    s.set("messages", &mut limits.messages, many(1, 1_000_000));
-    s.set("errors-before-delay", &mut limits.errors_before_delay, count(0..=1_000));
-    s.set("error-delay", &mut limits.error_delay, duration(Duration::ZERO..=60 * SECOND));
+    s.set("messages", &mut limits.messages, count(1..=1_000_000));
+    s.set("errors-before-delay", &mut limits.errors_before_delay, count(0..=10_000));
     s.set("errors", &mut limits.errors, count(1..=10_000));
     s.set("unknown-commands", &mut limits.unknown_commands, count(1..=10_000));
-    s.set("idle-commands", &mut limits.idle_commands, count(1..=1_000_000));
+    s.set("junk-commands", &mut limits.junk_commands, count(1..=1_000_000));
+    let before_delay = &mut limits.unknown_recipients_before_delay;
+    s.set("unknown-recipients-before-delay", before_delay, count(0..=10_000));
     s.set("unknown-recipients", &mut limits.unknown_recipients, count(1..=10_000));
+    s.set("delay", &mut limits.delay, duration(Duration::ZERO..=60 * SECOND));
     if limits.recipients < 100 {
         let hint = "senders split what is longer, if they know how";
         s.notes.warn(s.span_of("recipients"), "RFC 5321 §4.5.3.1.8 asks for at least 100 recipients", hint);
@@ -123,6 +130,7 @@ fn pop3_limits(s: &mut Section<'_, '_>, limits: &mut Pop3Limits) {
     s.set("idle-timeout", &mut limits.idle_timeout, duration(SECOND..=DAY));
     s.set("write-timeout", &mut limits.write_timeout, duration(SECOND..=HOUR));
     s.set("tls-timeout", &mut limits.tls_timeout, duration(SECOND..=HOUR));
+    s.set("progress-timeout", &mut limits.progress_timeout, duration(SECOND..=DAY));
     s.set("bad-commands-before-login", &mut limits.bad_commands_before_login, count(1..=10_000));
     s.set("bad-commands", &mut limits.bad_commands, count(1..=10_000));
     if limits.idle_timeout < 10 * 60 * SECOND {
@@ -147,7 +155,7 @@ fn login(s: &mut Section<'_, '_>, login: &mut LoginLimits) {
     s.set("hash-wait-known", &mut login.hash_wait_known, duration(SECOND..=60 * SECOND));
 }
 
-fn tls(s: &mut Section<'_, '_>, dir: &Path, spans: &mut TlsSpans) -> Option<Tls> {
+fn tls(s: &mut Section<'_, '_>, dir: &Path, places: &mut Places) -> Option<Tls> {
     let certificate = s.get("certificate", value::path);
     let key = s.get("key", value::path);
     for name in ["certificate", "key"] {
@@ -158,7 +166,8 @@ fn tls(s: &mut Section<'_, '_>, dir: &Path, spans: &mut TlsSpans) -> Option<Tls>
             );
         }
     }
-    *spans = TlsSpans { certificate: s.span_of("certificate"), key: s.span_of("key") };
+    places.certificate = s.span_of("certificate");
+    places.key = s.span_of("key");
     Some(Tls { certificate: dir.join(certificate?), key: dir.join(key?) })
 }
 
@@ -167,8 +176,8 @@ fn limits(s: &mut Section<'_, '_>, limits: &mut Limits) {
     s.set("header-size", &mut limits.header_size, size(4 * KIB..=16 * MIB));
     s.set("header-lines", &mut limits.header_lines, many(50, 100_000));
     s.set("header-field", &mut limits.header_field, size(KIB..=16 * MIB));
-    s.set("line-length", &mut limits.line_length, size(1_000..=16 * MIB));
-    s.set("received", &mut limits.received, many(10, 1_000));
+    s.set("line-length", &mut limits.line_length, length(1_000..=16 * MIB));
+    s.set("received", &mut limits.received, count(10..=1_000));
     s.set("quota", &mut limits.quota, size_or_none(QUOTA));
     s.set("receiving", &mut limits.receiving, size(MIB..=TIB));
     s.set("min-free-disk", &mut limits.min_free_disk, size(0..=TIB));
@@ -181,7 +190,7 @@ fn limits(s: &mut Section<'_, '_>, limits: &mut Limits) {
 }
 
 /// What a mailbox may be limited to.
-pub(super) const QUOTA: std::ops::RangeInclusive<u64> = MIB..=1024 * TIB;
+pub(super) const QUOTA: RangeInclusive<u64> = MIB..=1024 * TIB;
 
 fn store(s: &mut Section<'_, '_>, store: &mut Store) {
     s.set("index-cache", &mut store.index_cache, size(MIB..=64 * GIB));
@@ -222,27 +231,24 @@ fn is_any_port(address: &ListenAddress) -> bool {
     matches!(address, ListenAddress::Tcp(address) if address.port() == 0)
 }
 
-/// Without a certificate there is no TLS to listen with: a fault when it was asked for, silence when it is
-/// only the default.
+/// Without a certificate there is no TLS to listen with, and no login from elsewhere. That is a way to
+/// start, so it is said and stops nothing.
 fn without_tls(top: &mut Section<'_, '_>, config: &mut Config) {
-    if config.tls.is_some() || top.has("tls") {
+    if top.has("tls") {
         return;
     }
-    let asked_for = top.find("pop3", "listen-tls").filter(|_| !config.pop3.listen_tls.is_empty());
-    config.pop3.listen_tls = Vec::new();
-    if let Some(span) = asked_for {
-        let problem =
-            Problem::new("`listen-tls` needs a certificate", "").hint("[tls] names it, or listen-tls = []");
-        top.notes.error(span, problem);
-    }
-    let on_loopback = |address: &ListenAddress| match address {
-        ListenAddress::Tcp(address) => address.ip().to_canonical().is_loopback(),
-        ListenAddress::Unix(_) => true,
+    let place = top.find("pop3", "listen-tls").unwrap_or_default();
+    let elsewhere = |address: &ListenAddress| match address {
+        ListenAddress::Tcp(address) => !address.ip().to_canonical().is_loopback(),
+        ListenAddress::Unix(_) => false,
     };
-    if !config.pop3.listen.iter().all(on_loopback) {
-        let hint = "[tls] with certificate and key; `restante init` makes a pair";
-        top.notes.warn(0..0, "without [tls] nobody can log in but from this machine", hint);
+    let hint = "[tls] names a certificate and its key; `restante init` makes a pair";
+    if !config.pop3.listen_tls.is_empty() {
+        top.notes.warn(place, "without [tls] `listen-tls` is not opened, and only this machine can log in", hint);
+    } else if config.pop3.listen.iter().any(elsewhere) {
+        top.notes.warn(0..0, "without [tls] only this machine can log in", hint);
     }
+    config.pop3.listen_tls = Vec::new();
 }
 
 /// Our own addresses, as far as the file names them.
@@ -255,6 +261,12 @@ pub(super) fn literals(config: &Config) -> Vec<IpAddr> {
     config.addresses.iter().copied().chain(bound).collect()
 }
 
-fn many(least: usize, most: usize) -> impl Fn(&toml::de::DeValue<'_>) -> Result<usize, Problem> {
+fn many(least: usize, most: usize) -> impl Fn(&DeValue<'_>) -> Result<usize, Problem> {
     count(least..=most)
+}
+
+/// A size of something that is held in memory.
+fn length(range: RangeInclusive<u64>) -> impl Fn(&DeValue<'_>) -> Result<usize, Problem> {
+    let size = size(range);
+    move |value| size(value).map(|octets| usize::try_from(octets).unwrap_or(usize::MAX))
 }

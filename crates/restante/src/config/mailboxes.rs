@@ -55,11 +55,6 @@ pub(super) fn read(top: &mut Section<'_, '_>, quota: Option<u64>) -> Mailboxes {
     top.tables("mailbox", |s| mailbox(s, quota, &mut found));
     top.tables("alias", |s| alias(s, &mut found));
     top.tables("refuse", |s| refuse(s, &mut found));
-    if !top.has("domain") {
-        let problem = Problem::new("no `[[domain]]`: there is nobody to receive for", "");
-        top.notes.error(0..0, problem.hint("[[domain]] with name = \"example.com\""));
-        found.nameless = true;
-    }
     found
 }
 

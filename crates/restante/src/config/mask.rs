@@ -78,7 +78,7 @@ mod tests {
         for (text, shown) in [
             ("password = \"hunter2\"\nquota = 1", "password = \"*******\"\nquota = 1"),
             ("password='hü'", "password='***'"),
-            ("password = hunter2 # oops", "password = ****************"),
+            ("password = hunter2 # oops", "password = **************"),
             ("password = \"hunter2\nquota = 1", "password = \"*******\nquota = 1"),
             ("password \"hunter2\"", "password \"*******\""),
             ("password \"hunter2\" x", "password \"*********\""),

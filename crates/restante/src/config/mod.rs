@@ -15,6 +15,7 @@ pub mod permission;
 mod rules;
 mod section;
 mod settings;
+mod shipped;
 mod source;
 mod tls;
 mod value;
@@ -25,4 +26,5 @@ pub use settings::{
     BareNewline, Config, Limits, Lmtp, Log, LogFormat, LogLevel, LoginLimits, Pop3, Pop3Limits, Relay, Smtp,
     SmtpLimits, Store, Tls, Utf8Fallback,
 };
+pub use shipped::shipped;
 pub use source::File;

@@ -106,32 +106,42 @@ pub struct SmtpLimits {
     pub connections_per_network: usize,
     /// New ones from one address in a minute.
     pub connections_per_minute: u32,
-    /// For a command or a piece of a message to arrive.
+    /// Silence before the greeting; zero: none.
+    pub greeting_delay: Duration,
+    /// For a command to arrive.
     pub command_timeout: Duration,
-    /// The same when 80 % of the connections are taken.
-    pub stress_timeout: Duration,
+    /// For the peer to take a reply.
+    pub write_timeout: Duration,
     /// For a TLS handshake.
     pub tls_timeout: Duration,
+    /// The slowest a message may arrive, in octets per second over a minute.
+    pub data_rate: u64,
     /// A session's longest time, apart from its messages.
     pub session_time: Duration,
-    /// The slowest a message may arrive, in octets per second.
-    pub data_rate: u64,
+    /// How many octets of mail buy a session one more second.
+    pub session_rate: u64,
+    /// How long messages in flight have when the service stops.
+    pub stop_time: Duration,
+    /// Octets of a command line.
+    pub command_line: usize,
     /// Of one message.
     pub recipients: usize,
     /// Of one session.
-    pub messages: usize,
-    /// Errors after which every further reply waits for `error_delay`.
+    pub messages: u32,
+    /// Errors after which every further reply waits for `delay`.
     pub errors_before_delay: u32,
-    /// How long.
-    pub error_delay: Duration,
     /// Errors that end a session.
     pub errors: u32,
     /// Commands that nobody knows that end a session.
     pub unknown_commands: u32,
-    /// Commands that lead nowhere (NOOP, RSET, VRFY, HELP) that end a session.
-    pub idle_commands: u32,
+    /// Commands that lead to no mail (NOOP, RSET, VRFY) after which each further one is an error.
+    pub junk_commands: u32,
+    /// Unknown recipients after which every further reply to one waits for `delay`.
+    pub unknown_recipients_before_delay: u32,
     /// Unknown recipients that end a session.
     pub unknown_recipients: u32,
+    /// How long such a reply waits.
+    pub delay: Duration,
 }
 
 impl Default for SmtpLimits {
@@ -141,19 +151,24 @@ impl Default for SmtpLimits {
             connections_per_address: 10,
             connections_per_network: 30,
             connections_per_minute: 60,
+            greeting_delay: Duration::ZERO,
             command_timeout: 5 * MINUTE,
-            stress_timeout: Duration::from_secs(10),
+            write_timeout: MINUTE,
             tls_timeout: Duration::from_secs(15),
-            session_time: 10 * MINUTE,
             data_rate: 500,
+            session_time: 10 * MINUTE,
+            session_rate: 50_000,
+            stop_time: Duration::from_secs(30),
+            command_line: 1_000,
             recipients: 100,
             messages: 100,
             errors_before_delay: 5,
-            error_delay: Duration::from_secs(1),
             errors: 10,
             unknown_commands: 3,
-            idle_commands: 20,
+            junk_commands: 20,
+            unknown_recipients_before_delay: 3,
             unknown_recipients: 10,
+            delay: Duration::from_secs(1),
         }
     }
 }
@@ -222,6 +237,8 @@ pub struct Pop3Limits {
     pub write_timeout: Duration,
     /// For a TLS handshake.
     pub tls_timeout: Duration,
+    /// For a session that only keeps itself alive.
+    pub progress_timeout: Duration,
     /// Bad commands before a login that end a session.
     pub bad_commands_before_login: u32,
     /// Bad commands after it that do.
@@ -240,6 +257,7 @@ impl Default for Pop3Limits {
             idle_timeout: 10 * MINUTE,
             write_timeout: MINUTE,
             tls_timeout: Duration::from_secs(15),
+            progress_timeout: 30 * MINUTE,
             bad_commands_before_login: 3,
             bad_commands: 20,
         }
@@ -318,9 +336,9 @@ pub struct Limits {
     /// One header field, with its folded lines.
     pub header_field: u64,
     /// One line of a body.
-    pub line_length: u64,
+    pub line_length: usize,
     /// Received fields: more are a loop.
-    pub received: usize,
+    pub received: u32,
     /// A mailbox that names no quota of its own; none: no limit.
     pub quota: Option<u64>,
     /// Messages in flight, together.
@@ -338,7 +356,7 @@ impl Default for Limits {
             header_size: 128 * KIB,
             header_lines: 1_000,
             header_field: 64 * KIB,
-            line_length: 64 * KIB,
+            line_length: 64 * 1024,
             received: 100,
             quota: Some(2 * GIB),
             receiving: 512 * MIB,

@@ -1,3 +1,4 @@
+use std::fmt;
 use std::path::PathBuf;
 
 use super::mask::mask;
@@ -28,7 +29,7 @@ impl File {
 }
 
 /// A file as a fault shows it: its text is there with every secret blotted out.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub(super) struct Source {
     pub(super) path: PathBuf,
     pub(super) shown: String,
@@ -37,5 +38,11 @@ pub(super) struct Source {
 impl Source {
     pub(super) fn new(path: PathBuf, text: &str) -> Self {
         Self { path, shown: mask(text) }
+    }
+}
+
+impl fmt::Debug for Source {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.path.fmt(f)
     }
 }

@@ -4,32 +4,32 @@ use std::fs;
 use std::path::Path;
 
 use super::fault::Fault;
-use super::machine::TlsSpans;
+use super::machine::Places;
 use super::permission::{Exposure, exposure_of};
 use super::settings::Tls;
 use super::source::File;
 
 /// What is wrong with the pair: unreadable, broken, not a pair, or a key that others can read.
-pub(super) fn check(tls: &Tls, spans: &TlsSpans, service_groups: &[u32]) -> Vec<Fault> {
+pub(super) fn check(tls: &Tls, places: &Places, service_groups: &[u32]) -> Vec<Fault> {
     let mut faults = Vec::new();
     if let Err(error) = net::Tls::load(&tls.certificate, &tls.key) {
         let (span, message, hint) = match &error {
             net::TlsError::File { path, reason } if *path == tls.key => (
-                &spans.key,
+                &places.key,
                 format!("cannot use the key {}: {reason}", path.display()),
                 "a private key in PEM",
             ),
             net::TlsError::File { path, reason } => {
                 let message = format!("cannot use the certificate {}: {reason}", path.display());
-                (&spans.certificate, message, "the chain in PEM, our own certificate first")
+                (&places.certificate, message, "the chain in PEM, our own certificate first")
             }
             net::TlsError::Mismatch => {
                 let hint =
                     "both come from the same order; `key` is the one the certificate was asked for with";
-                (&spans.key, error.to_string(), hint)
+                (&places.key, error.to_string(), hint)
             }
             net::TlsError::Rustls(_) => (
-                &spans.certificate,
+                &places.certificate,
                 format!("cannot use certificate and key: {error}"),
                 "an RSA, ECDSA or Ed25519 pair",
             ),
@@ -39,7 +39,7 @@ pub(super) fn check(tls: &Tls, spans: &TlsSpans, service_groups: &[u32]) -> Vec<
     if let Ok(found) = fs::metadata(&tls.key) {
         if let Some(exposed) = exposure_of(&found, service_groups) {
             let message = format!("the key {} can be read by {}", tls.key.display(), readers(exposed));
-            faults.push(Fault::error(File::Restante, spans.key.clone(), message).hint(cure(&tls.key)));
+            faults.push(Fault::error(File::Restante, places.key.clone(), message).hint(cure(&tls.key)));
         }
     }
     faults

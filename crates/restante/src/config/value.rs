@@ -16,7 +16,7 @@ use super::nearest::nearest;
 /// Why a value is not what its key wants.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Problem {
-    /// Continues "`key` …".
+    /// In one line; what reads a key puts the key in front.
     pub(super) message: String,
     /// What was expected.
     pub(super) expected: String,
@@ -222,15 +222,13 @@ pub(super) fn choice<T: Copy>(words: &'static [(&'static str, T)]) -> impl Fn(&D
     }
 }
 
-/// A separator of one character, or `""` for none.
+/// One character, or `""` for none.
 pub(super) fn separator(value: &DeValue<'_>) -> Read<Option<char>> {
     let expected = "expected one character, or \"\" for none";
-    let text = string(value, expected)?;
-    let mut chars = text.chars();
+    let mut chars = string(value, expected)?.chars();
     match (chars.next(), chars.next()) {
-        (None, _) => Ok(None),
-        (Some(c), None) if c.is_ascii_punctuation() && !"@\"\\.".contains(c) => Ok(Some(c)),
-        (Some(_), _) => Err(Problem::new("cannot separate", expected).hint("usual: \"+\" or \"-\"")),
+        (one, None) => Ok(one),
+        (_, Some(_)) => Err(Problem::new("is too long", expected)),
     }
 }
 
