@@ -1,1 +1,15 @@
-//! placeholder
+//! POP3 pickup: a session without a socket, the listings it prints, and the driver that reads maildrops.
+//!
+//! It knows no SMTP, no rules and no configuration file. The [`Session`] knows no socket, no clock and no
+//! store either: octets and answers go in, steps come out. Read [`Session`] first.
+
+#[cfg(test)]
+mod fixture;
+mod format;
+mod listing;
+mod session;
+
+pub use listing::{Kind, ListingCache, Messages, Opened};
+pub use session::{
+    Answer, Ask, Credentials, End, Fetch, FetchError, LoginRefused, Params, Peer, Session, Step, Tally, Utf8Fallback,
+};

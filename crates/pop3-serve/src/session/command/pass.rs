@@ -1,0 +1,18 @@
+use mail::Secret;
+
+use super::{Authorization, Before, Command, Context, Credentials, Fault, No, login_allowed};
+
+/// PASS string (RFC 1939 §7): all behind the one space is the password, spaces too. It uses up what USER
+/// said, right or wrong.
+pub(super) fn run(
+    state: &mut Authorization,
+    command: &Command<'_>,
+    context: &mut Context<'_, '_>,
+) -> Result<Before, No> {
+    login_allowed(context)?;
+    let user = state.user.take().ok_or(Fault::Usage("USER first"))?;
+    if command.rest.is_empty() {
+        return Err(Fault::Usage("PASS password").into());
+    }
+    Ok(Before::Login(Credentials { user, password: Secret::from(command.rest) }))
+}

@@ -1,0 +1,258 @@
+mod argument;
+mod capability;
+mod command;
+mod dot_writer;
+mod line;
+mod login;
+mod maildrop;
+mod params;
+mod response;
+mod state;
+mod step;
+mod tally;
+mod top;
+mod transaction;
+
+use std::sync::Arc;
+use std::time::Instant;
+
+use line::LineReader;
+use response::{Fault, No, Responses};
+use state::{Authorization, State};
+
+pub use params::{Params, Utf8Fallback};
+pub use step::{Answer, Ask, Credentials, End, Fetch, FetchError, LoginRefused, Peer, Step};
+pub use tally::Tally;
+
+/// One POP3 session (RFC 1939 §3): octets and answers in, responses and steps out.
+///
+/// Call [`Session::step`] until it wants something, do that, call it again.
+pub struct Session {
+    params: Arc<Params>,
+    peer: Peer,
+    state: State,
+    lines: LineReader,
+    started: Instant,
+    /// When the last command came.
+    commanded: Instant,
+    /// When the session was last of use to somebody who collects mail.
+    progressed: Instant,
+    /// Lines that were no commands, in this state.
+    faults: u32,
+    /// Wrong passwords.
+    failures: u32,
+    tally: Tally,
+}
+
+impl Session {
+    /// Begins with a connection that was just made, or with implicit TLS just secured.
+    pub fn new(params: Arc<Params>, peer: Peer, now: Instant) -> Self {
+        Self {
+            params,
+            peer,
+            state: State::Connected,
+            lines: LineReader::default(),
+            started: now,
+            commanded: now,
+            progressed: now,
+            faults: 0,
+            failures: 0,
+            tally: Tally::default(),
+        }
+    }
+
+    /// Goes on as far as it can. Takes whole lines from `input` and says how many octets they had; appends
+    /// responses to `out`, at most [`Params::write_octets`] and the one that passes it.
+    pub fn step(&mut self, input: &[u8], out: &mut Vec<u8>, now: Instant) -> (usize, Step) {
+        let mut taken = 0;
+        loop {
+            if out.len() >= self.params.write_octets {
+                return (taken, Step::Write);
+            }
+            // A state moves through here by value; what is left behind only shows if one panics.
+            let state = std::mem::replace(&mut self.state, State::Closed(End::Misused));
+            let (octets, state, step) = self.advance(state, &input[taken..], out, now);
+            taken += octets;
+            self.state = state;
+            if let Some(step) = step {
+                return (taken, step);
+            }
+        }
+    }
+
+    /// Takes the answer to the last [`Step::Ask`]. One that was not asked for ends the session.
+    pub fn answer(&mut self, answer: Answer) {
+        let state = std::mem::replace(&mut self.state, State::Closed(End::Misused));
+        self.state = match (state, answer) {
+            (State::LoginAsked(authorization, asked), Answer::Login(outcome)) => {
+                self.login_answered(authorization, asked, outcome)
+            }
+            (State::FetchAsked(transaction, fetch), Answer::Fetch(outcome)) => {
+                State::FetchAnswered(transaction, fetch, outcome)
+            }
+            (State::UpdateAsked(transaction), Answer::Delete(done)) => State::UpdateAnswered(transaction, done),
+            _ => State::Closed(End::Misused),
+        };
+    }
+
+    /// Takes the next octets of the message that [`Step::Content`] asks for, and says how many it took: it
+    /// stops where `out` is long enough to be written, and at the end of what the client asked for.
+    pub fn content(&mut self, octets: &[u8], out: &mut Vec<u8>) -> usize {
+        let State::Sending(_, sending) = &mut self.state else { return 0 };
+        // Stuffing makes at most half as much again.
+        let room = self.params.write_octets.saturating_sub(out.len()).max(1);
+        let left = usize::try_from(sending.fetch.octets - sending.read).unwrap_or(usize::MAX);
+        let mut taken = octets.len().min(room).min(left);
+        if let Some(top) = &mut sending.top {
+            let (within, done) = top.take(&octets[..taken]);
+            taken = within;
+            sending.complete |= done;
+        }
+        sending.dots.write(&octets[..taken], out);
+        sending.read += taken as u64;
+        sending.complete |= sending.read == sending.fetch.octets;
+        taken
+    }
+
+    /// Until when the driver waits for input at [`Step::NeedInput`]; then it calls [`Session::step`] again.
+    pub fn deadline(&self) -> Instant {
+        match &self.state {
+            State::Transaction(_) => self.idle_deadline(),
+            _ => self.login_deadline(),
+        }
+    }
+
+    /// The handshake of [`Step::StartTls`] is done: everything said before is forgotten (RFC 2595 §4), only
+    /// what was done wrong is not.
+    pub fn secured(&mut self) {
+        self.peer.tls = true;
+        self.state = match std::mem::replace(&mut self.state, State::Closed(End::Misused)) {
+            State::Securing => State::Authorization(Authorization::default()),
+            _ => State::Closed(End::Misused),
+        };
+    }
+
+    /// What it did so far.
+    pub fn tally(&self) -> Tally {
+        self.tally
+    }
+
+    fn advance(
+        &mut self,
+        state: State,
+        input: &[u8],
+        out: &mut Vec<u8>,
+        now: Instant,
+    ) -> (usize, State, Option<Step>) {
+        let (state, ask) = state.ask(now);
+        if let Some(ask) = ask {
+            return (0, state, Some(Step::Ask(ask)));
+        }
+        let mut responses = Responses(out);
+        match state {
+            State::Connected => {
+                responses.ok(format_args!("{} POP3 ready", self.params.hostname));
+                (0, State::Authorization(Authorization::default()), None)
+            }
+            State::Authorization(authorization) => {
+                let (octets, line) = self.line(input, self.params.command_octets);
+                match line {
+                    Some(line) => {
+                        let last = octets == input.len();
+                        (octets, self.before(authorization, line, last, responses), None)
+                    }
+                    None => self.wait(octets, State::Authorization(authorization), now),
+                }
+            }
+            State::Exchange(authorization, exchange) => {
+                let (octets, line) = self.line(input, self.params.sasl_octets);
+                match line {
+                    Some(line) => (octets, self.exchange(authorization, exchange, line, responses), None),
+                    None => self.wait(octets, State::Exchange(authorization, exchange), now),
+                }
+            }
+            State::LoginAnswered(_, at, _) if now < at => (0, state, Some(Step::Pause(at))),
+            State::LoginAnswered(authorization, _, Ok((opened, expire))) => {
+                (0, self.logged_in(authorization, opened, expire, responses, now), None)
+            }
+            State::LoginAnswered(authorization, _, Err(refused)) => {
+                (0, self.not_logged_in(authorization, refused, responses), None)
+            }
+            State::Transaction(transaction) => {
+                let (octets, line) = self.line(input, self.params.command_octets);
+                match line {
+                    Some(line) => (octets, self.after(transaction, line, responses, now), None),
+                    None => self.wait(octets, State::Transaction(transaction), now),
+                }
+            }
+            State::Listing(transaction, kind, page) => {
+                if transaction.maildrop.page(kind, page, responses.0) {
+                    return (0, State::Listing(transaction, kind, page + 1), None);
+                }
+                responses.end();
+                (0, State::Transaction(transaction), None)
+            }
+            State::FetchAnswered(transaction, fetch, Ok(())) => {
+                (0, transaction::send(transaction, fetch, responses), None)
+            }
+            State::FetchAnswered(transaction, _, Err(error)) => {
+                responses.refuse(error.refusal());
+                (0, State::Transaction(transaction), None)
+            }
+            State::Sending(transaction, sending) if sending.complete => {
+                (0, self.sent(transaction, &sending, responses, now), None)
+            }
+            State::UpdateAnswered(transaction, done) => (0, self.updated(&transaction, done, responses), None),
+            State::Securing => (0, state, Some(Step::StartTls)),
+            State::Sending(..) => (0, state, Some(Step::Content)),
+            State::Closed(end) => (0, state, Some(Step::Close(end))),
+            // Stepped on without the answer that it waits for.
+            State::LoggingIn(..)
+            | State::LoginAsked(..)
+            | State::Fetching(..)
+            | State::FetchAsked(..)
+            | State::Updating(_)
+            | State::UpdateAsked(_) => (0, State::Closed(End::Misused), None),
+        }
+    }
+
+    fn line<'i>(&mut self, input: &'i [u8], limit: usize) -> (usize, Option<Result<&'i [u8], Fault>>) {
+        self.lines.next(input, limit, self.peer.bare_lf)
+    }
+
+    /// The client's turn, for as long as it may take.
+    fn wait(&self, taken: usize, state: State, now: Instant) -> (usize, State, Option<Step>) {
+        let deadline = match &state {
+            State::Transaction(_) => self.idle_deadline(),
+            _ => self.login_deadline(),
+        };
+        // RFC 1939 §3: no UPDATE state and no response.
+        if now >= deadline {
+            return (taken, State::Closed(End::TimedOut), None);
+        }
+        (taken, state, Some(Step::NeedInput))
+    }
+
+    fn login_deadline(&self) -> Instant {
+        self.started + self.params.login_timeout
+    }
+
+    fn idle_deadline(&self) -> Instant {
+        (self.commanded + self.params.idle_timeout).min(self.progressed + self.params.progress_timeout)
+    }
+
+    /// Answers what was no command or was not done, and counts the faults: true when there were too many.
+    fn deny(&mut self, no: No, limit: u32, responses: &mut Responses<'_>) -> bool {
+        match no {
+            No::Refusal(refusal) => {
+                responses.refuse(refusal);
+                false
+            }
+            No::Fault(fault) => {
+                responses.fault(fault);
+                self.faults += 1;
+                self.faults >= limit
+            }
+        }
+    }
+}
