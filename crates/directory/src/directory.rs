@@ -1,9 +1,12 @@
+use std::net::IpAddr;
 use std::sync::Arc;
+use std::time::Duration;
 
 use arc_swap::ArcSwap;
 use mail::{ForwardPath, MailboxName, Secret};
 
 use crate::resolve::{Silent, resolve};
+use crate::verify::Verifier;
 use crate::{Known, Login, LoginError, Resolution, Source, Step, Table, VerifierParams};
 
 /// The directory as everyone holds it: cheap to clone, and exchanged whole at a reload, so that no answer
@@ -15,16 +18,19 @@ pub struct Directory {
 
 struct Shared {
     table: ArcSwap<Table>,
+    verifier: Arc<Verifier>,
 }
 
 impl Directory {
     /// Starts with a checked table.
-    pub fn new(table: Table, _params: VerifierParams) -> Self {
-        Self { shared: Arc::new(Shared { table: ArcSwap::from_pointee(table) }) }
+    pub fn new(table: Table, params: VerifierParams) -> Self {
+        let verifier = Arc::new(Verifier::new(params));
+        Self { shared: Arc::new(Shared { table: ArcSwap::from_pointee(table), verifier }) }
     }
 
     /// Exchanges the table: the next question is answered from the new one.
     pub fn replace(&self, table: Table) {
+        self.shared.verifier.keep_overlay(|old| table.has_hash(old));
         self.shared.table.store(Arc::new(table));
     }
 
@@ -70,5 +76,35 @@ impl Directory {
     /// What an upstream must know to refuse unknown addresses itself, the strongest first.
     pub fn recipients(&self) -> Vec<Known> {
         self.shared.table.load().recipients()
+    }
+
+    /// Whether `password` opens the mailbox that `user` names. Bounded: at most two hashes run at a time, and
+    /// who cannot have a permit in 5 s (20 s for a source that has logged in within 14 days) is told
+    /// [`LoginError::Busy`]. What was found lately is answered from memory in microseconds.
+    ///
+    /// A name that nobody has, or a mailbox without a password, takes the same way and the same time.
+    pub async fn verify(&self, user: &str, password: &Secret, source: Source) -> Result<Login, LoginError> {
+        let verifier = &self.shared.verifier;
+        let claimant = self.shared.table.load().claimant(user, |name| verifier.pick(name));
+        match claimant {
+            Some(claimant) => verifier.verify(claimant, password, source).await,
+            None => Err(LoginError::Denied { repeated: false }),
+        }
+    }
+
+    /// The networks that right passwords came from in the last 14 days, each with how long ago the last one
+    /// did: kept over a restart, nobody's poller fails for the rush of the first minute.
+    pub fn known_sources(&self) -> Vec<(IpAddr, Duration)> {
+        self.shared.verifier.known_sources()
+    }
+
+    /// Takes back what [`Directory::known_sources`] gave.
+    pub fn remember_source(&self, source: Source, ago: Duration) {
+        self.shared.verifier.remember(source, ago);
+    }
+
+    #[cfg(test)]
+    pub(crate) fn verifier(&self) -> &Arc<Verifier> {
+        &self.shared.verifier
     }
 }

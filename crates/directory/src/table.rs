@@ -1,9 +1,11 @@
 use std::collections::{BTreeMap, HashMap};
 use std::net::IpAddr;
+use std::sync::Arc;
 
 use mail::{Domain, MailboxName};
 
 use crate::glob::Glob;
+use crate::login::StoredPassword;
 
 /// A checked directory: what `Table::build` makes of a [`Spec`](crate::Spec). Every key is in folded form, so a
 /// look-up is a hash or two, and every alias is followed to its end beforehand.
@@ -15,6 +17,8 @@ pub struct Table {
     pub(crate) domain_names: HashMap<Box<str>, usize>,
     pub(crate) mailboxes: BTreeMap<MailboxName, MailboxTable>,
     pub(crate) aliases: Vec<AliasTable>,
+    /// The passwords of every mailbox that has some: what a name that nobody has is made to cost.
+    pub(crate) decoys: Vec<Arc<[StoredPassword]>>,
     /// Cuts the detail off a local part (RFC 5233).
     pub(crate) separator: Option<char>,
     /// Our host name, folded.
@@ -76,6 +80,7 @@ pub(crate) struct MailboxTable {
     pub(crate) home: (usize, Box<str>),
     pub(crate) receives: bool,
     pub(crate) quota: Option<u64>,
+    pub(crate) passwords: Arc<[StoredPassword]>,
 }
 
 #[derive(Debug)]
@@ -147,5 +152,10 @@ impl Table {
             None if mailbox.as_str().contains('@') => mailbox.as_str().to_owned(),
             None => self.spelled(0, mailbox.as_str()),
         }
+    }
+
+    /// Whether some mailbox has this very string as a password hash.
+    pub(crate) fn has_hash(&self, configured: &str) -> bool {
+        self.decoys.iter().any(|passwords| passwords.iter().any(|stored| stored.configured == configured))
     }
 }

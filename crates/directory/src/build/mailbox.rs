@@ -56,7 +56,9 @@ impl Builder<'_> {
         }
         let folded = mail::fold(&local).into_boxed_str();
         self.table.domains[domain].named.insert(folded.clone(), name.clone());
-        let row = MailboxTable { home: (domain, folded), receives: spec.receives, quota: spec.quota };
+        let passwords = self.passwords(index, spec);
+        let row =
+            MailboxTable { home: (domain, folded), receives: spec.receives, quota: spec.quota, passwords };
         self.table.mailboxes.insert(name.clone(), row);
         Some(name)
     }

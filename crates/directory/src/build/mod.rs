@@ -5,10 +5,12 @@ mod alias;
 mod domain;
 mod mailbox;
 mod names;
+mod password;
 mod pattern;
 mod reference;
 
 use std::collections::{BTreeMap, HashMap};
+use std::sync::Arc;
 
 use mail::Domain;
 
@@ -37,6 +39,7 @@ impl Table {
             domain_names: HashMap::new(),
             mailboxes: BTreeMap::new(),
             aliases: Vec::new(),
+            decoys: Vec::new(),
             separator: spec.detail_separator,
             hostname: None,
             literals: spec.literals.clone(),
@@ -50,7 +53,9 @@ impl Table {
         builder.patterns();
         builder.roles();
         builder.follow_aliases();
-        let Builder { table, faults, .. } = builder;
+        let Builder { mut table, faults, .. } = builder;
+        let with_password = table.mailboxes.values().filter(|row| !row.passwords.is_empty());
+        table.decoys = with_password.map(|row| Arc::clone(&row.passwords)).collect();
         let sound = faults.iter().all(|fault| fault.severity == Severity::Warning);
         (sound.then_some(table), faults)
     }

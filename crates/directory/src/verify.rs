@@ -1,3 +1,0 @@
-/// How passwords are verified.
-#[derive(Clone, Default)]
-pub struct VerifierParams {}
