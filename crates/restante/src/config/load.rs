@@ -1,5 +1,6 @@
 use std::fs;
 use std::io;
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
 use directory::{Item, Spec, Table};
@@ -46,7 +47,7 @@ pub struct Texts {
 pub fn load(dir: &Path) -> Result<Loaded, Faults> {
     let texts = Texts::read(dir)?;
     let mut checked = Checked::new(&texts);
-    checked.look_at_files(dir, &texts);
+    checked.look_at_files(dir);
     checked.into_result()
 }
 
@@ -146,14 +147,20 @@ impl Checked {
     }
 
     /// What can only be seen on the disk.
-    fn look_at_files(&mut self, dir: &Path, texts: &Texts) {
+    fn look_at_files(&mut self, dir: &Path) {
         let groups = service_groups(dir, &self.config.state_dir);
         let path = dir.join(File::Mailboxes.name());
         let holds_secrets = self.spec.mailboxes.iter().any(|mailbox| !mailbox.passwords.is_empty());
         let exposed = fs::metadata(&path).ok().and_then(|found| exposure_of(&found, &groups));
-        if let Some(exposed) = exposed.filter(|_| holds_secrets || texts.mailboxes.contains("$argon2")) {
+        if let Some(exposed) = exposed.filter(|_| holds_secrets) {
             let message = format!("holds passwords and can be read by {}", tls::readers(exposed));
             self.faults.push(Fault::of_file(File::Mailboxes, message).hint(tls::cure(&path)));
+        }
+        if fs::metadata(&self.config.state_dir).is_ok_and(|found| found.mode() & 0o077 != 0) {
+            let folder = self.config.state_dir.display();
+            let message = format!("the state folder {folder} is open to others");
+            let fault = Fault::error(File::Restante, self.places.state_dir.clone(), message);
+            self.faults.push(fault.hint(format!("chmod 700 {folder}")).warning());
         }
         if let Some(pair) = &self.config.tls {
             tls::check(pair, &self.places, &groups).into_iter().for_each(|fault| self.faults.push(fault));
@@ -193,7 +200,12 @@ fn parsed<R>(
 }
 
 /// Lets the directory check what the file means, and puts its faults to their places.
-fn directory(found: Mailboxes, config: &Config, machine: &Places, faults: &mut Faults) -> (Spec, Option<Table>) {
+fn directory(
+    found: Mailboxes,
+    config: &Config,
+    machine: &Places,
+    faults: &mut Faults,
+) -> (Spec, Option<Table>) {
     let Mailboxes { mut spec, places, nameless } = found;
     spec.detail_separator = config.detail_separator;
     spec.hostname.clone_from(&config.hostname);

@@ -27,6 +27,7 @@ const DAY: Duration = Duration::from_secs(24 * 60 * 60);
 #[derive(Debug, Clone, Default)]
 pub(super) struct Places {
     pub(super) hostname: Range<usize>,
+    pub(super) state_dir: Range<usize>,
     pub(super) detail_separator: Range<usize>,
     pub(super) certificate: Range<usize>,
     pub(super) key: Range<usize>,
@@ -35,7 +36,11 @@ pub(super) struct Places {
 /// Reads the whole file. Relative paths are relative to `dir`.
 pub(super) fn read(top: &mut Section<'_, '_>, dir: &Path) -> (Config, Places) {
     let mut config = Config::default();
-    let mut places = Places { hostname: top.span_of("hostname"), ..Places::default() };
+    let mut places = Places {
+        hostname: top.span_of("hostname"),
+        state_dir: top.span_of("state-dir"),
+        ..Places::default()
+    };
     top.set("hostname", &mut config.hostname, value::hostname);
     if !top.has("hostname") {
         let problem = Problem::new("`hostname` is missing", "").hint("hostname = \"mx.example.com\"");
@@ -146,13 +151,6 @@ fn login(s: &mut Section<'_, '_>, login: &mut LoginLimits) {
     s.set("failures-per-day", &mut login.failures_per_day, count(1..=1_000_000));
     s.set("mailbox-failures-per-day", &mut login.mailbox_failures_per_day, count(1..=1_000_000));
     s.set("known-source-time", &mut login.known_source_time, duration(SECOND..=366 * DAY));
-    s.set("cache-entries", &mut login.cache_entries, many(0, 1_000_000));
-    s.set("cache-time", &mut login.cache_time, duration(SECOND..=DAY));
-    s.set("cache-failure-time", &mut login.cache_failure_time, duration(SECOND..=DAY));
-    s.set("hashes", &mut login.hashes, many(1, 64));
-    s.set("hash-queue", &mut login.hash_queue, many(1, 10_000));
-    s.set("hash-wait", &mut login.hash_wait, duration(SECOND..=60 * SECOND));
-    s.set("hash-wait-known", &mut login.hash_wait_known, duration(SECOND..=60 * SECOND));
 }
 
 fn tls(s: &mut Section<'_, '_>, dir: &Path, places: &mut Places) -> Option<Tls> {
@@ -244,7 +242,11 @@ fn without_tls(top: &mut Section<'_, '_>, config: &mut Config) {
     };
     let hint = "[tls] names a certificate and its key; `restante init` makes a pair";
     if !config.pop3.listen_tls.is_empty() {
-        top.notes.warn(place, "without [tls] `listen-tls` is not opened, and only this machine can log in", hint);
+        top.notes.warn(
+            place,
+            "without [tls] `listen-tls` is not opened, and only this machine can log in",
+            hint,
+        );
     } else if config.pop3.listen.iter().any(elsewhere) {
         top.notes.warn(0..0, "without [tls] only this machine can log in", hint);
     }

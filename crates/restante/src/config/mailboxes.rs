@@ -75,17 +75,13 @@ fn domain(s: &mut Section<'_, '_>, found: &mut Mailboxes) {
 fn mailbox(s: &mut Section<'_, '_>, quota: Option<u64>, found: &mut Mailboxes) {
     let name = required(s, "name");
     let (addresses, address_spans) = lines(s, "addresses");
-    let (passwords, password_spans) = passwords(s);
+    let (passwords, named_spans) = passwords(s);
     let mut receives = true;
     s.set("receives", &mut receives, value::flag);
     let quota = s.get("quota", size_or_none(QUOTA)).unwrap_or(quota);
-    let lists = vec![
-        ("addresses", address_spans),
-        ("password", password_spans.clone()),
-        ("passwords", password_spans),
-    ];
+    let lists = vec![("addresses", address_spans), ("passwords", named_spans)];
     found.nameless |= name.is_none();
-    found.places.mailboxes.push(table(s, &["name", "receives", "quota"], lists));
+    found.places.mailboxes.push(table(s, &["name", "password", "receives", "quota"], lists));
     found.spec.mailboxes.push(MailboxSpec {
         name: name.unwrap_or_default(),
         addresses,
@@ -95,18 +91,15 @@ fn mailbox(s: &mut Section<'_, '_>, quota: Option<u64>, found: &mut Mailboxes) {
     });
 }
 
-/// `password`, then each of `passwords`, with the place of its hash.
+/// `password`, then each of `passwords`; the places are those of the latter.
 fn passwords(s: &mut Section<'_, '_>) -> (Vec<Password>, Vec<Range<usize>>) {
-    let (mut passwords, mut spans) = (Vec::new(), Vec::new());
-    if let Some(hash) = s.get("password", value::line) {
-        passwords.push(Password { name: None, hash });
-        spans.push(s.span_of("password"));
-    }
+    let plain = s.get("password", value::line).map(|hash| Password { name: None, hash });
+    let (mut passwords, mut spans) = (Vec::from_iter(plain), Vec::new());
     s.tables("passwords", |s| {
         let (name, hash) = (required(s, "name"), required(s, "hash"));
         if let (Some(name), Some(hash)) = (name, hash) {
             passwords.push(Password { name: Some(name), hash });
-            spans.push(s.span_of("hash"));
+            spans.push(s.span());
         }
     });
     (passwords, spans)

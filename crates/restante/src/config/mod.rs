@@ -5,13 +5,16 @@
 //! [`value`], the directory checks what mailboxes and addresses mean, and [`permission`] and [`tls`] look
 //! at the files themselves. Read [`load`] first.
 
+mod edit;
 mod fault;
 mod load;
 mod machine;
 mod mailboxes;
 mod mask;
 mod nearest;
+mod overlay;
 pub mod permission;
+pub mod replace;
 mod rules;
 mod section;
 mod settings;
@@ -20,8 +23,10 @@ mod source;
 mod tls;
 mod value;
 
+pub use edit::{Edit, EditError};
 pub use fault::{Fault, Faults, Severity};
 pub use load::{Loaded, Texts, check, load};
+pub use overlay::Overlay;
 pub use settings::{
     BareNewline, Config, Limits, Lmtp, Log, LogFormat, LogLevel, LoginLimits, Pop3, Pop3Limits, Relay, Smtp,
     SmtpLimits, Store, Tls, Utf8Fallback,

@@ -11,7 +11,6 @@ const KIB: u64 = 1024;
 const MIB: u64 = 1024 * KIB;
 const GIB: u64 = 1024 * MIB;
 const MINUTE: Duration = Duration::from_secs(60);
-const HOUR: Duration = Duration::from_secs(60 * 60);
 const DAY: Duration = Duration::from_secs(24 * 60 * 60);
 
 /// The machine: everything of `restante.toml`. Paths are absolute, or relative to where the process
@@ -264,7 +263,7 @@ impl Default for Pop3Limits {
     }
 }
 
-/// `[login]`: wrong passwords, and what a right one costs.
+/// `[login]`: wrong passwords.
 #[derive(Debug, Clone, PartialEq)]
 pub struct LoginLimits {
     /// Wrong passwords that end a session.
@@ -279,20 +278,6 @@ pub struct LoginLimits {
     pub mailbox_failures_per_day: u32,
     /// How long a source that logged in counts as known.
     pub known_source_time: Duration,
-    /// How many verified passwords are remembered, in memory only.
-    pub cache_entries: usize,
-    /// For how long a right one is.
-    pub cache_time: Duration,
-    /// For how long a wrong one is.
-    pub cache_failure_time: Duration,
-    /// How many passwords are hashed at once; 19 MiB each.
-    pub hashes: usize,
-    /// How many wait for that.
-    pub hash_queue: usize,
-    /// How long they wait.
-    pub hash_wait: Duration,
-    /// How long they wait when their source is known.
-    pub hash_wait_known: Duration,
 }
 
 impl Default for LoginLimits {
@@ -304,13 +289,6 @@ impl Default for LoginLimits {
             failures_per_day: 50,
             mailbox_failures_per_day: 100,
             known_source_time: 14 * DAY,
-            cache_entries: 10_000,
-            cache_time: HOUR,
-            cache_failure_time: 10 * MINUTE,
-            hashes: 2,
-            hash_queue: 32,
-            hash_wait: Duration::from_secs(5),
-            hash_wait_known: Duration::from_secs(20),
         }
     }
 }

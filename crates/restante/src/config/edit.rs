@@ -1,0 +1,338 @@
+//! Changing `mailboxes.toml` for an admin: her comments and her order stay, and nothing is written that
+//! could not be loaded.
+
+use std::fs;
+use std::io;
+use std::path::{Path, PathBuf};
+
+use directory::Table;
+use mail::MailboxName;
+use rustix::fs::{FlockOperation, flock};
+use toml_edit::{Array, ArrayOfTables, Decor, DocumentMut, InlineTable, Item, TableLike, Value};
+
+use super::load::{Loaded, Texts, check};
+use super::replace::{Access, replace};
+use super::{Faults, File};
+
+/// Why an edit is not made.
+#[derive(Debug, thiserror::Error)]
+pub enum EditError {
+    /// The files already have faults.
+    #[error("the configuration has faults")]
+    Before(Faults),
+    /// The edit would make some.
+    #[error("the configuration would have faults")]
+    After(Faults),
+    /// There is no such mailbox.
+    #[error("there is no mailbox `{0}` in mailboxes.toml")]
+    NoMailbox(String),
+    /// The mailbox has no such password.
+    #[error("mailbox `{0}` has no such password")]
+    NoPassword(String),
+    /// Somebody else is editing.
+    #[error("another restante is editing {0}: try again")]
+    Locked(PathBuf),
+    /// The file cannot be read or written.
+    #[error("{path}: {error}", path = .0.display(), error = .1)]
+    Io(PathBuf, #[source] io::Error),
+}
+
+/// `mailboxes.toml` open for a change; the folder is locked until it is dropped.
+#[derive(Debug)]
+pub struct Edit {
+    texts: Texts,
+    table: Table,
+    document: DocumentMut,
+    path: PathBuf,
+    _lock: fs::File,
+}
+
+impl Edit {
+    /// Reads the file of a configuration folder whose text has no fault.
+    pub fn open(dir: &Path) -> Result<Self, EditError> {
+        let path = dir.join(File::Mailboxes.name());
+        let texts = || Texts::read(dir).map_err(EditError::Before);
+        // Read twice: a folder that is not there has better words than a lock that fails.
+        texts()?;
+        let lock = fs::File::open(dir).map_err(|error| EditError::Io(dir.into(), error))?;
+        flock(&lock, FlockOperation::NonBlockingLockExclusive).map_err(|_| EditError::Locked(dir.into()))?;
+        let texts = texts()?;
+        let Loaded { table, .. } = check(&texts).map_err(EditError::Before)?;
+        let document = texts.mailboxes.parse().map_err(|error: toml_edit::TomlError| {
+            EditError::Io(
+                path.clone(),
+                io::Error::new(io::ErrorKind::InvalidData, error.message().to_owned()),
+            )
+        })?;
+        Ok(Self { texts, table, document, path, _lock: lock })
+    }
+
+    /// The mailbox that a name or address of it means.
+    pub fn named(&self, text: &str) -> Result<MailboxName, EditError> {
+        self.table.mailbox_named(text).cloned().ok_or_else(|| EditError::NoMailbox(text.into()))
+    }
+
+    /// Sets the plain password of a mailbox, or the one with a name.
+    pub fn set_password(&mut self, mailbox: &MailboxName, name: Option<&str>, hash: &str) {
+        let Some(table) = self.mailbox(mailbox) else { return };
+        let Some(name) = name else {
+            set(table, "password", hash);
+            return;
+        };
+        let list = table.entry("passwords").or_insert_with(|| Item::Value(Value::Array(Array::new())));
+        match list {
+            Item::ArrayOfTables(tables) => {
+                let at = tables.iter().position(|table| is_named(table, name));
+                match at.and_then(|at| tables.get_mut(at)) {
+                    Some(table) => set(table, "hash", hash),
+                    None => tables.push([("name", name), ("hash", hash)].into_iter().collect()),
+                }
+            }
+            Item::Value(Value::Array(array)) => {
+                let at = array.iter().position(|value| is_entry(value, name));
+                match at.and_then(|at| array.get_mut(at)).and_then(Value::as_inline_table_mut) {
+                    Some(table) => set(table, "hash", hash),
+                    None => push(array, InlineTable::from_iter([("name", name), ("hash", hash)]).into()),
+                }
+            }
+            Item::None | Item::Value(_) | Item::Table(_) => {}
+        }
+    }
+
+    /// Takes the plain password of a mailbox away, or the one with a name.
+    pub fn remove_password(&mut self, mailbox: &MailboxName, name: Option<&str>) -> Result<(), EditError> {
+        let removed = match (self.mailbox(mailbox), name) {
+            (None, _) => false,
+            (Some(table), None) => table.remove("password").is_some(),
+            (Some(table), Some(name)) => match table.get_mut("passwords") {
+                Some(Item::ArrayOfTables(tables)) => {
+                    let at = tables.iter().position(|table| is_named(table, name));
+                    at.map(|at| tables.remove(at)).is_some()
+                }
+                Some(Item::Value(Value::Array(array))) => {
+                    let at = array.iter().position(|value| is_entry(value, name));
+                    at.map(|at| array.remove(at)).is_some()
+                }
+                Some(Item::None | Item::Value(_) | Item::Table(_)) | None => false,
+            },
+        };
+        if removed { Ok(()) } else { Err(EditError::NoPassword(mailbox.to_string())) }
+    }
+
+    /// Adds a mailbox behind the others.
+    pub fn add_mailbox(&mut self, name: &str, addresses: &[String], quota: Option<&str>, hash: Option<&str>) {
+        let mut table = toml_edit::Table::new();
+        set(&mut table, "name", name);
+        if !addresses.is_empty() {
+            table.insert("addresses", Item::Value(Array::from_iter(addresses).into()));
+        }
+        for (key, value) in [("password", hash), ("quota", quota)] {
+            if let Some(value) = value {
+                set(&mut table, key, value);
+            }
+        }
+        table.decor_mut().set_prefix("\n");
+        match self.document.entry("mailbox").or_insert_with(|| Item::ArrayOfTables(ArrayOfTables::new())) {
+            Item::ArrayOfTables(tables) => {
+                // Tables are written in the order of their positions; behind the last mailbox is before
+                // whatever table follows it.
+                let last = tables.iter().filter_map(toml_edit::Table::position).max();
+                table.set_position(last);
+                tables.push(table);
+            }
+            Item::Value(Value::Array(array)) => push(array, table.into_inline_table().into()),
+            Item::None | Item::Value(_) | Item::Table(_) => {}
+        }
+    }
+
+    /// Takes a mailbox out, with the comments inside it.
+    pub fn remove_mailbox(&mut self, mailbox: &MailboxName) {
+        let table = &self.table;
+        let is_it = |t: &dyn TableLike| is_mailbox(table, t, mailbox);
+        match self.document.get_mut("mailbox") {
+            Some(Item::ArrayOfTables(tables)) => tables.retain(|t| !is_it(t)),
+            Some(Item::Value(Value::Array(array))) => {
+                array.retain(|value| !value.as_inline_table().is_some_and(|t| is_it(t)));
+            }
+            Some(Item::None | Item::Value(_) | Item::Table(_)) | None => {}
+        }
+    }
+
+    /// Checks the new text and puts it in the place of the old, with its mode and owner.
+    pub fn save(self) -> Result<Loaded, EditError> {
+        let text = self.document.to_string();
+        let texts = Texts { mailboxes: text.clone(), ..self.texts };
+        let loaded = check(&texts).map_err(EditError::After)?;
+        Access::like(&self.path)
+            .and_then(|access| replace(&self.path, text.as_bytes(), access))
+            .map_err(|error| EditError::Io(self.path.clone(), error))?;
+        Ok(loaded)
+    }
+
+    fn mailbox(&mut self, mailbox: &MailboxName) -> Option<&mut dyn TableLike> {
+        let table = &self.table;
+        match self.document.get_mut("mailbox")? {
+            Item::ArrayOfTables(tables) => {
+                let found = tables.iter_mut().find(|t| is_mailbox(table, *t, mailbox));
+                found.map(|t| t as &mut dyn TableLike)
+            }
+            Item::Value(Value::Array(array)) => {
+                let mut inline = array.iter_mut().filter_map(Value::as_inline_table_mut);
+                inline.find(|t| is_mailbox(table, *t, mailbox)).map(|t| t as &mut dyn TableLike)
+            }
+            Item::None | Item::Value(_) | Item::Table(_) => None,
+        }
+    }
+}
+
+fn is_mailbox(directory: &Table, table: &dyn TableLike, mailbox: &MailboxName) -> bool {
+    let name = table.get("name").and_then(Item::as_str);
+    name.and_then(|name| directory.mailbox_named(name)) == Some(mailbox)
+}
+
+fn is_named(table: &dyn TableLike, name: &str) -> bool {
+    table.get("name").and_then(Item::as_str) == Some(name)
+}
+
+fn is_entry(value: &Value, name: &str) -> bool {
+    value.as_inline_table().is_some_and(|table| is_named(table, name))
+}
+
+/// Adds to a list; in one that is written line by line the new entry has its own, and a comment behind the
+/// last one stays there.
+fn push(array: &mut Array, mut entry: Value) {
+    let behind = array.trailing().as_str().unwrap_or_default();
+    if !array.trailing_comma() || !behind.contains('\n') {
+        array.push(entry);
+        return;
+    }
+    let prefix = format!("{}\n  ", behind.trim_end());
+    *entry.decor_mut() = Decor::new(prefix, "");
+    array.push_formatted(entry);
+    array.set_trailing("\n");
+}
+
+/// Sets a string; what stands around an old one, such as a comment behind it, stays.
+fn set(table: &mut dyn TableLike, key: &str, text: &str) {
+    let mut value = Value::from(text);
+    if let Some(old) = table.get(key).and_then(Item::as_value) {
+        *value.decor_mut() = old.decor().clone();
+    }
+    match table.get_mut(key) {
+        Some(item) => *item = Item::Value(value),
+        None => drop(table.insert(key, Item::Value(value))),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const RESTANTE: &str = "hostname = \"mx.example.com\"\n";
+    const MAILBOXES: &str = r#"# ours
+[[domain]]
+name = "example.com" # first
+postmaster = "alice"
+
+# the boss
+[[mailbox]]
+name = "alice"
+password = "{old}" # changed in May
+
+[[mailbox]] # helper
+name = "bob"
+passwords = [
+  { name = "phone", hash = "{old}" }, # blue one
+]
+
+# aliases
+[[alias]]
+address = "info"
+to = ["alice"]
+"#;
+    /// A hash of nothing that anybody knows.
+    const OLD: &str =
+        "$argon2id$v=19$m=19456,t=2,p=1$AAAAAAAAAAAAAAAAAAAAAA$AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA";
+    const NEW: &str =
+        "$argon2id$v=19$m=19456,t=2,p=1$BBBBBBBBBBBBBBBBBBBBBA$AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA";
+
+    fn edited(change: impl FnOnce(&mut Edit)) -> Result<String, EditError> {
+        let dir = tempfile::tempdir().expect("a folder");
+        fs::write(dir.path().join("restante.toml"), RESTANTE).expect("written");
+        fs::write(dir.path().join("mailboxes.toml"), before()).expect("written");
+        let mut edit = Edit::open(dir.path())?;
+        change(&mut edit);
+        edit.save()?;
+        Ok(fs::read_to_string(dir.path().join("mailboxes.toml")).expect("there"))
+    }
+
+    fn before() -> String {
+        MAILBOXES.replace("{old}", OLD)
+    }
+
+    #[test]
+    fn a_password_changes_and_everything_round_it_stays() {
+        let text = edited(|edit| {
+            let alice = edit.named("Alice@EXAMPLE.com").expect("there");
+            edit.set_password(&alice, None, NEW);
+        });
+        assert_eq!(text.expect("saved"), before().replacen(OLD, NEW, 1));
+        let text = edited(|edit| {
+            let bob = edit.named("bob").expect("there");
+            edit.set_password(&bob, Some("phone"), NEW);
+            edit.set_password(&bob, Some("tablet"), NEW);
+            edit.set_password(&bob, None, NEW);
+        })
+        .expect("saved");
+        assert!(text.contains(&format!("{{ name = \"phone\", hash = \"{NEW}\" }}, # blue one")), "{text}");
+        assert!(text.contains(&format!("\n  {{ name = \"tablet\", hash = \"{NEW}\" }},\n]")), "{text}");
+        assert!(text.contains(&format!("\npassword = \"{NEW}\"\n")), "{text}");
+    }
+
+    #[test]
+    fn passwords_go_one_by_one() {
+        let text = edited(|edit| {
+            let (alice, bob) = (edit.named("alice").expect("there"), edit.named("bob").expect("there"));
+            edit.remove_password(&alice, None).expect("had one");
+            edit.remove_password(&bob, Some("phone")).expect("had one");
+            assert!(matches!(edit.remove_password(&bob, None), Err(EditError::NoPassword(_))));
+            assert!(matches!(edit.remove_password(&bob, Some("phone")), Err(EditError::NoPassword(_))));
+        });
+        assert!(!text.expect("saved").contains("$argon2id"));
+    }
+
+    #[test]
+    fn a_mailbox_comes_behind_the_last_and_goes_again() {
+        let added = edited(|edit| {
+            edit.add_mailbox("carol", &["c.jones".into(), "cj".into()], Some("1 GiB"), Some(NEW));
+        })
+        .expect("saved");
+        let expected = format!(
+            "]\n\n[[mailbox]]\nname = \"carol\"\naddresses = [\"c.jones\", \"cj\"]\npassword = \"{NEW}\"\n\
+             quota = \"1 GiB\"\n\n# aliases\n[[alias]]"
+        );
+        assert!(added.contains(&expected), "{added}");
+        let removed = edited(|edit| {
+            let bob = edit.named("bob").expect("there");
+            edit.remove_mailbox(&bob);
+        })
+        .expect("saved");
+        assert!(!removed.contains("bob") && removed.contains("# the boss") && removed.contains("# aliases"));
+    }
+
+    #[test]
+    fn nothing_is_written_that_could_not_be_loaded() {
+        let gone = edited(|edit| {
+            let alice = edit.named("alice").expect("there");
+            edit.remove_mailbox(&alice);
+        });
+        assert!(matches!(gone, Err(EditError::After(_))), "{gone:?}");
+        assert!(matches!(edited(|edit| edit.add_mailbox("bob", &[], None, None)), Err(EditError::After(_))));
+    }
+
+    #[test]
+    fn one_edits_at_a_time() {
+        edited(|edit| assert!(matches!(Edit::open(&edit.texts.dir), Err(EditError::Locked(_)))))
+            .expect("saved");
+    }
+}

@@ -1,0 +1,33 @@
+use std::io::{self, IsTerminal};
+
+use tracing_subscriber::filter::{LevelFilter, Targets};
+use tracing_subscriber::fmt;
+use tracing_subscriber::layer::SubscriberExt;
+use tracing_subscriber::util::SubscriberInitExt;
+
+use crate::config::{Log, LogFormat, LogLevel};
+
+/// Sends everything that is logged to standard error, one line each. Under a service manager that keeps
+/// the log itself a line has no time of its own.
+pub(crate) fn begin(log: &Log) {
+    let level = match log.level {
+        LogLevel::Error => LevelFilter::ERROR,
+        LogLevel::Warn => LevelFilter::WARN,
+        LogLevel::Info => LevelFilter::INFO,
+        LogLevel::Debug => LevelFilter::DEBUG,
+        LogLevel::Trace => LevelFilter::TRACE,
+    };
+    // Libraries talk to their developers below warnings.
+    let filter = Targets::new().with_default(level).with_targets(
+        ["sled", "rustls", "tokio_rustls", "mio"].map(|name| (name, level.min(LevelFilter::WARN))),
+    );
+    let journal = std::env::var_os("JOURNAL_STREAM").is_some();
+    let layer = fmt::layer().with_writer(io::stderr).with_target(false).with_ansi(io::stderr().is_terminal());
+    let registry = tracing_subscriber::registry().with(filter);
+    // A second call in one process (only tests do that) keeps the first's.
+    let _ = match (&log.format, journal) {
+        (LogFormat::Text, false) => registry.with(layer).try_init(),
+        (LogFormat::Text, true) => registry.with(layer.without_time()).try_init(),
+        (LogFormat::Json, _) => registry.with(layer.json().flatten_event(true)).try_init(),
+    };
+}
