@@ -5,7 +5,7 @@ use std::time::Duration;
 use arc_swap::ArcSwap;
 use mail::{ForwardPath, MailboxName, Secret};
 
-use crate::resolve::{Silent, resolve};
+use crate::resolve::{Silent, always_open, resolve};
 use crate::verify::Verifier;
 use crate::{Known, Login, LoginError, Resolution, Source, Step, Table, VerifierParams};
 
@@ -44,6 +44,12 @@ impl Directory {
         let mut steps = Vec::new();
         let resolution = resolve(&self.shared.table.load(), path, &mut steps);
         (steps, resolution)
+    }
+
+    /// Whether a recipient is postmaster, or abuse of one of our domains: neither directory, rules, harvest
+    /// limits nor quota may refuse it (RFC 5321 §4.5.1).
+    pub fn always_open(&self, path: &ForwardPath) -> bool {
+        always_open(&self.shared.table.load(), path)
     }
 
     /// Most octets that a mailbox may hold before new mail is put off; none is no limit, or no such mailbox.

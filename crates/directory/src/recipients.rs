@@ -1,6 +1,6 @@
 use crate::Table;
 use crate::resolve::RESERVED;
-use crate::table::GlobOutcome;
+use crate::table::{GlobOutcome, at};
 
 /// One thing that an upstream must know to refuse unknown addresses itself. Every name of a domain has rows
 /// of its own, as spelled in the file.
@@ -37,7 +37,7 @@ impl Table {
         for domain in &self.domains {
             for name in &domain.names {
                 for (local, said) in &domain.exact {
-                    let address = format!("{local}@{name}");
+                    let address = at(local, name);
                     match &said.refused {
                         Some(text) if !RESERVED.contains(&&**local) => {
                             exact.push(Known::Refused { address, text: text.to_string() });

@@ -149,6 +149,17 @@ pub(crate) fn resolve(table: &Table, path: &ForwardPath, told: &mut impl Tell) -
     }
 }
 
+/// Whether a recipient is one that every domain must take mail for, whatever is refused otherwise.
+pub(crate) fn always_open(table: &Table, path: &ForwardPath) -> bool {
+    let ForwardPath::Address(address) = path else { return true };
+    let local = address.local.folded();
+    match table.place(&address.domain) {
+        Place::Domain(_) => RESERVED.contains(&local.as_str()),
+        Place::Host => local == "postmaster",
+        Place::Elsewhere => false,
+    }
+}
+
 /// Looks an address of a domain of ours up, by the precedence above.
 pub(crate) fn find<'t>(table: &'t Table, domain: usize, local: &str, told: &mut impl Tell) -> Found<'t> {
     if let Some(found) = exact(table, domain, local, told) {

@@ -2,7 +2,7 @@ use std::collections::{BTreeMap, HashMap};
 use std::net::IpAddr;
 use std::sync::Arc;
 
-use mail::{Domain, MailboxName};
+use mail::{Domain, LocalPart, MailboxName};
 
 use crate::glob::Glob;
 use crate::login::StoredPassword;
@@ -112,6 +112,14 @@ pub(crate) enum Place {
     Elsewhere,
 }
 
+/// `local@domain` with the quotes that the local part needs.
+pub(crate) fn at(local: &str, domain: &str) -> String {
+    if LocalPart::parse(local).is_ok_and(|plain| plain.as_str() == local) {
+        return format!("{local}@{domain}");
+    }
+    format!("\"{}\"@{domain}", local.replace('\\', "\\\\").replace('"', "\\\""))
+}
+
 impl Table {
     pub(crate) fn place(&self, domain: &Domain) -> Place {
         if let Some(ip) = domain.literal() {
@@ -141,7 +149,7 @@ impl Table {
     /// `local@domain` for words, by the domain's first name.
     pub(crate) fn spelled(&self, domain: usize, local: &str) -> String {
         let name = self.domains.get(domain).and_then(|d| d.names.first()).map_or("", String::as_str);
-        format!("{local}@{name}")
+        at(local, name)
     }
 
     /// The address that a mailbox's copies are `Delivered-To`: its name at the first name of its domain.

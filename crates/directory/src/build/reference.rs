@@ -52,7 +52,7 @@ impl Builder<'_> {
                     Found::Mailbox(_) | Found::Alias(_) => return Some(Onward::Address(domain, local)),
                     Found::Refused(_) => (format!("`{text}` is closed by [[refuse]]"), None),
                     // The catch-all is not looked at here: what only it would take is a slip of the pen.
-                    Found::CatchAll(_) | Found::Nobody | Found::Relay => self.nobody(text),
+                    Found::CatchAll(_) | Found::Nobody | Found::Relay => self.nobody(text, domain, &local),
                 },
                 Err(NotOurs::Foreign(domain)) => self.outside(text, domain.as_str()),
                 Err(malformed @ NotOurs::Malformed(_)) => malformed.words(text, self),
@@ -62,17 +62,16 @@ impl Builder<'_> {
         None
     }
 
-    fn nobody(&self, text: &str) -> (String, Option<String>) {
+    fn nobody(&self, text: &str, domain: usize, local: &str) -> (String, Option<String>) {
         let message = match text.contains('@') {
             true => format!("`{text}` is nobody's address"),
             false => format!("there is no mailbox `{text}`"),
         };
-        let exact = self.table.domains.iter().enumerate().flat_map(|(domain, row)| {
-            let locals = row.exact.iter().filter(|(_, said)| said.target.is_some());
-            locals.map(move |(local, _)| self.table.spelled(domain, local))
-        });
-        let addresses: Vec<String> = exact.collect();
-        let near = self.near_mailbox(text).or_else(|| nearest(text, addresses.iter().map(String::as_str)));
+        let exact = self.table.domains.get(domain).into_iter().flat_map(|row| &row.exact);
+        let taken = exact.filter(|(_, said)| said.target.is_some()).map(|(local, _)| &**local);
+        let near = self
+            .near_mailbox(text)
+            .or_else(|| nearest(local, taken).map(|near| self.table.spelled(domain, &near)));
         (message, near.map(|near| did_you_mean(&near)))
     }
 
@@ -95,12 +94,8 @@ impl Builder<'_> {
             }
             Mark::Unseen => {}
         }
-        if way.len() >= CHAIN_MAX {
-            let message = format!(
-                "`{}` is more than {CHAIN_MAX} aliases away from `{}`",
-                self.table.aliases[index].spelled, self.table.aliases[way[0]].spelled
-            );
-            self.error(Item::Alias(way[0]), "to", 0, message);
+        if let (Some(first), true) = (way.first(), way.len() >= CHAIN_MAX) {
+            self.too_long(*first);
             return 0;
         }
         marks[index] = Mark::Open;
@@ -132,8 +127,19 @@ impl Builder<'_> {
             }
         }
         way.pop();
+        if depth > CHAIN_MAX {
+            self.too_long(index);
+            // Said once: what leads here counts from here.
+            depth = 0;
+        }
         marks[index] = Mark::Done(depth);
         depth
+    }
+
+    fn too_long(&mut self, index: usize) {
+        let message =
+            format!("`{}` leads over more than {CHAIN_MAX} aliases", self.table.aliases[index].spelled);
+        self.error(Item::Alias(index), "to", 0, message);
     }
 
     fn cycle(&mut self, index: usize, way: &[usize]) {
