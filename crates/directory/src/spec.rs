@@ -60,9 +60,10 @@ pub struct Password {
 /// One alias.
 #[derive(Debug, Clone)]
 pub struct Alias {
-    /// Exact, or a glob with `*` and `?`.
+    /// Exact, or a glob with `*` and `?` (on either side of the `@`); a bare one belongs to the first domain.
     pub address: String,
-    /// Mailboxes, or addresses of our domains that lead to some.
+    /// Mailboxes, or addresses of our domains that lead to some. What is the name of a mailbox is that
+    /// mailbox; any other bare name is that address of the first domain. A catch-all is not looked at.
     pub to: Vec<String>,
     /// One copy for each recipient that comes this way, instead of one per mailbox.
     pub duplicate: bool,
@@ -71,7 +72,7 @@ pub struct Alias {
 /// One address that is closed.
 #[derive(Debug, Clone)]
 pub struct Refuse {
-    /// Exact, or a glob.
+    /// Exact, or a glob, as in an alias. Of postmaster and abuse it refuses nothing.
     pub address: String,
     /// What the sender is told.
     pub text: Option<String>,

@@ -1,7 +1,7 @@
 use std::str::FromStr;
 
 use argon2::password_hash::PasswordVerifier;
-use argon2::password_hash::phc::{Output, PasswordHash};
+use argon2::password_hash::phc::PasswordHash;
 use argon2::{Algorithm, Argon2, Params};
 use mail::Secret;
 use sha_crypt::ShaCrypt;
@@ -42,8 +42,7 @@ const LANES_MAX: u32 = 8;
 const BCRYPT_COST_MAX: u32 = 14;
 const ROUNDS_MAX: u32 = 1_000_000;
 const ROUNDS_MIN: u32 = sha_crypt::Params::ROUNDS_MIN;
-/// The base 64 digits of bcrypt's salt and digest, and of SHA-512-crypt's digest.
-const BCRYPT_DIGEST: usize = 31;
+/// The base 64 digits of SHA-512-crypt's digest.
 const SHA512_DIGEST: usize = 86;
 
 impl Stored {
@@ -83,27 +82,6 @@ impl Stored {
             || work < u64::from(MEMORY_KIB) * u64::from(PASSES)
             || params.p_cost() < LANES
     }
-
-    /// A hash that costs the same and that no password opens: its digest is nothing but zeros.
-    pub(crate) fn decoy(&self) -> Self {
-        match self {
-            Self::Argon2(phc) => {
-                let zeros = vec![0; phc.hash.as_ref().map_or(32, Output::len)];
-                let hash = Output::new(&zeros).ok();
-                Self::Argon2(Box::new(PasswordHash { hash, ..PasswordHash::clone(phc) }))
-            }
-            Self::Bcrypt(hash) => Self::Bcrypt(zeroed(hash, BCRYPT_DIGEST).into()),
-            Self::Sha512(hash) => {
-                let zeros = zeroed(hash.as_str(), SHA512_DIGEST);
-                Self::Sha512(sha_crypt::PasswordHash::new(zeros).map_or_else(|_| hash.clone(), Box::new))
-            }
-        }
-    }
-}
-
-/// `hash` with its last `digits` replaced by crypt's zero.
-fn zeroed(hash: &str, digits: usize) -> String {
-    format!("{}{}", &hash[..hash.len().saturating_sub(digits)], ".".repeat(digits))
 }
 
 fn argon2(hash: &str) -> Result<Stored, HashFault> {
@@ -177,26 +155,6 @@ mod tests {
             assert!(stored.opens(&secret(password)), "{hash}");
             assert!(!stored.opens(&secret("Hello world")), "{hash}");
             assert!(stored.is_weak(), "{hash}");
-        }
-    }
-
-    #[test]
-    fn a_decoy_has_the_same_parameters_and_opens_for_nothing() {
-        let bcrypt = bcrypt::hash("hunter2hunter2", 4).expect("a cost that bcrypt takes");
-        let argon2 = crate::password::hash(&secret("hunter2hunter2"));
-        for (hash, password) in
-            [(SHA512, "Hello world!"), (&*bcrypt, "hunter2hunter2"), (&argon2, "hunter2hunter2")]
-        {
-            let decoy = Stored::parse(hash).expect("readable").decoy();
-            assert!(!decoy.opens(&secret(password)), "{hash}");
-            let (shown, digest) = match &decoy {
-                Stored::Argon2(phc) => (phc.to_string(), 43),
-                Stored::Bcrypt(text) => (text.to_string(), BCRYPT_DIGEST),
-                Stored::Sha512(text) => (text.as_str().to_owned(), SHA512_DIGEST),
-            };
-            assert_eq!(shown.len(), hash.len());
-            assert_eq!(shown[..hash.len() - digest], hash[..hash.len() - digest]);
-            assert!(Stored::parse(&shown).is_ok(), "its cost is that of a hash that can be read");
         }
     }
 

@@ -1,5 +1,5 @@
 //! Verifying passwords: the cache first, then a permit, then the hash. A name that nobody has goes the same
-//! way with a hash that nothing opens, so that neither words nor time tell who exists.
+//! way with another mailbox's hashes and is denied whatever they say, so that neither words nor time tell who exists.
 
 mod cache;
 mod queue;
@@ -48,7 +48,7 @@ pub(crate) struct Verifier {
     runs: std::sync::atomic::AtomicUsize,
 }
 
-/// What the cache knows of one login.
+/// What is known of one login.
 enum Judged {
     Right(usize),
     /// Wrong for every password of the user.
@@ -82,27 +82,26 @@ impl Verifier {
         if octets.is_empty() || octets.len() > OCTETS_MAX {
             return Err(LoginError::Denied { repeated: false });
         }
+        let claimant = Arc::new(claimant);
         let mut judged = self.judge(&claimant, password);
-        let mut permit = None;
-        if matches!(judged, Judged::Open(_)) {
+        let mut cached = true;
+        if let Judged::Open(_) = judged {
             let known = lock(&self.sources).knows(source, Instant::now());
-            permit = Some(self.queue.permit(known).await.ok_or(LoginError::Busy)?);
+            let permit = self.queue.permit(known).await.ok_or(LoginError::Busy)?;
             // A twin may have stood before us in the line.
             judged = self.judge(&claimant, password);
-        }
-        let claimant = Arc::new(claimant);
-        let (right, cached) = match (judged, permit) {
-            (Judged::Right(index), _) => (Some(index), true),
-            (Judged::Wrong, _) => return Err(LoginError::Denied { repeated: true }),
-            (Judged::Open(open), Some(permit)) => {
-                (self.hash(&claimant, open, password, permit).await?, false)
+            if let Judged::Open(open) = judged {
+                cached = false;
+                judged = self.hash(&claimant, open, password, permit).await?;
             }
-            (Judged::Open(_), None) => return Err(LoginError::Busy),
+        }
+        let right = match judged {
+            Judged::Right(index) => claimant.passwords.get(index),
+            Judged::Wrong | Judged::Open(_) => None,
         };
-        let stored = right.and_then(|index| claimant.passwords.get(index));
         // Nobody's name has no mailbox, whatever was found.
-        let (Some(stored), Some(mailbox)) = (stored, claimant.mailbox.clone()) else {
-            return Err(LoginError::Denied { repeated: false });
+        let (Some(stored), Some(mailbox)) = (right, claimant.mailbox.clone()) else {
+            return Err(LoginError::Denied { repeated: cached });
         };
         lock(&self.sources).saw(source, Duration::ZERO, Instant::now());
         Ok(Login { mailbox, view: ViewName::owner(), password: stored.name.clone(), cached })
@@ -130,7 +129,7 @@ impl Verifier {
         open: Vec<(usize, Digest)>,
         password: &Secret,
         permit: OwnedSemaphorePermit,
-    ) -> Result<Option<usize>, LoginError> {
+    ) -> Result<Judged, LoginError> {
         let (verifier, claimant, password) = (Arc::clone(self), Arc::clone(claimant), password.clone());
         let hashing = tokio::task::spawn_blocking(move || {
             let right = open.iter().find(|(index, digest)| {
@@ -139,7 +138,7 @@ impl Verifier {
                 opens
             });
             drop(permit);
-            right.map(|(index, _)| *index)
+            right.map_or(Judged::Wrong, |(index, _)| Judged::Right(*index))
         });
         hashing.await.map_err(|error| {
             tracing::error!(%error, "a password hash could not be computed");
@@ -147,16 +146,13 @@ impl Verifier {
         })
     }
 
-    /// Whether `password` opens one stored hash of the claimant; of nobody, a decoy that costs the same.
+    /// Whether `password` opens one stored hash of the claimant; of nobody, it takes as long and is no.
     fn opens(&self, claimant: &Claimant, index: usize, password: &Secret) -> bool {
         let Some(entry) = claimant.passwords.get(index) else { return false };
         let newer = lock(&self.overlay).get(&entry.configured).and_then(|newer| Stored::parse(newer).ok());
         let stored = newer.unwrap_or_else(|| entry.stored.clone());
-        let Some(mailbox) = &claimant.mailbox else {
-            self.run(&stored.decoy(), password);
-            return false;
-        };
         let opens = self.run(&stored, password);
+        let Some(mailbox) = &claimant.mailbox else { return false };
         if opens && stored.is_weak() {
             self.strengthen(mailbox, &entry.configured, password);
         }

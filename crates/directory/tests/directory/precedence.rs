@@ -196,7 +196,7 @@ fn spellings_fold() {
 
 #[test]
 fn the_first_separator_cuts_and_a_leading_one_does_not() {
-    let spec = with(&[mailbox("alice", &["a+b"])], &[], &[], None);
+    let spec = with(&[mailbox("alice", &["a+b", "\"\"@example.com"])], &[], &[], None);
     check(
         &spec,
         &[
@@ -204,6 +204,7 @@ fn the_first_separator_cuts_and_a_leading_one_does_not() {
             ("a+b@example.com", "alice"),
             ("a+b+c@example.com", "unknown"),
             ("+alice@example.com", "unknown"),
+            ("\"\"@example.com", "alice"),
             ("alice-x@example.com", "unknown"),
         ],
     );
