@@ -1,1 +1,13 @@
-//! placeholder
+//! SMTP and LMTP intake: what a stranger says on port 25 becomes a message in the queue, or a refusal
+//! before the 250.
+//!
+//! It knows no rules, no mailbox formats and no configuration files: what must be decided before the 250
+//! beyond the protocol it asks the directory, the store and a [`Policy`]. Read [`Session`] first: the
+//! protocol, without a socket.
+
+mod session;
+
+pub use session::Session;
+pub use session::params::{BareNewline, ErrorLimits, Params, Patience, Service};
+pub use session::reply::{Ending, Fault, PolicyRefusal, Refusal, Reply};
+pub use session::step::{Answer, Ask, Step};

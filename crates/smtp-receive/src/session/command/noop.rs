@@ -1,0 +1,9 @@
+use crate::session::Session;
+use crate::session::reply::Reply;
+
+/// RFC 5321 §4.1.1.9; an argument is ignored.
+pub(super) fn run(session: &mut Session, _: &str) {
+    if session.is_borne() {
+        session.send(Reply::Ok);
+    }
+}

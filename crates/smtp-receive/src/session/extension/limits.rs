@@ -1,0 +1,17 @@
+use super::{Extension, always};
+
+/// RFC 9422 §4: what a client should know before it runs into it.
+pub(super) const LIMITS: Extension = Extension {
+    keyword: "LIMITS",
+    offered: always,
+    argument: |params| {
+        let recipients = format!("RCPTMAX={}", params.recipients);
+        // No limit is announced by saying nothing.
+        Some(if params.mails == u32::MAX {
+            recipients
+        } else {
+            format!("MAILMAX={} {recipients}", params.mails)
+        })
+    },
+    parameter: None,
+};

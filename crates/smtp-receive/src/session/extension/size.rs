@@ -1,0 +1,20 @@
+use super::{Extension, MailParameters, Parameter, always};
+use crate::session::reply::Fault;
+
+/// RFC 1870: the limit is announced, and a message that is declared bigger is refused at MAIL.
+pub(super) const SIZE: Extension = Extension {
+    keyword: "SIZE",
+    offered: always,
+    argument: |params| Some(params.message_size.to_string()),
+    parameter: Some(Parameter { name: "SIZE", read }),
+};
+
+/// RFC 1870 §4: one to twenty digits.
+fn read(value: Option<&str>, parameters: &mut MailParameters) -> Result<(), Fault> {
+    let digits = value.filter(|value| value.bytes().all(|octet| octet.is_ascii_digit()));
+    let size = digits.and_then(|digits| digits.parse().ok()).ok_or(Fault::Arguments)?;
+    match parameters.size.replace(size) {
+        None => Ok(()),
+        Some(_) => Err(Fault::Arguments),
+    }
+}

@@ -1,0 +1,9 @@
+use super::{Extension, no_argument};
+
+/// RFC 3207: offered until TLS is on.
+pub(super) const STARTTLS: Extension = Extension {
+    keyword: "STARTTLS",
+    offered: |params, secured| params.starttls && !secured,
+    argument: no_argument,
+    parameter: None,
+};

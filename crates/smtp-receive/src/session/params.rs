@@ -1,0 +1,183 @@
+use std::time::Duration;
+
+/// What a session must know beforehand. Each listener has its own; the defaults are those of a public MX.
+#[derive(Debug, Clone)]
+pub struct Params {
+    /// Our name in the greeting, in the answer to EHLO and at the end.
+    pub hostname: String,
+    /// What stands behind the name in the 220; nothing that tells a version unless the operator wants it.
+    pub banner: String,
+    /// Which protocol is spoken.
+    pub service: Service,
+    /// STARTTLS is offered (RFC 3207).
+    pub starttls: bool,
+    /// What happens to CR, LF and NUL where mail may not have them.
+    pub bare_newline: BareNewline,
+    /// Most octets of a message; SIZE announces it (RFC 1870).
+    pub message_size: u64,
+    /// Most recipients of a message (RFC 5321 §4.5.3.1.8 wants at least 100).
+    pub recipients: usize,
+    /// Most transactions of a session; LIMITS announces it (RFC 9422 §4).
+    pub mails: u32,
+    /// Most octets of a command with its CRLF (RFC 5321 §4.5.3.1.4 wants 512 and room for parameters).
+    pub command_line: usize,
+    /// Most octets of a line of text without its CRLF. RFC 5321 §4.5.3.1.6 wants 998; real mail has more.
+    pub text_line: usize,
+    /// Most Received fields: a message with more goes round in circles (RFC 5321 §6.3).
+    pub received: u32,
+    /// How much nonsense is borne.
+    pub errors: ErrorLimits,
+    /// How much waiting is borne.
+    pub patience: Patience,
+}
+
+/// Which protocol is spoken.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Service {
+    /// RFC 5321.
+    Smtp,
+    /// RFC 2033: LHLO, and a reply for every recipient at the end of data.
+    Lmtp,
+}
+
+/// A CR or LF that is not half of a CRLF, or a NUL. A store never holds one, and none ever ends a message.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum BareNewline {
+    /// The message is refused at its end with 550 5.6.11; a command line with one is refused at once.
+    Refuse,
+    /// Before the octets count as received each bare CR and each bare LF becomes CRLF, and each NUL goes.
+    /// A bare LF ends a command line.
+    Normalize,
+}
+
+/// How much nonsense a session may hold. The limit-th occurrence ends it with a 421.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ErrorLimits {
+    /// Errors that are answered at once; each further one after `delay`.
+    pub soft: u32,
+    /// Errors that end the session.
+    pub hard: u32,
+    /// Unknown commands that end the session.
+    pub unknown_commands: u32,
+    /// Commands that lead to no mail (NOOP, RSET, VRFY and their like) before each further one is an
+    /// error; an accepted message sets the count back.
+    pub junk_commands: u32,
+    /// Unknown recipients that are answered at once; each further one after `delay`.
+    pub unknown_recipients_soft: u32,
+    /// Unknown recipients that end the session.
+    pub unknown_recipients: u32,
+    /// How long an answer is held back.
+    pub delay: Duration,
+}
+
+/// How long a session waits for what.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Patience {
+    /// Silence before the 220. Who talks into it is turned away with a 554; zero does not listen for it.
+    pub greeting: Duration,
+    /// For one whole command (RFC 5321 §4.5.3.2.7 wants five minutes).
+    pub command: Duration,
+    /// Over this time a message must arrive with at least `data_rate` octets a second.
+    pub data_window: Duration,
+    /// See `data_window`.
+    pub data_rate: u64,
+    /// For a whole session, without what its mail takes.
+    pub session: Duration,
+    /// Octets of mail that buy a session one more second.
+    pub session_rate: u64,
+    /// For a TLS handshake.
+    pub tls_handshake: Duration,
+    /// For the peer to take what we write.
+    pub write: Duration,
+    /// For a message in flight once the service stops.
+    pub drain: Duration,
+}
+
+impl Default for Params {
+    fn default() -> Self {
+        Self {
+            hostname: "localhost".into(),
+            banner: "ESMTP".into(),
+            service: Service::Smtp,
+            starttls: false,
+            bare_newline: BareNewline::Refuse,
+            message_size: 35 << 20,
+            recipients: 100,
+            mails: 100,
+            command_line: 1_000,
+            text_line: 64 << 10,
+            received: 100,
+            errors: ErrorLimits::default(),
+            patience: Patience::default(),
+        }
+    }
+}
+
+impl Params {
+    /// The defaults for LMTP: the peer is a mail server of ours that hands over what it has accepted, so
+    /// nothing of it is held against the session.
+    pub fn lmtp() -> Self {
+        Self {
+            banner: "LMTP".into(),
+            service: Service::Lmtp,
+            bare_newline: BareNewline::Normalize,
+            mails: u32::MAX,
+            errors: ErrorLimits::unlimited(),
+            patience: Patience { session: Duration::from_secs(24 * 3600), ..Patience::default() },
+            ..Self::default()
+        }
+    }
+
+    /// The same for the time of a flood: the slow and the confused have to go.
+    #[must_use]
+    pub fn stressed(&self) -> Self {
+        let errors = ErrorLimits { soft: 0, hard: 1, ..self.errors };
+        let patience = Patience { command: Duration::from_secs(10), ..self.patience };
+        Self { errors, patience, ..self.clone() }
+    }
+}
+
+impl Default for ErrorLimits {
+    fn default() -> Self {
+        Self {
+            soft: 5,
+            hard: 10,
+            unknown_commands: 3,
+            junk_commands: 20,
+            unknown_recipients_soft: 3,
+            unknown_recipients: 10,
+            delay: Duration::from_secs(1),
+        }
+    }
+}
+
+impl ErrorLimits {
+    /// Everything is borne, at once.
+    pub fn unlimited() -> Self {
+        Self {
+            soft: u32::MAX,
+            hard: u32::MAX,
+            unknown_commands: u32::MAX,
+            junk_commands: u32::MAX,
+            unknown_recipients_soft: u32::MAX,
+            unknown_recipients: u32::MAX,
+            delay: Duration::ZERO,
+        }
+    }
+}
+
+impl Default for Patience {
+    fn default() -> Self {
+        Self {
+            greeting: Duration::ZERO,
+            command: Duration::from_secs(300),
+            data_window: Duration::from_secs(60),
+            data_rate: 500,
+            session: Duration::from_secs(600),
+            session_rate: 50_000,
+            tls_handshake: Duration::from_secs(15),
+            write: Duration::from_secs(60),
+            drain: Duration::from_secs(30),
+        }
+    }
+}

@@ -1,0 +1,66 @@
+//! Decides what dialogs ask: a few people at example.test, and the mishaps that a dialog orders.
+
+use mail::{ForwardPath, MailboxName, QueueId, Recipient};
+use smtp_receive::{Answer, Ask, PolicyRefusal, Refusal};
+
+#[derive(Clone, Default)]
+pub(crate) struct World {
+    mishaps: Vec<String>,
+    accepted: u64,
+}
+
+impl World {
+    pub(crate) fn new(mishaps: &[String]) -> Self {
+        Self { mishaps: mishaps.to_vec(), accepted: 0 }
+    }
+
+    fn has(&self, mishap: &str) -> bool {
+        self.mishaps.iter().any(|had| had == mishap)
+    }
+
+    pub(crate) fn answer(&mut self, ask: Ask) -> Answer {
+        match ask {
+            Ask::Sender { .. } if self.has("no-room-at-mail") => Answer::Refused(Refusal::NoRoom),
+            Ask::Begin { .. } if self.has("no-room-at-data") => Answer::Refused(Refusal::NoRoom),
+            Ask::Sender { .. } | Ask::Begin { .. } => Answer::Proceed,
+            Ask::Recipient { path, .. } => match resolve(&path) {
+                Ok(mailbox) => {
+                    Answer::Recipient(Recipient { path, mailboxes: vec![mailbox], duplicate: false })
+                }
+                Err(refusal) => Answer::Refused(refusal),
+            },
+            Ask::Finish { .. } if self.has("store-fails") => Answer::Refused(Refusal::Unavailable),
+            Ask::Finish { .. } if self.has("rule-refuses") => Answer::Refused(rule(false)),
+            Ask::Finish { .. } if self.has("rule-defers") => Answer::Refused(rule(true)),
+            Ask::Finish { .. } => {
+                let refused = self.has("rule-refuses-second").then(|| (1, rule(false)));
+                self.accepted += 1;
+                Answer::Queued { id: QueueId(self.accepted), refused: refused.into_iter().collect() }
+            }
+        }
+    }
+}
+
+fn rule(temporary: bool) -> Refusal {
+    Refusal::Policy(PolicyRefusal {
+        temporary,
+        enhanced: if temporary { "4.7.1" } else { "5.7.1" }.into(),
+        text: "not wanted\r\n250 ü".into(),
+        rule: "no-such-mail".into(),
+    })
+}
+
+fn resolve(path: &ForwardPath) -> Result<MailboxName, Refusal> {
+    let mailbox = |name: &str| MailboxName::parse(name).expect("a name");
+    let Some(address) = path.address() else { return Ok(mailbox("alice")) };
+    if address.domain.folded() != "example.test" && address.domain.as_str() != "[192.0.2.25]" {
+        return Err(Refusal::NotLocal);
+    }
+    match address.local.folded().as_str() {
+        "postmaster" | "abuse" => Ok(mailbox("alice")),
+        name @ ("alice" | "bob" | "carol" | "müller") => Ok(mailbox(name)),
+        "full" => Err(Refusal::MailboxFull),
+        "closed" => Err(Refusal::ClosedRecipient("this address is closed".into())),
+        _ => Err(Refusal::UnknownRecipient),
+    }
+}
