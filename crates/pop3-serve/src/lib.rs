@@ -3,13 +3,16 @@
 //! It knows no SMTP, no rules and no configuration file. The [`Session`] knows no socket, no clock and no
 //! store either: octets and answers go in, steps come out. Read [`Session`] first.
 
+mod driver;
 #[cfg(test)]
 mod fixture;
 mod format;
 mod listing;
 mod session;
 
+pub use driver::{Access, Pop3, Service, serve};
 pub use listing::{Kind, ListingCache, Messages, Opened};
 pub use session::{
-    Answer, Ask, Credentials, End, Fetch, FetchError, LoginRefused, Params, Peer, Session, Step, Tally, Utf8Fallback,
+    Answer, Ask, Credentials, End, Fetch, FetchError, LoginRefused, Params, Peer, Session, Step, Tally,
+    Utf8Fallback,
 };

@@ -2,6 +2,7 @@ use super::command::Context;
 use super::command::auth::MECHANISMS;
 
 /// In which state CAPA is asked.
+#[derive(Clone, Copy)]
 pub(super) enum When {
     /// AUTHORIZATION.
     BeforeLogin,

@@ -78,7 +78,9 @@ mod tests {
         let body = response.strip_suffix(b".\r\n").expect("ends with a dot");
         let mut out = Vec::new();
         for (at, &octet) in body.iter().enumerate() {
-            if !(octet == b'.' && (at == 0 || body[..at].ends_with(b"\r\n"))) || body.get(at.wrapping_sub(1)) == Some(&b'.') && at > 0 {
+            if !(octet == b'.' && (at == 0 || body[..at].ends_with(b"\r\n")))
+                || body.get(at.wrapping_sub(1)) == Some(&b'.') && at > 0
+            {
                 out.push(octet);
             }
         }

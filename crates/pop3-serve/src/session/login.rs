@@ -40,15 +40,15 @@ impl Session {
         authorization: Authorization,
         exchange: Exchange,
         line: Result<&[u8], Fault>,
-        mut responses: Responses<'_>,
+        responses: &mut Responses<'_>,
     ) -> State {
         match line.map_err(No::Fault).and_then(|line| exchange.take(line)) {
             Ok(Next::Exchange(exchange)) => {
-                exchange.challenge(&mut responses);
+                exchange.challenge(responses);
                 State::Exchange(authorization, exchange)
             }
             Ok(Next::Login(credentials)) => State::LoggingIn(authorization, credentials),
-            Err(no) => self.back_to(authorization, no, &mut responses),
+            Err(no) => self.back_to(authorization, no, responses),
         }
     }
 
@@ -84,7 +84,7 @@ impl Session {
         authorization: Authorization,
         opened: Opened,
         expire: Option<u32>,
-        mut responses: Responses<'_>,
+        responses: &mut Responses<'_>,
         now: Instant,
     ) -> State {
         let maildrop = Maildrop::new(opened);
@@ -92,14 +92,15 @@ impl Session {
         self.tally = Tally { messages, octets, ..Tally::default() };
         (self.commanded, self.progressed, self.faults) = (now, now, 0);
         responses.ok(format_args!("{messages} messages ({octets} octets)"));
-        State::Transaction(Transaction { maildrop, utf8: authorization.utf8, expire })
+        let Authorization { utf8, user: _ } = authorization;
+        State::Transaction(Transaction { maildrop, utf8, expire })
     }
 
     pub(super) fn not_logged_in(
         &mut self,
         authorization: Authorization,
         refused: LoginRefused,
-        mut responses: Responses<'_>,
+        responses: &mut Responses<'_>,
     ) -> State {
         responses.refuse(refused.refusal());
         if refused.is_failure() {

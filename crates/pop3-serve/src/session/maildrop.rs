@@ -128,8 +128,10 @@ mod tests {
             page += 1;
         }
         let listed = String::from_utf8(listed).expect("ASCII");
-        let numbers: Vec<usize> =
-            listed.lines().map(|line| line.split_once(' ').expect("two words").0.parse().expect("a number")).collect();
+        let numbers: Vec<usize> = listed
+            .lines()
+            .map(|line| line.split_once(' ').expect("two words").0.parse().expect("a number"))
+            .collect();
         assert_eq!(numbers, (1..=count).filter(|number| !model.contains(number)).collect::<Vec<_>>());
         drop.unmark();
         assert_eq!((drop.count(), drop.octets()), (count as u64, drop.total_octets()));

@@ -23,6 +23,7 @@ use state::{Authorization, State};
 pub use params::{Params, Utf8Fallback};
 pub use step::{Answer, Ask, Credentials, End, Fetch, FetchError, LoginRefused, Peer, Step};
 pub use tally::Tally;
+pub(crate) use top::TopCutter;
 
 /// One POP3 session (RFC 1939 §3): octets and answers in, responses and steps out.
 ///
@@ -90,7 +91,9 @@ impl Session {
             (State::FetchAsked(transaction, fetch), Answer::Fetch(outcome)) => {
                 State::FetchAnswered(transaction, fetch, outcome)
             }
-            (State::UpdateAsked(transaction), Answer::Delete(done)) => State::UpdateAnswered(transaction, done),
+            (State::UpdateAsked(transaction), Answer::Delete(done)) => {
+                State::UpdateAnswered(transaction, done)
+            }
             _ => State::Closed(End::Misused),
         };
     }
@@ -167,16 +170,18 @@ impl Session {
             State::Exchange(authorization, exchange) => {
                 let (octets, line) = self.line(input, self.params.sasl_octets);
                 match line {
-                    Some(line) => (octets, self.exchange(authorization, exchange, line, responses), None),
+                    Some(line) => {
+                        (octets, self.exchange(authorization, exchange, line, &mut responses), None)
+                    }
                     None => self.wait(octets, State::Exchange(authorization, exchange), now),
                 }
             }
             State::LoginAnswered(_, at, _) if now < at => (0, state, Some(Step::Pause(at))),
             State::LoginAnswered(authorization, _, Ok((opened, expire))) => {
-                (0, self.logged_in(authorization, opened, expire, responses, now), None)
+                (0, self.logged_in(authorization, opened, expire, &mut responses, now), None)
             }
             State::LoginAnswered(authorization, _, Err(refused)) => {
-                (0, self.not_logged_in(authorization, refused, responses), None)
+                (0, self.not_logged_in(authorization, refused, &mut responses), None)
             }
             State::Transaction(transaction) => {
                 let (octets, line) = self.line(input, self.params.command_octets);
@@ -193,16 +198,18 @@ impl Session {
                 (0, State::Transaction(transaction), None)
             }
             State::FetchAnswered(transaction, fetch, Ok(())) => {
-                (0, transaction::send(transaction, fetch, responses), None)
+                (0, transaction::send(transaction, fetch, &mut responses), None)
             }
             State::FetchAnswered(transaction, _, Err(error)) => {
                 responses.refuse(error.refusal());
                 (0, State::Transaction(transaction), None)
             }
             State::Sending(transaction, sending) if sending.complete => {
-                (0, self.sent(transaction, &sending, responses, now), None)
+                (0, self.sent(transaction, &sending, &mut responses, now), None)
             }
-            State::UpdateAnswered(transaction, done) => (0, self.updated(&transaction, done, responses), None),
+            State::UpdateAnswered(transaction, done) => {
+                (0, self.updated(&transaction, done, &mut responses), None)
+            }
             State::Securing => (0, state, Some(Step::StartTls)),
             State::Sending(..) => (0, state, Some(Step::Content)),
             State::Closed(end) => (0, state, Some(Step::Close(end))),

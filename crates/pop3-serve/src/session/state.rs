@@ -3,8 +3,8 @@ use std::time::Instant;
 use super::command::auth::Exchange;
 use super::dot_writer::DotWriter;
 use super::maildrop::Maildrop;
-use super::top::TopCutter;
 use super::step::{Ask, Credentials, End, Fetch, FetchError, LoginRefused};
+use super::top::TopCutter;
 use crate::listing::{Kind, Opened};
 
 /// Where a session is (RFC 1939 §3). A state owns what only it may know: nobody has a maildrop before the
@@ -87,7 +87,9 @@ impl State {
             Self::LoggingIn(authorization, credentials) => {
                 (Self::LoginAsked(authorization, now), Some(Ask::Login(credentials)))
             }
-            Self::Fetching(transaction, fetch) => (Self::FetchAsked(transaction, fetch), Some(Ask::Fetch(fetch))),
+            Self::Fetching(transaction, fetch) => {
+                (Self::FetchAsked(transaction, fetch), Some(Ask::Fetch(fetch)))
+            }
             Self::Updating(transaction) => {
                 let uids = transaction.maildrop.deleted_uids();
                 (Self::UpdateAsked(transaction), Some(Ask::Delete(uids)))

@@ -3,7 +3,7 @@ use memchr::memchr;
 /// Finds where TOP ends: behind the header, the empty line and so many lines of the body (RFC 1939 §7).
 /// Takes the message in pieces of any size.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct TopCutter {
+pub(crate) struct TopCutter {
     place: Place,
     /// Body lines still wanted.
     lines: u64,
@@ -23,12 +23,12 @@ enum Place {
 
 impl TopCutter {
     /// Begins a message; `lines` of its body are wanted.
-    pub(super) fn new(lines: u64) -> Self {
+    pub(crate) fn new(lines: u64) -> Self {
         Self { place: Place::LineStart, lines }
     }
 
     /// How many of these next octets belong to it, and whether that was the last of them.
-    pub(super) fn take(&mut self, octets: &[u8]) -> (usize, bool) {
+    pub(crate) fn take(&mut self, octets: &[u8]) -> (usize, bool) {
         let mut at = 0;
         while at < octets.len() {
             if self.done() {
@@ -106,7 +106,11 @@ mod tests {
                     let expected = model(&message, lines);
                     for cut in 0..=message.len() {
                         let (left, right) = message.split_at(cut);
-                        assert_eq!(top(&[left, right], lines as u64), expected, "{message:?} {lines} at {cut}");
+                        assert_eq!(
+                            top(&[left, right], lines as u64),
+                            expected,
+                            "{message:?} {lines} at {cut}"
+                        );
                     }
                     assert_eq!(top(&message.chunks(1).collect::<Vec<_>>(), lines as u64), expected);
                 }

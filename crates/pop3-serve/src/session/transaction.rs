@@ -20,8 +20,9 @@ impl Session {
     ) -> State {
         self.commanded = now;
         let mut context = Context { params: &self.params, peer: &self.peer, responses, last: false };
-        let outcome =
-            line.map_err(No::Fault).and_then(|line| command::transaction(&mut transaction, line, &mut context));
+        let outcome = line
+            .map_err(No::Fault)
+            .and_then(|line| command::transaction(&mut transaction, line, &mut context));
         let mut responses = context.responses;
         match outcome {
             Ok(After::Stay { progress }) => {
@@ -36,9 +37,13 @@ impl Session {
             }
             Ok(After::Fetch(fetch)) => State::Fetching(transaction, fetch),
             // Nothing to make durable: a poll costs no write.
-            Ok(After::Update) if transaction.maildrop.marked() == 0 => State::UpdateAnswered(transaction, true),
+            Ok(After::Update) if transaction.maildrop.marked() == 0 => {
+                State::UpdateAnswered(transaction, true)
+            }
             Ok(After::Update) => State::Updating(transaction),
-            Err(no) if self.deny(no, self.params.faults_after_login, &mut responses) => State::Closed(End::Faults),
+            Err(no) if self.deny(no, self.params.faults_after_login, &mut responses) => {
+                State::Closed(End::Faults)
+            }
             Err(_) => State::Transaction(transaction),
         }
     }
@@ -47,7 +52,7 @@ impl Session {
         &mut self,
         transaction: Transaction,
         sending: &Sending,
-        responses: Responses<'_>,
+        responses: &mut Responses<'_>,
         now: Instant,
     ) -> State {
         sending.dots.finish(responses.0);
@@ -66,7 +71,12 @@ impl Session {
         State::Transaction(transaction)
     }
 
-    pub(super) fn updated(&mut self, transaction: &Transaction, done: bool, mut responses: Responses<'_>) -> State {
+    pub(super) fn updated(
+        &mut self,
+        transaction: &Transaction,
+        done: bool,
+        responses: &mut Responses<'_>,
+    ) -> State {
         if !done {
             responses.refuse(Refusal::NotDeleted);
             return State::Closed(End::NotDeleted);
@@ -78,7 +88,7 @@ impl Session {
 }
 
 /// Begins the response of RETR or TOP.
-pub(super) fn send(transaction: Transaction, fetch: Fetch, mut responses: Responses<'_>) -> State {
+pub(super) fn send(transaction: Transaction, fetch: Fetch, responses: &mut Responses<'_>) -> State {
     match fetch.lines {
         None => responses.ok(format_args!("{} octets", fetch.octets)),
         Some(_) => responses.ok(format_args!("top follows")),

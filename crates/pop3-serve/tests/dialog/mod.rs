@@ -3,5 +3,5 @@
 mod read;
 mod replay;
 
-pub use read::{Dialog, Then, Turn};
-pub use replay::Replay;
+pub(crate) use read::Dialog;
+pub(crate) use replay::Replay;

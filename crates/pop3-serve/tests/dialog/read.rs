@@ -5,40 +5,40 @@ use pop3_serve::{LoginRefused, Params, Peer, Utf8Fallback};
 
 /// One file: the circumstances, then what is said.
 #[derive(Debug, Clone)]
-pub struct Dialog {
-    pub peer: Peer,
-    pub params: Params,
-    pub own_expire: Option<u32>,
-    pub user: String,
-    pub password: Vec<u8>,
-    pub refuse: VecDeque<LoginRefused>,
-    pub mails: Vec<Mail>,
-    pub fail_delete: bool,
-    pub fail_fetch: Vec<usize>,
-    pub fail_read: Vec<usize>,
-    pub cuts: bool,
+pub(crate) struct Dialog {
+    pub(crate) peer: Peer,
+    pub(crate) params: Params,
+    pub(crate) own_expire: Option<u32>,
+    pub(crate) user: String,
+    pub(crate) password: Vec<u8>,
+    pub(crate) refuse: VecDeque<LoginRefused>,
+    pub(crate) mails: Vec<Mail>,
+    pub(crate) fail_delete: bool,
+    pub(crate) fail_fetch: Vec<usize>,
+    pub(crate) fail_read: Vec<usize>,
+    pub(crate) cuts: bool,
     /// In the order they are taken.
-    pub turns: Vec<Turn>,
-    pub deleted: Vec<u64>,
-    pub paused: Duration,
+    pub(crate) turns: Vec<Turn>,
+    pub(crate) deleted: Vec<u64>,
+    pub(crate) paused: Duration,
 }
 
 #[derive(Debug, Clone)]
-pub struct Mail {
-    pub octets: Vec<u8>,
-    pub uidl: Option<String>,
+pub(crate) struct Mail {
+    pub(crate) octets: Vec<u8>,
+    pub(crate) uidl: Option<String>,
 }
 
 /// What the client says in one go, what it gets for it, and what happens then.
 #[derive(Debug, Clone, Default)]
-pub struct Turn {
-    pub client: Vec<u8>,
-    pub server: Vec<u8>,
-    pub then: Then,
+pub(crate) struct Turn {
+    pub(crate) client: Vec<u8>,
+    pub(crate) server: Vec<u8>,
+    pub(crate) then: Then,
 }
 
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub enum Then {
+pub(crate) enum Then {
     #[default]
     Next,
     Wait(Duration),
@@ -47,7 +47,7 @@ pub enum Then {
 }
 
 impl Dialog {
-    pub fn read(text: &str) -> Self {
+    pub(crate) fn read(text: &str) -> Self {
         let mut dialog = Self {
             peer: Peer { tls: true, ..Peer::default() },
             params: Params { hostname: "mx.example.test".into(), ..Params::default() },
@@ -156,7 +156,7 @@ impl Dialog {
     }
 
     /// The same with everything pipelined that nothing but the client's patience keeps apart.
-    pub fn pipelined(&self) -> Vec<Turn> {
+    pub(crate) fn pipelined(&self) -> Vec<Turn> {
         let mut turns = vec![Turn::default()];
         for turn in &self.turns {
             let last = turns.last_mut().expect("never empty");
@@ -172,7 +172,9 @@ impl Dialog {
 }
 
 fn seconds(text: &str) -> Duration {
-    Duration::from_secs(text.strip_suffix('s').and_then(|text| text.parse().ok()).expect("seconds, such as 60s"))
+    Duration::from_secs(
+        text.strip_suffix('s').and_then(|text| text.parse().ok()).expect("seconds, such as 60s"),
+    )
 }
 
 fn octets(text: &str) -> Vec<u8> {

@@ -11,7 +11,7 @@ use queue::Entry;
 use super::read::{Dialog, Mail, Then, Turn};
 
 /// A driver without a socket or a clock.
-pub struct Replay {
+pub(crate) struct Replay {
     dialog: Dialog,
     messages: Arc<Shelf>,
     session: Session,
@@ -19,9 +19,9 @@ pub struct Replay {
     input: Vec<u8>,
     output: Vec<u8>,
     now: Instant,
-    pub paused: Duration,
-    pub deleted: Vec<u64>,
-    pub ended: Option<String>,
+    pub(crate) paused: Duration,
+    pub(crate) deleted: Vec<u64>,
+    pub(crate) ended: Option<String>,
     reading: Option<(Fetch, usize)>,
     securing: bool,
 }
@@ -45,7 +45,7 @@ impl Messages for Shelf {
 }
 
 impl Replay {
-    pub fn new(dialog: &Dialog) -> Self {
+    pub(crate) fn new(dialog: &Dialog) -> Self {
         let now = Instant::now();
         Self {
             dialog: dialog.clone(),
@@ -64,7 +64,7 @@ impl Replay {
     }
 
     /// Plays all turns, the client's octets cut into pieces by `cut`, and compares what comes back.
-    pub fn play(&mut self, turns: &[Turn], cut: impl Fn(&[u8]) -> Vec<Vec<u8>>) -> Result<(), String> {
+    pub(crate) fn play(&mut self, turns: &[Turn], cut: impl Fn(&[u8]) -> Vec<Vec<u8>>) -> Result<(), String> {
         for turn in turns {
             self.run();
             for piece in cut(&turn.client) {
@@ -159,9 +159,13 @@ impl Replay {
         if let Some(refused) = self.refuse.pop_front() {
             return Err(refused);
         }
-        let right = credentials.user == self.dialog.user
-            && credentials.password.expose() == self.dialog.password;
-        if right { Ok((Opened::new(self.messages.clone()), self.dialog.own_expire)) } else { Err(LoginRefused::Denied) }
+        let right =
+            credentials.user == self.dialog.user && credentials.password.expose() == self.dialog.password;
+        if right {
+            Ok((Opened::new(self.messages.clone()), self.dialog.own_expire))
+        } else {
+            Err(LoginRefused::Denied)
+        }
     }
 
     /// In pieces of three octets, so that no message comes whole.
@@ -179,6 +183,6 @@ impl Replay {
     }
 }
 
-pub fn show(octets: &[u8]) -> String {
+pub(crate) fn show(octets: &[u8]) -> String {
     octets.escape_ascii().to_string().replace("\\r\\n", "\\r\\n\n")
 }

@@ -114,7 +114,9 @@ mod tests {
 
     fn login(message: &[u8]) -> Result<(String, Vec<u8>), No> {
         match Exchange::Plain.take(STANDARD.encode(message).as_bytes())? {
-            Next::Login(credentials) => Ok((credentials.user.clone(), credentials.password.expose().to_vec())),
+            Next::Login(credentials) => {
+                Ok((credentials.user.clone(), credentials.password.expose().to_vec()))
+            }
             Next::Exchange(exchange) => panic!("{exchange:?}"),
         }
     }
@@ -125,7 +127,9 @@ mod tests {
         assert_eq!(login(b"\0alice\0secret"), alice);
         assert_eq!(login(b"alice\0alice\0secret"), alice);
         assert_eq!(login(b"bob\0alice\0secret"), Err(Refusal::Denied.into()));
-        for malformed in [&b""[..], b"\0", b"\0\0", b"\0alice\0", b"\0\0secret", b"\0a\0b\0c", b"alice\0secret"] {
+        for malformed in
+            [&b""[..], b"\0", b"\0\0", b"\0alice\0", b"\0\0secret", b"\0a\0b\0c", b"alice\0secret"]
+        {
             assert_eq!(login(malformed), Err(Fault::Sasl.into()), "{malformed:?}");
         }
         assert_eq!(login(b"\0\xff\0secret"), Err(Fault::Sasl.into()));

@@ -1,0 +1,88 @@
+use std::sync::Arc;
+
+use directory::{Login, LoginError, Source};
+use queue::Store;
+use tokio::time::Instant;
+
+use super::Pickup;
+use super::slots::Slot;
+use crate::listing::Opened;
+use crate::session::{Credentials, LoginRefused};
+
+/// Somebody who is let in.
+pub(super) struct Account<S: Store> {
+    pub(super) login: Login,
+    pub(super) maildrop: Arc<S::Maildrop>,
+    _slot: Slot,
+}
+
+impl<S: Store> Pickup<'_, S> {
+    pub(super) async fn login(
+        &mut self,
+        peer: &net::Peer,
+        credentials: &Credentials,
+    ) -> Result<(Opened, Option<u32>), LoginRefused> {
+        let outcome = match self.verify(peer, credentials).await {
+            Ok(login) => self.open(login).await,
+            Err(refused) => Err(refused),
+        };
+        match outcome {
+            Ok((account, opened)) => {
+                self.journal.logged_in(&credentials.user, &account.login);
+                self.account = Some(account);
+                Ok((opened, self.service.params.expire))
+            }
+            Err(refused) => {
+                self.journal.login_refused(&credentials.user, refused);
+                Err(refused)
+            }
+        }
+    }
+
+    /// The budget before the password: what is not looked at costs no hash.
+    async fn verify(&mut self, peer: &net::Peer, credentials: &Credentials) -> Result<Login, LoginRefused> {
+        let (service, address) = (self.service, peer.ip());
+        let account = mail::fold(&credentials.user);
+        // Whoever logged in from there before does not stand in line with those who guess.
+        let _turn = match address {
+            Some(address) if !service.budget.knows(Some(address), &account, Instant::now()) => {
+                Some(service.turnstile.enter(address).await)
+            }
+            Some(_) | None => None,
+        };
+        if !service.budget.allows(address, &account, Instant::now()) {
+            return Err(LoginRefused::Throttled);
+        }
+        let looked =
+            service.directory.verify(&credentials.user, &credentials.password, Source(address)).await;
+        match looked {
+            Ok(login) => {
+                service.budget.succeeded(address, &account, Instant::now());
+                if let Some(address) = address {
+                    self.permit.gate().behaved(address, Instant::now());
+                }
+                Ok(login)
+            }
+            Err(LoginError::Denied { repeated }) => {
+                // A phone that was forgotten when the password changed is no guess.
+                if !repeated {
+                    service.budget.failed(address, &account, Instant::now());
+                }
+                Err(LoginRefused::Denied)
+            }
+            Err(LoginError::Busy) => Err(LoginRefused::Busy),
+        }
+    }
+
+    async fn open(&mut self, login: Login) -> Result<(Account<S>, Opened), LoginRefused> {
+        let slot = self.service.slots.take(&login.mailbox, &login.view).ok_or(LoginRefused::InUse)?;
+        let maildrop = self.service.store.open(&login.mailbox, &login.view).await.map_err(|error| {
+            self.journal.store_failed("a maildrop cannot be opened", &error);
+            LoginRefused::Unavailable
+        })?;
+        let maildrop = Arc::new(maildrop);
+        let (mailbox, view) = (login.mailbox.clone(), login.view.clone());
+        let opened = Opened::cached(maildrop.clone(), self.service.listings.clone(), mailbox, view);
+        Ok((Account { login, maildrop, _slot: slot }, opened))
+    }
+}
