@@ -1,1 +1,31 @@
-//! placeholder
+//! The durable engine behind the store contract: a segment log that is the truth, made durable by one
+//! `fdatasync` per batch, and a sled index behind it that is only ever looked things up in.
+//!
+//! It knows no protocol, no rules and no configuration. Read [`SledStore`] first, then
+//! `log/committer.rs` (how a message becomes durable), `index/applier.rs` (how it becomes visible) and
+//! `start.rs` (how a store comes back after whatever happened to it).
+//!
+//! ```text
+//! store/
+//!   STORE   LOCK   CKPT   BALLAST
+//!   log/<segment:08x>.seg   log/spare-*     records of messages and of every change of state
+//!   big/<file:016x>.msg                     bodies over 4 MiB
+//!   idx/                                    sled: can be removed at any time, and is built again
+//! ```
+
+mod big;
+mod buffers;
+mod clock;
+mod disk;
+mod health;
+mod index;
+mod log;
+mod mailbox;
+mod params;
+mod reader;
+mod start;
+mod store;
+
+pub use params::Params;
+pub use start::{OpenError, StartReport};
+pub use store::{SledIncoming, SledMaildrop, SledMessage, SledStore};

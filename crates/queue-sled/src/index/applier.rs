@@ -1,0 +1,257 @@
+use std::path::PathBuf;
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use mail::QueueId;
+use queue::{Queued, StoreError};
+use tokio::sync::{Notify, watch};
+
+use super::ballast::Ballast;
+use super::checkpoint::Bell;
+use super::kv::{IndexError, KvCell};
+use super::lag::{Lag, Work};
+use super::rebuild::{fresh, replay};
+use super::rows::{QueueRow, decode};
+use super::{Index, Outcome, keys};
+use crate::disk::Disk;
+use crate::log::change::Change;
+use crate::log::committer::Committed;
+use crate::log::record::HEADER;
+use crate::log::segments::Segments;
+use crate::log::{Answer, Lsn};
+use crate::mailbox::{Mailboxes, Pending};
+use crate::reader::Reader;
+
+const RETRY: Duration = Duration::from_secs(1);
+/// Messages fetched from behind the queue's horizon at once.
+const FETCH: usize = 1000;
+
+/// What the applier keeps up to date, for everyone else to read.
+pub(crate) struct Published {
+    pub(crate) mailboxes: Mailboxes,
+    pub(crate) pending: Pending,
+    pub(crate) arrival: Notify,
+    /// The place of the next record to apply.
+    pub(crate) applied: watch::Sender<Lsn>,
+    pub(crate) gate: Gate,
+}
+
+/// Held while the index and what is read from memory disagree. Who reads the index to fill memory takes it;
+/// the applier lets those who wait go first.
+#[derive(Default)]
+pub(crate) struct Gate {
+    waiting: AtomicU32,
+    lock: Mutex<()>,
+}
+
+impl Gate {
+    pub(crate) fn enter(&self) -> MutexGuard<'_, ()> {
+        self.waiting.fetch_add(1, Ordering::SeqCst);
+        let guard = self.lock.lock().unwrap_or_else(PoisonError::into_inner);
+        self.waiting.fetch_sub(1, Ordering::SeqCst);
+        guard
+    }
+
+    fn enter_last(&self) -> MutexGuard<'_, ()> {
+        // The lock is not fair: without this a busy applier would keep a login waiting for seconds.
+        for _ in 0..100 {
+            if self.waiting.load(Ordering::SeqCst) == 0 {
+                break;
+            }
+            std::thread::sleep(Duration::from_micros(100));
+        }
+        self.lock.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// The one thread that writes the index: applies what is durable in the order of the log, then tells those
+/// who read from memory, then those who wait.
+pub(crate) struct Applier {
+    pub(crate) disk: Arc<dyn Disk>,
+    pub(crate) store: PathBuf,
+    pub(crate) store_id: [u8; 16],
+    pub(crate) cache: u64,
+    pub(crate) lag: Arc<Lag>,
+    pub(crate) segments: Arc<Segments>,
+    pub(crate) reader: Arc<Reader>,
+    pub(crate) kv: KvCell,
+    pub(crate) published: Arc<Published>,
+    pub(crate) ballast: Arc<Ballast>,
+    pub(crate) bell: Arc<Bell>,
+    /// `None` after a failure, until it has been built again.
+    pub(crate) index: Option<Index>,
+    /// What was applied last.
+    pub(crate) applied: Lsn,
+}
+
+impl Applier {
+    pub(crate) fn run(mut self) {
+        loop {
+            match self.lag.take() {
+                Work::Records(records) => self.work(records),
+                Work::Rebuild => {
+                    self.fail(&IndexError::Failed("it was condemned".into()));
+                    let published = self.published.clone();
+                    let gate = published.gate.enter_last();
+                    self.restored();
+                    drop(gate);
+                }
+                Work::Closed => break,
+            }
+        }
+        // Nothing more will come: nobody shall wait for it.
+        self.published.applied.send_replace(Lsn(u64::MAX));
+        self.bell.close();
+    }
+
+    fn work(&mut self, records: Vec<Committed>) {
+        let published = self.published.clone();
+        let gate = published.gate.enter_last();
+        let Some(outcomes) = self.apply(&records) else {
+            // The store was closed while the index could not be built: the next start has all of it.
+            for answer in records.into_iter().filter_map(|record| record.answer) {
+                answer.fail(StoreError::Unavailable);
+            }
+            return;
+        };
+        let effects = self.index.as_mut().map(Index::take_effects).unwrap_or_default();
+        published.mailboxes.publish(&effects);
+        let arrived = published.pending.publish(&effects);
+        drop(gate);
+        let last = records.last().map_or(self.applied, |record| record.header.next());
+        let octets = last.0.wrapping_sub(self.applied.0).min(8 << 20);
+        self.applied = last;
+        self.bell.applied(last, octets);
+        published.applied.send_replace(last);
+        for (record, outcome) in records.into_iter().zip(outcomes) {
+            if let Some(Answer::Applied(waiter)) = record.answer {
+                // Whoever asked and left does not want to know.
+                let _ = waiter.send(Ok(outcome));
+            }
+        }
+        let fetched = self.fetch();
+        if arrived || fetched {
+            published.arrival.notify_one();
+        }
+    }
+
+    /// Applies to the index, however often it must be built again for that. `None` when the store is closed
+    /// before that is done.
+    fn apply(&mut self, records: &[Committed]) -> Option<Vec<Outcome>> {
+        loop {
+            if !self.restored() {
+                return None;
+            }
+            match self.attempt(records) {
+                Ok(outcomes) => return Some(outcomes),
+                Err(error) => self.fail(&error),
+            }
+        }
+    }
+
+    fn attempt(&mut self, records: &[Committed]) -> Result<Vec<Outcome>, IndexError> {
+        let index = self.index.as_mut().ok_or(IndexError::Damaged("no index"))?;
+        let mut outcomes = Vec::with_capacity(records.len());
+        for record in records {
+            let change = match &record.envelope {
+                // What a session has just written need not be read back.
+                Some(envelope) => Change::Accept { octets: record.octets, envelope: envelope.clone() },
+                None => {
+                    let meta = &record.head[HEADER..HEADER + record.header.meta_len as usize];
+                    Change::decode(&record.header, meta).map_err(|_| IndexError::Damaged("our own record"))?
+                }
+            };
+            outcomes.push(index.apply(&record.header, change)?.unwrap_or(Outcome::Done));
+        }
+        index.flush()?;
+        Ok(outcomes)
+    }
+
+    /// Nothing goes past what failed: the index is closed, and built again from the log.
+    fn fail(&mut self, error: &IndexError) {
+        tracing::error!(%error, "the index failed: it is built again from the log");
+        self.index = None;
+        self.kv.set(None);
+        if matches!(error, IndexError::NoSpace) {
+            self.ballast.release();
+        }
+    }
+
+    /// Builds the index again if there is none: up to what was applied last, which is what memory knows.
+    fn restored(&mut self) -> bool {
+        while self.index.is_none() {
+            match self.rebuild() {
+                Ok(index) => self.index = Some(index),
+                Err(error) => {
+                    tracing::error!(%error, "the index could not be built");
+                    self.kv.set(None);
+                    self.ballast.release();
+                    if self.lag.is_closed() {
+                        return false;
+                    }
+                    std::thread::sleep(RETRY);
+                }
+            }
+        }
+        true
+    }
+
+    fn rebuild(&mut self) -> Result<Index, super::rebuild::ReplayError> {
+        super::checkpoint::Checkpoint::remove(&*self.disk, &self.store)?;
+        let kv = fresh(&*self.disk, &self.store, self.cache)?;
+        let mut index = Index::load(kv.clone(), self.store_id)?;
+        let replayed = replay(&mut index, &self.segments, self.applied)?;
+        tracing::info!(records = replayed.records, "the index was built again");
+        self.kv.set(Some(kv));
+        Ok(index)
+    }
+
+    /// Brings queued messages into memory when it has room for them again.
+    pub(crate) fn fetch(&self) -> bool {
+        let (Some(from), Some(kv)) = (self.published.pending.wants(), self.kv.get()) else { return false };
+        let rows = match queued_rows(&*kv, from, FETCH) {
+            Ok(rows) => rows,
+            Err(error) => {
+                tracing::error!(%error, "the queue could not be read");
+                return false;
+            }
+        };
+        let whole = rows.len() < FETCH;
+        for (id, row) in rows {
+            if !self.published.pending.fetched(id, read_queued(&self.reader, id, &row)) {
+                return true;
+            }
+        }
+        if whole {
+            self.published.pending.complete();
+        }
+        true
+    }
+}
+
+/// Rows of the queue from `from` on.
+pub(crate) fn queued_rows(
+    kv: &dyn super::IndexKv,
+    from: QueueId,
+    limit: usize,
+) -> Result<Vec<(QueueId, QueueRow)>, IndexError> {
+    let mut rows = Vec::new();
+    kv.scan(keys::QUEUE, &keys::queued(from), &mut |key, value| {
+        let id = QueueId(keys::number(key).ok_or(IndexError::Damaged("a queue key"))?);
+        rows.push((id, decode(value)?));
+        Ok(rows.len() < limit)
+    })?;
+    Ok(rows)
+}
+
+/// A queued message as the log has it. One that cannot be read is reported and passed by: it stays queued.
+pub(crate) fn read_queued(reader: &Reader, id: QueueId, row: &QueueRow) -> Option<Queued> {
+    match reader.envelope(Lsn(row.place)) {
+        Ok(envelope) => Some(Queued { id, envelope, octets: row.octets, held: row.held }),
+        Err(error) => {
+            tracing::error!(%error, %id, "a queued message cannot be read");
+            None
+        }
+    }
+}

@@ -1,0 +1,264 @@
+use std::collections::{BTreeMap, HashMap, HashSet};
+use std::sync::Arc;
+
+use mail::{MailboxName, QueueId, Uid, ViewName};
+use queue::{Delivered, Queued};
+
+use super::kv::{IndexError, IndexKv};
+use super::rows::{Digest, FORMAT, MailboxRow, QueueRow, StateRow, ViewRow, decode, encode};
+use super::{delivery, keys, removal};
+use crate::log::Lsn;
+use crate::log::change::Change;
+use crate::log::record::RecordHeader;
+use crate::mailbox::Place;
+
+/// Operations after which a batch is handed to the store below.
+const BATCH_OPS: usize = 2000;
+
+/// What came of a record.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Outcome {
+    Done,
+    Delivered(Delivered),
+    /// Whether the message was queued.
+    Held(bool),
+    /// A view that has not joined: nothing was done.
+    NoView,
+}
+
+/// What those who read from memory must be told, once it is in the index.
+#[derive(Debug, Clone)]
+pub(crate) enum Effect {
+    Queued(Queued),
+    Held(QueueId, bool),
+    Unqueued(QueueId),
+    Added(MailboxName, Place, Option<Box<str>>),
+    Removed(MailboxName, Uid),
+    Done(MailboxName, ViewName, Uid),
+    Joined(MailboxName, ViewName, Uid),
+    Left(MailboxName, ViewName),
+    /// The new totals; after all else of a batch.
+    Totals(MailboxName, MailboxRow),
+}
+
+/// The index as its one writer sees it: the rows below, and over them what is not handed down yet.
+///
+/// Every step leaves entries, totals, holders and digests agreeing, and the place of the next record goes
+/// down in the same batch: applied twice is applied once, and a crash between two batches is a place to go
+/// on from. A record with more operations than a batch goes down in several; every such record is one whose
+/// halves may be done again.
+pub(crate) struct Index {
+    kv: Arc<dyn IndexKv>,
+    state: StateRow,
+    mailboxes: HashMap<MailboxName, Known>,
+    pending: HashMap<Vec<u8>, Option<Vec<u8>>>,
+    dirty: HashSet<MailboxName>,
+    effects: Vec<Effect>,
+}
+
+/// A mailbox as the writer knows it.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Known {
+    pub(crate) row: MailboxRow,
+    pub(crate) views: BTreeMap<ViewName, Uid>,
+    /// The value that is in the index, as the digest has it.
+    written: Option<Vec<u8>>,
+}
+
+impl Index {
+    /// Reads the small families of an index; an empty one begins at the start of the log.
+    pub(crate) fn load(kv: Arc<dyn IndexKv>, store: [u8; 16]) -> Result<Self, IndexError> {
+        let state = match kv.get(keys::STATE)? {
+            Some(value) => decode(&value)?,
+            None => StateRow { format: FORMAT, store, ..StateRow::default() },
+        };
+        let mailboxes = HashMap::new();
+        let (pending, dirty, effects) = (HashMap::new(), HashSet::new(), Vec::new());
+        let mut index = Self { kv, state, mailboxes, pending, dirty, effects };
+        if index.state.format != FORMAT || index.state.store != store {
+            return Err(IndexError::Damaged("the index is of another store or another format"));
+        }
+        index.load_mailboxes()?;
+        Ok(index)
+    }
+
+    fn load_mailboxes(&mut self) -> Result<(), IndexError> {
+        let mut found = Digest::default();
+        let mailboxes = &mut self.mailboxes;
+        self.kv.scan(keys::MAILBOXES, &[], &mut |key, value| {
+            found.add(key, value);
+            let (name, _) = keys::names(key).ok_or(IndexError::Damaged("a mailbox's key"))?;
+            let known = Known { row: decode(value)?, written: Some(value.to_vec()), ..Known::default() };
+            mailboxes.insert(name, known);
+            Ok(true)
+        })?;
+        self.kv.scan(keys::VIEWS, &[], &mut |key, value| {
+            found.add(key, value);
+            let (name, view) = keys::names(key).ok_or(IndexError::Damaged("a view's key"))?;
+            let view = std::str::from_utf8(view).map_err(|_| IndexError::Damaged("a view's key"))?;
+            let view = if view.is_empty() { Ok(ViewName::owner()) } else { ViewName::parse(view) };
+            let view = view.map_err(|_| IndexError::Damaged("a view's key"))?;
+            let row: ViewRow = decode(value)?;
+            mailboxes.entry(name).or_default().views.insert(view, Uid(row.after));
+            Ok(true)
+        })?;
+        if found == self.state.mailboxes { Ok(()) } else { Err(IndexError::Damaged("mailboxes are missing")) }
+    }
+
+    /// The place of the next record to apply.
+    pub(crate) fn applied(&self) -> Lsn {
+        Lsn(self.state.applied)
+    }
+
+    /// What the family of queued messages must add up to.
+    pub(crate) fn queue_digest(&self) -> Digest {
+        self.state.queue
+    }
+
+    pub(crate) fn mailboxes(&self) -> &HashMap<MailboxName, Known> {
+        &self.mailboxes
+    }
+
+    /// Applies one record, unless that has been done before.
+    pub(crate) fn apply(
+        &mut self,
+        header: &RecordHeader,
+        change: Change,
+    ) -> Result<Option<Outcome>, IndexError> {
+        if header.lsn < self.applied() {
+            return Ok(None);
+        }
+        let outcome = match change {
+            Change::Accept { octets, envelope } => delivery::accept(self, header, octets, envelope)?,
+            Change::Route { message, entries } => delivery::route(self, header, message, entries)?,
+            Change::Hold { message, held } => delivery::hold(self, message, held)?,
+            Change::Delete { groups, last_view_removes } => {
+                removal::delete(self, header.lsn, &groups, last_view_removes)?
+            }
+            Change::Seen { groups } => removal::seen(self, &groups)?,
+            Change::Purge { mailbox, uids } => removal::purge(self, header.lsn, &mailbox, &uids)?,
+            Change::View(change) => removal::view(self, header.lsn, &change)?,
+            Change::Trash(_) | Change::Undo(_) | Change::Mailbox { .. } | Change::Relocate(_) => {
+                return Err(IndexError::Damaged("a record that this version does not write"));
+            }
+        };
+        self.state.applied = header.next().0;
+        if self.pending.len() >= BATCH_OPS {
+            self.flush()?;
+        }
+        Ok(Some(outcome))
+    }
+
+    /// Hands down what is pending.
+    pub(crate) fn flush(&mut self) -> Result<(), IndexError> {
+        for name in std::mem::take(&mut self.dirty) {
+            self.write_mailbox(&name);
+        }
+        let mut ops: Vec<_> = self.pending.drain().collect();
+        ops.push((keys::STATE.to_vec(), Some(encode(&self.state))));
+        self.kv.apply(ops)
+    }
+
+    fn write_mailbox(&mut self, name: &MailboxName) {
+        let Some(known) = self.mailboxes.get_mut(name) else { return };
+        let key = keys::mailbox(name);
+        let kept = known.row.entries.rows > 0 || !known.views.is_empty();
+        let value = kept.then(|| encode(&known.row));
+        if let Some(old) = std::mem::replace(&mut known.written, value.clone()) {
+            self.state.mailboxes.remove(&key, &old);
+        }
+        match &value {
+            Some(value) => self.state.mailboxes.add(&key, value),
+            None => drop(self.mailboxes.remove(name)),
+        }
+        self.pending.insert(key, value);
+    }
+
+    /// In the middle of a record that has many operations, at a place from which it may be done again.
+    pub(super) fn breathe(&mut self) -> Result<(), IndexError> {
+        if self.pending.len() >= BATCH_OPS { self.flush() } else { Ok(()) }
+    }
+
+    /// What was applied since this was last asked, for those who read from memory.
+    pub(crate) fn take_effects(&mut self) -> Vec<Effect> {
+        std::mem::take(&mut self.effects)
+    }
+
+    pub(super) fn get(&self, key: &[u8]) -> Result<Option<Vec<u8>>, IndexError> {
+        match self.pending.get(key) {
+            Some(pending) => Ok(pending.clone()),
+            None => self.kv.get(key),
+        }
+    }
+
+    pub(super) fn put(&mut self, key: Vec<u8>, value: Vec<u8>) {
+        self.pending.insert(key, Some(value));
+    }
+
+    pub(super) fn remove(&mut self, key: Vec<u8>) {
+        self.pending.insert(key, None);
+    }
+
+    /// Reads rows that nothing pending has changed: hands that down first.
+    pub(super) fn scan(
+        &mut self,
+        prefix: &[u8],
+        each: &mut dyn FnMut(&[u8], &[u8]) -> Result<bool, IndexError>,
+    ) -> Result<(), IndexError> {
+        self.flush()?;
+        self.kv.scan(prefix, &[], each)
+    }
+
+    pub(super) fn effect(&mut self, effect: Effect) {
+        self.effects.push(effect);
+    }
+
+    pub(super) fn known(&self, name: &MailboxName) -> Option<&Known> {
+        self.mailboxes.get(name)
+    }
+
+    /// A mailbox that is about to change.
+    pub(super) fn change(&mut self, name: &MailboxName) -> &mut Known {
+        if !self.dirty.contains(name) {
+            self.dirty.insert(name.clone());
+        }
+        self.mailboxes.entry(name.clone()).or_default()
+    }
+
+    /// What a view lists has changed, by the record at `by`.
+    pub(super) fn changed(&mut self, name: &MailboxName, by: Lsn) {
+        let known = self.change(name);
+        known.row.changed = by.0;
+        let row = known.row;
+        self.effect(Effect::Totals(name.clone(), row));
+    }
+
+    pub(super) fn put_queued(&mut self, id: QueueId, old: Option<&[u8]>, row: Option<&QueueRow>) {
+        let key = keys::queued(id);
+        if let Some(old) = old {
+            self.state.queue.remove(&key, old);
+        }
+        let value = row.map(encode);
+        if let Some(value) = &value {
+            self.state.queue.add(&key, value);
+        }
+        self.pending.insert(key, value);
+    }
+
+    pub(super) fn put_view(&mut self, name: &MailboxName, view: &ViewName, after: Option<Uid>) {
+        let key = keys::view(name, view);
+        let known = self.change(name);
+        let old = match after {
+            Some(after) => known.views.insert(view.clone(), after),
+            None => known.views.remove(view),
+        };
+        let value = |after: Uid| encode(&ViewRow { after: after.0 });
+        if let Some(old) = old {
+            self.state.mailboxes.remove(&key, &value(old));
+        }
+        if let Some(after) = after {
+            self.state.mailboxes.add(&key, &value(after));
+        }
+        self.pending.insert(key, after.map(value));
+    }
+}

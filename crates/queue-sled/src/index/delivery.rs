@@ -1,0 +1,150 @@
+//! Into the queue, and out of it into mailboxes.
+
+use std::sync::Arc;
+
+use mail::{Envelope, MailboxName, QueueId, Uid};
+use queue::{Delivered, Queued, RouteEntry, Served};
+
+use super::apply::{Effect, Index, Outcome};
+use super::keys;
+use super::kv::IndexError;
+use super::rows::{BodyRow, EntryRow, QueueRow, VALUE_MAX, decode, encode};
+use crate::log::change::SLOT;
+use crate::log::record::{HEADER, RecordHeader};
+use crate::mailbox::Place;
+
+/// Holders of one chunk of a `B` row: what leaves room for its numbers.
+const HOLDERS_OCTETS: usize = VALUE_MAX - 64;
+
+pub(super) fn accept(
+    index: &mut Index,
+    header: &RecordHeader,
+    octets: u64,
+    envelope: Arc<Envelope>,
+) -> Result<Outcome, IndexError> {
+    let id = QueueId(header.lsn.0);
+    let body_at = u32::try_from(HEADER).expect("64") + header.meta_len;
+    let row = QueueRow { place: header.lsn.0, body_at, octets, held: false };
+    index.put_queued(id, None, Some(&row));
+    index.effect(Effect::Queued(Queued { id, envelope, octets, held: false }));
+    Ok(Outcome::Done)
+}
+
+pub(super) fn hold(index: &mut Index, message: QueueId, held: bool) -> Result<Outcome, IndexError> {
+    let Some(old) = index.get(&keys::queued(message))? else { return Ok(Outcome::Held(false)) };
+    let row = QueueRow { held, ..decode(&old)? };
+    index.put_queued(message, Some(&old), Some(&row));
+    index.effect(Effect::Held(message, held));
+    Ok(Outcome::Held(true))
+}
+
+/// All entries in and the queue's row out, in one batch; nothing if it is not queued.
+pub(super) fn route(
+    index: &mut Index,
+    header: &RecordHeader,
+    message: QueueId,
+    entries: Vec<RouteEntry>,
+) -> Result<Outcome, IndexError> {
+    let Some(old) = index.get(&keys::queued(message))? else {
+        return Ok(Outcome::Delivered(Delivered::NotQueued));
+    };
+    let queued: QueueRow = decode(&old)?;
+    index.put_queued(message, Some(&old), None);
+    index.effect(Effect::Unqueued(message));
+    let mut uids = Vec::with_capacity(entries.len());
+    let mut holders = Vec::with_capacity(entries.len());
+    for (ordinal, entry) in entries.into_iter().enumerate() {
+        let uid = Uid(header.lsn.0 + (HEADER + ordinal * SLOT) as u64);
+        holders.push((uid, entry.mailbox.clone()));
+        enter(index, header, message, &queued, uid, entry);
+        uids.push(uid);
+    }
+    hold_body(index, message, &queued, holders);
+    Ok(Outcome::Delivered(Delivered::Entries(uids)))
+}
+
+fn enter(
+    index: &mut Index,
+    header: &RecordHeader,
+    message: QueueId,
+    queued: &QueueRow,
+    uid: Uid,
+    entry: RouteEntry,
+) {
+    let row = EntryRow {
+        octets: Served::new(&entry.additions, queued.octets).octets(),
+        time_ms: header.time_ms,
+        body: message.0,
+        place: queued.place,
+        body_at: queued.body_at,
+        slot: uid.0,
+        recipient: entry.recipients.first().copied(),
+        foreign_uidl: entry.foreign_uidl,
+    };
+    let key = keys::entry(&entry.mailbox, uid);
+    let value = encode(&row);
+    let known = index.change(&entry.mailbox);
+    known.row.octets += row.octets;
+    known.row.entries.add(&key, &value);
+    index.put(key, value);
+    index.effect(Effect::Added(
+        entry.mailbox.clone(),
+        Place::of(uid, &row),
+        row.foreign_uidl.map(Into::into),
+    ));
+    index.changed(&entry.mailbox, header.lsn);
+}
+
+/// Notes who holds a body; nobody is nothing to note.
+fn hold_body(index: &mut Index, message: QueueId, queued: &QueueRow, holders: Vec<(Uid, MailboxName)>) {
+    let left = u32::try_from(holders.len()).expect("slots are counted with 16 bits");
+    let mut chunk = 0;
+    let mut row = BodyRow { place: queued.place, octets: queued.octets, left, holders: Vec::new() };
+    let mut octets = 0;
+    for holder in holders {
+        let more = holder.1.as_str().len() + 12;
+        if octets + more > HOLDERS_OCTETS {
+            index.put(keys::body(message, chunk), encode(&row));
+            row.holders.clear();
+            (chunk, octets) = (chunk + 1, 0);
+        }
+        octets += more;
+        row.holders.push(holder);
+    }
+    if !row.holders.is_empty() {
+        index.put(keys::body(message, chunk), encode(&row));
+    }
+}
+
+/// One holder less; the body's rows go with the last.
+pub(super) fn let_go(index: &mut Index, message: QueueId, uid: Uid) -> Result<(), IndexError> {
+    let missing = IndexError::Damaged("an entry without a body");
+    let first_key = keys::body(message, 0);
+    let mut first: BodyRow = decode(&index.get(&first_key)?.ok_or(missing)?)?;
+    first.left -= 1;
+    if first.left == 0 {
+        let mut chunk = 0;
+        while index.get(&keys::body(message, chunk))?.is_some() {
+            index.remove(keys::body(message, chunk));
+            chunk += 1;
+        }
+        return Ok(());
+    }
+    let before = first.holders.len();
+    first.holders.retain(|(holder, _)| *holder != uid);
+    let mut found = first.holders.len() < before;
+    index.put(first_key, encode(&first));
+    let mut chunk = 1;
+    while !found {
+        let key = keys::body(message, chunk);
+        let value = index.get(&key)?.ok_or(IndexError::Damaged("a holder that is not noted"))?;
+        let mut row: BodyRow = decode(&value)?;
+        if row.holders.iter().any(|(holder, _)| *holder == uid) {
+            row.holders.retain(|(holder, _)| *holder != uid);
+            index.put(key, encode(&row));
+            found = true;
+        }
+        chunk += 1;
+    }
+    Ok(())
+}

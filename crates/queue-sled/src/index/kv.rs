@@ -1,0 +1,94 @@
+use std::io;
+use std::sync::{Arc, PoisonError, RwLock};
+
+/// A change of one key: a new value, or none.
+pub(crate) type Op = (Vec<u8>, Option<Vec<u8>>);
+
+/// Why the index cannot be used any more. Every one of them ends in building it again.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum IndexError {
+    #[error("no room on the disk")]
+    NoSpace,
+    #[error("damaged: {0}")]
+    Damaged(&'static str),
+    #[error("{0}")]
+    Failed(String),
+    #[error(transparent)]
+    Io(#[from] io::Error),
+}
+
+/// The little that is asked of an ordered key-value store.
+pub(crate) trait IndexKv: Send + Sync {
+    fn get(&self, key: &[u8]) -> Result<Option<Vec<u8>>, IndexError>;
+
+    /// All of it or nothing, also over a crash; after an error nobody knows.
+    fn apply(&self, ops: Vec<Op>) -> Result<(), IndexError>;
+
+    /// Every key from `from` on that begins with `prefix`, in order, until `each` says false.
+    fn scan(
+        &self,
+        prefix: &[u8],
+        from: &[u8],
+        each: &mut dyn FnMut(&[u8], &[u8]) -> Result<bool, IndexError>,
+    ) -> Result<(), IndexError>;
+
+    /// Hands what was applied to the kernel. Not durable before the files are synced.
+    fn flush(&self) -> Result<(), IndexError>;
+}
+
+/// The index that is in use; none while it is built again.
+#[derive(Clone, Default)]
+pub(crate) struct KvCell(Arc<RwLock<Option<Arc<dyn IndexKv>>>>);
+
+impl KvCell {
+    pub(crate) fn get(&self) -> Option<Arc<dyn IndexKv>> {
+        self.0.read().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    pub(crate) fn set(&self, kv: Option<Arc<dyn IndexKv>>) {
+        let old = std::mem::replace(&mut *self.0.write().unwrap_or_else(PoisonError::into_inner), kv);
+        drop(old);
+    }
+}
+
+/// An index in memory, for tests of what stands above.
+#[cfg(test)]
+#[derive(Default)]
+pub(crate) struct MemoryKv(std::sync::Mutex<std::collections::BTreeMap<Vec<u8>, Vec<u8>>>);
+
+#[cfg(test)]
+impl IndexKv for MemoryKv {
+    fn get(&self, key: &[u8]) -> Result<Option<Vec<u8>>, IndexError> {
+        Ok(self.0.lock().expect("no panic inside").get(key).cloned())
+    }
+
+    fn apply(&self, ops: Vec<Op>) -> Result<(), IndexError> {
+        let mut rows = self.0.lock().expect("no panic inside");
+        for (key, value) in ops {
+            match value {
+                Some(value) => rows.insert(key, value),
+                None => rows.remove(&key),
+            };
+        }
+        Ok(())
+    }
+
+    fn scan(
+        &self,
+        prefix: &[u8],
+        from: &[u8],
+        each: &mut dyn FnMut(&[u8], &[u8]) -> Result<bool, IndexError>,
+    ) -> Result<(), IndexError> {
+        let rows = self.0.lock().expect("no panic inside").clone();
+        for (key, value) in rows.range(from.max(prefix).to_vec()..) {
+            if !key.starts_with(prefix) || !each(key, value)? {
+                break;
+            }
+        }
+        Ok(())
+    }
+
+    fn flush(&self) -> Result<(), IndexError> {
+        Ok(())
+    }
+}

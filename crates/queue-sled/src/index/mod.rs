@@ -1,0 +1,21 @@
+//! The index: what the log says, arranged for look-up. It is never the truth: whatever is wrong with it, it
+//! is put aside and built again from the log.
+
+mod applier;
+pub(crate) mod apply;
+pub(crate) mod ballast;
+pub(crate) mod checkpoint;
+mod delivery;
+pub(crate) mod keys;
+pub(crate) mod kv;
+mod lag;
+pub(crate) mod rebuild;
+mod removal;
+pub(crate) mod rows;
+pub(crate) mod sled_kv;
+pub(crate) mod verify;
+
+pub(crate) use applier::{Applier, Published, queued_rows, read_queued};
+pub(crate) use apply::{Effect, Index, Outcome};
+pub(crate) use kv::{IndexError, IndexKv, KvCell};
+pub(crate) use lag::Lag;

@@ -1,0 +1,86 @@
+use std::path::Path;
+use std::sync::Arc;
+
+use super::Index;
+use super::kv::{IndexError, IndexKv};
+use super::sled_kv::SledKv;
+use crate::disk::Disk;
+use crate::log::Lsn;
+use crate::log::change::Change;
+use crate::log::record::RecordHeader;
+use crate::log::scan::{Damage, Extent, Image, Stop};
+use crate::log::segments::Segments;
+
+/// Why the log could not be replayed.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum ReplayError {
+    #[error(transparent)]
+    Index(#[from] IndexError),
+    #[error("the log cannot be read: {0}")]
+    Io(#[from] std::io::Error),
+    #[error("the record at {0} was written by a later version")]
+    Newer(Lsn),
+}
+
+/// What a replay did.
+#[derive(Debug, Default)]
+pub(crate) struct Replayed {
+    pub(crate) records: u64,
+    pub(crate) damage: Vec<Damage>,
+}
+
+/// Applies the records from the index's own place up to `end`, where the last segment's valid octets end.
+pub(crate) fn replay(index: &mut Index, segments: &Segments, end: Lsn) -> Result<Replayed, ReplayError> {
+    let mut replayed = Replayed::default();
+    let mut image = Image::default();
+    let all = segments.all();
+    for (ordinal, header) in all.iter().enumerate() {
+        let from = index.applied().max(Lsn::new(header.id, crate::log::segment::PAGE));
+        let sealed = all.get(ordinal + 1).filter(|next| next.previous == header.id).map(|next| next.prev_end);
+        let to = if header.id == end.segment() { end.offset() } else { sealed.unwrap_or(0) };
+        if header.id > end.segment() || from.segment() > header.id || from.offset() >= to {
+            continue;
+        }
+        image.load(&*segments.file(header.id)?, to)?;
+        let scanned = image.scan(header, from.offset(), Extent::Sealed(to), |record, meta| {
+            replayed.records += 1;
+            apply(index, record, meta)
+        });
+        match scanned {
+            Ok(scanned) => replayed.damage.extend(scanned.damage),
+            Err(Stop::Newer(lsn)) => return Err(ReplayError::Newer(lsn)),
+            Err(Stop::Caller(error)) => return Err(error),
+        }
+    }
+    index.flush()?;
+    Ok(replayed)
+}
+
+fn apply(index: &mut Index, record: &RecordHeader, meta: &[u8]) -> Result<(), ReplayError> {
+    let change = Change::decode(record, meta).map_err(|_| ReplayError::Newer(record.lsn))?;
+    index.apply(record, change)?;
+    // Nobody reads from memory yet, or what they read is right already.
+    drop(index.take_effects());
+    Ok(())
+}
+
+/// Puts an index aside and opens an empty one. Only the last one put aside is kept, for those who ask why.
+pub(crate) fn fresh(disk: &dyn Disk, store: &Path, cache: u64) -> Result<Arc<dyn IndexKv>, IndexError> {
+    let (idx, aside) = (store.join("idx"), store.join("idx.aside"));
+    remove_folder(disk, &aside)?;
+    match disk.rename(&idx, &aside) {
+        Err(error) if error.kind() != std::io::ErrorKind::NotFound => return Err(error.into()),
+        Ok(()) | Err(_) => {}
+    }
+    disk.create_dir(&idx)?;
+    disk.fsync_dir(store)?;
+    Ok(Arc::new(SledKv::open(disk, &idx, cache)?))
+}
+
+fn remove_folder(disk: &dyn Disk, folder: &Path) -> std::io::Result<()> {
+    match disk.list(folder) {
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(()),
+        Err(error) => Err(error),
+        Ok(_) => std::fs::remove_dir_all(folder),
+    }
+}

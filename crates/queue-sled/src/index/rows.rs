@@ -1,0 +1,121 @@
+//! Values of the index. It can always be built again, so these may change with [`FORMAT`] alone: an index of
+//! another format is put aside.
+
+use mail::{MailboxName, Uid};
+use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
+
+use super::kv::IndexError;
+
+/// The shape of keys and values.
+pub(crate) const FORMAT: u32 = 1;
+/// sled puts longer values into files that it never syncs; nothing of ours comes near.
+pub(crate) const VALUE_MAX: usize = 1024;
+
+/// `X`
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub(crate) struct StateRow {
+    pub(crate) format: u32,
+    pub(crate) store: [u8; 16],
+    /// The place of the next record to apply.
+    pub(crate) applied: u64,
+    /// Over the `Q` and the `A` and `V` family: what a start checks before it believes them.
+    pub(crate) queue: Digest,
+    pub(crate) mailboxes: Digest,
+}
+
+/// `A`
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub(crate) struct MailboxRow {
+    pub(crate) octets: u64,
+    /// Over the `M` rows; its count is how many messages there are.
+    pub(crate) entries: Digest,
+    /// The place of the last record that changed what a view lists.
+    pub(crate) changed: u64,
+}
+
+/// `V`
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct ViewRow {
+    /// It sees entries above this uid.
+    pub(crate) after: u64,
+}
+
+/// `M`
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct EntryRow {
+    /// Octets served.
+    pub(crate) octets: u64,
+    pub(crate) time_ms: u64,
+    /// The queue id of its message.
+    pub(crate) body: u64,
+    /// The record that now holds the body, and where in it the body begins.
+    pub(crate) place: u64,
+    pub(crate) body_at: u32,
+    /// The slot that now points at its additions; at first the uid itself.
+    pub(crate) slot: u64,
+    /// The first recipient that led here.
+    pub(crate) recipient: Option<u16>,
+    pub(crate) foreign_uidl: Option<String>,
+}
+
+/// `Q`
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct QueueRow {
+    pub(crate) place: u64,
+    pub(crate) body_at: u32,
+    pub(crate) octets: u64,
+    pub(crate) held: bool,
+}
+
+/// `B`, one chunk. The body goes with its last holder: how many are left stands in the first chunk.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct BodyRow {
+    pub(crate) place: u64,
+    pub(crate) octets: u64,
+    pub(crate) left: u32,
+    pub(crate) holders: Vec<(Uid, MailboxName)>,
+}
+
+/// `S`: bits of what a view has done with an entry.
+pub(crate) const DONE: u8 = 1;
+/// See [`DONE`].
+pub(crate) const FETCHED: u8 = 2;
+
+/// Count and XOR of the hashes of some rows: tells lost, stale and foreign rows, at the price of a look.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub(crate) struct Digest {
+    pub(crate) rows: u64,
+    pub(crate) hash: u64,
+}
+
+impl Digest {
+    pub(crate) fn add(&mut self, key: &[u8], value: &[u8]) {
+        self.rows += 1;
+        self.hash ^= hash(key, value);
+    }
+
+    pub(crate) fn remove(&mut self, key: &[u8], value: &[u8]) {
+        self.rows = self.rows.saturating_sub(1);
+        self.hash ^= hash(key, value);
+    }
+}
+
+fn hash(key: &[u8], value: &[u8]) -> u64 {
+    let crc = crc32c::crc32c_append(crc32c::crc32c(key), value);
+    // Spread, so that the XOR of several does not cancel as CRCs do.
+    let mut mixed = u64::from(crc) ^ ((value.len() as u64) << 32);
+    mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+    mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+    mixed ^ (mixed >> 31)
+}
+
+pub(crate) fn encode<T: Serialize>(row: &T) -> Vec<u8> {
+    let mut value = Vec::with_capacity(64);
+    postcard::to_io(row, &mut value).expect("rows serialize, and a Vec takes all");
+    value
+}
+
+pub(crate) fn decode<T: DeserializeOwned>(value: &[u8]) -> Result<T, IndexError> {
+    postcard::from_bytes(value).map_err(|_| IndexError::Damaged("a row is not what was written"))
+}

@@ -1,0 +1,299 @@
+use std::sync::Arc;
+
+use mail::{Envelope, MailboxName, QueueId, Uid, ViewName};
+use queue::{Expunge, Join, Route, RouteEntry};
+use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
+
+use super::record::{FINAL, HEADER, Kind, RECORD_MAX, RecordHeader};
+
+/// The version of the metas below: their first octet behind the slots. What a version has written is read
+/// for ever, so a change of any type in here, [`Envelope`] and [`RouteEntry`] included, is a new version
+/// beside the old one, never another shape under the same number.
+const VERSION: u8 = 1;
+/// Octets of a slot: where its entry stands, counted from the slot itself, and how long it is.
+pub(crate) const SLOT: usize = 8;
+
+/// What a record says, read back from its meta.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) enum Change {
+    Accept { octets: u64, envelope: Arc<Envelope> },
+    Route { message: QueueId, entries: Vec<RouteEntry> },
+    Delete { groups: Vec<Group>, last_view_removes: bool },
+    Seen { groups: Vec<Group> },
+    View(ViewChange),
+    Trash(Group),
+    Undo(Group),
+    Purge { mailbox: MailboxName, uids: Vec<Uid> },
+    Hold { message: QueueId, held: bool },
+    Mailbox { name: MailboxName, configured: bool },
+    Relocate(Relocated),
+}
+
+/// Some entries, as one view of a mailbox names them.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Group {
+    pub(crate) mailbox: MailboxName,
+    pub(crate) view: ViewName,
+    pub(crate) uids: Vec<Uid>,
+}
+
+/// What became of a view.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct ViewChange {
+    pub(crate) mailbox: MailboxName,
+    pub(crate) view: ViewName,
+    /// `None`: it leaves.
+    pub(crate) join: Option<Join>,
+}
+
+/// What lives at a new place. It moves only if its place is still `from`: a deletion in between wins.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) enum Relocated {
+    /// A whole message, its body in this record or in the file that is named.
+    Message { from: u64, octets: u64, file: Option<u64>, envelope: Box<Envelope> },
+    /// Entries of a ROUTE whose segment goes: uid, and where its slot stood.
+    Entries { moved: Vec<(Uid, u64)>, entries: Vec<RouteEntry> },
+}
+
+/// A record before it has a place: 64 octets for the header, then the meta; the body apart, so that the
+/// buffer that was received into is the buffer that is written.
+#[derive(Debug)]
+pub(crate) struct Draft {
+    pub(crate) kind: Kind,
+    pub(crate) flags: u8,
+    pub(crate) slots: u16,
+    pub(crate) id: u64,
+    /// Header space and meta, and the octets up to the next multiple of 8 when there is no body.
+    pub(crate) head: Vec<u8>,
+    pub(crate) meta_len: u32,
+    /// The body, and the octets up to the next multiple of 8.
+    pub(crate) body: Vec<u8>,
+    pub(crate) body_len: u32,
+    pub(crate) body_crc: u32,
+    pub(crate) content_crc: u32,
+}
+
+/// The meta or the body do not fit one record.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct TooLong;
+
+/// What was read is not what any version wrote.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct BadMeta;
+
+impl Draft {
+    fn new(kind: Kind, id: u64, head: Vec<u8>) -> Result<Self, TooLong> {
+        Self::with_body(kind, id, head, Vec::new(), crc32c::crc32c(&[])).map_err(|_| TooLong)
+    }
+
+    /// `body_crc` is what was computed while the body came in. Gives the body back when it does not fit.
+    fn with_body(
+        kind: Kind,
+        id: u64,
+        mut head: Vec<u8>,
+        mut body: Vec<u8>,
+        body_crc: u32,
+    ) -> Result<Self, Vec<u8>> {
+        let octets = head.len() + body.len();
+        if octets > RECORD_MAX {
+            return Err(body);
+        }
+        let fit = |octets: usize| u32::try_from(octets).expect("RECORD_MAX fits 32 bits");
+        let (meta_len, body_len) = (fit(head.len() - HEADER), fit(body.len()));
+        let content_crc = crc32c::crc32c_append(crc32c::crc32c(&head[HEADER..]), &body);
+        let tail = if body.is_empty() { &mut head } else { &mut body };
+        tail.resize(tail.len() + octets.next_multiple_of(8) - octets, 0);
+        Ok(Self { kind, flags: 0, slots: 0, id, head, meta_len, body, body_len, body_crc, content_crc })
+    }
+
+    /// Octets it takes in a segment, a multiple of 8.
+    pub(crate) fn octets(&self) -> usize {
+        self.head.len() + self.body.len()
+    }
+
+    /// A message with its body inside; gives the body back when both do not fit one record.
+    pub(crate) fn accept(envelope: &Envelope, body: Vec<u8>, body_crc: u32) -> Result<Self, Vec<u8>> {
+        let head = head(&(body.len() as u64, envelope));
+        Self::with_body(Kind::Accept, 0, head, body, body_crc)
+    }
+
+    /// A message whose body is in the file `big/<file>`.
+    pub(crate) fn big(envelope: &Envelope, octets: u64, file: u64, body_crc: u32) -> Result<Self, TooLong> {
+        let mut draft = Self::new(Kind::Big, file, head(&(octets, envelope)))?;
+        draft.body_crc = body_crc;
+        Ok(draft)
+    }
+
+    pub(crate) fn route(route: &Route) -> Result<Self, TooLong> {
+        let mut draft = Self::new(Kind::Route, route.id.0, with_slots(&[], &route.entries))?;
+        draft.slots = u16::try_from(route.entries.len()).map_err(|_| TooLong)?;
+        Ok(draft)
+    }
+
+    pub(crate) fn delete(groups: &[Expunge]) -> Result<Self, TooLong> {
+        let mut draft = Self::new(Kind::Delete, 0, head(&packed(groups)))?;
+        draft.flags = FINAL;
+        Ok(draft)
+    }
+
+    pub(crate) fn seen(groups: &[Expunge]) -> Result<Self, TooLong> {
+        Self::new(Kind::Seen, 0, head(&packed(groups)))
+    }
+
+    pub(crate) fn view(change: &ViewChange) -> Result<Self, TooLong> {
+        Self::new(Kind::View, 0, head(change))
+    }
+
+    pub(crate) fn purge(mailbox: &MailboxName, uids: &[Uid]) -> Result<Self, TooLong> {
+        Self::new(Kind::Purge, 0, head(&(mailbox, deltas(uids))))
+    }
+
+    pub(crate) fn hold(message: QueueId, held: bool) -> Result<Self, TooLong> {
+        Self::new(Kind::Hold, message.0, head(&held))
+    }
+}
+
+impl Change {
+    /// Reads the meta of a record.
+    pub(crate) fn decode(header: &RecordHeader, meta: &[u8]) -> Result<Self, BadMeta> {
+        Ok(match header.kind {
+            Kind::Accept | Kind::Big => {
+                let (octets, envelope): (_, Envelope) = body_of(meta)?;
+                Self::Accept { octets, envelope: Arc::new(envelope) }
+            }
+            Kind::Route => Self::Route { message: QueueId(header.id), entries: slots_of(header, meta)? },
+            Kind::Delete => Self::Delete {
+                groups: unpacked(body_of(meta)?)?,
+                last_view_removes: header.flags & FINAL != 0,
+            },
+            Kind::Seen => Self::Seen { groups: unpacked(body_of(meta)?)? },
+            Kind::View => Self::View(body_of(meta)?),
+            Kind::Trash => Self::Trash(one(unpacked(body_of(meta)?)?)?),
+            Kind::Undo => Self::Undo(one(unpacked(body_of(meta)?)?)?),
+            Kind::Purge => {
+                let (mailbox, uids): (_, Vec<u64>) = body_of(meta)?;
+                Self::Purge { mailbox, uids: undelta(&uids)? }
+            }
+            Kind::Hold => Self::Hold { message: QueueId(header.id), held: body_of(meta)? },
+            Kind::Mailbox => {
+                let (name, configured) = body_of(meta)?;
+                Self::Mailbox { name, configured }
+            }
+            Kind::Relocate => Self::Relocate(relocated(header, meta)?),
+        })
+    }
+}
+
+fn relocated(header: &RecordHeader, meta: &[u8]) -> Result<Relocated, BadMeta> {
+    if header.slots > 0 {
+        let moved = body_of(meta.get(header.slots as usize * SLOT..).ok_or(BadMeta)?)?;
+        return Ok(Relocated::Entries { moved, entries: slots_of(header, meta)? });
+    }
+    let (from, octets, file, envelope) = body_of(meta)?;
+    Ok(Relocated::Message { from, octets, file, envelope })
+}
+
+/// Space for a header, then a meta without slots.
+fn head<T: Serialize>(meta: &T) -> Vec<u8> {
+    let mut head = Vec::with_capacity(HEADER + 448);
+    head.resize(HEADER, 0);
+    append(&mut head, meta);
+    head
+}
+
+/// Space for a header, one slot for each entry, `between`, then the entries, each behind its own crc32c:
+/// an entry is read alone, by its uid, long after the record was checked.
+fn with_slots(between: &[u8], entries: &[RouteEntry]) -> Vec<u8> {
+    let mut head = Vec::with_capacity(HEADER + entries.len() * 768);
+    head.resize(HEADER + entries.len() * SLOT, 0);
+    head.extend_from_slice(between);
+    for (ordinal, entry) in entries.iter().enumerate() {
+        let at = head.len();
+        head.extend_from_slice(&[0; 4]);
+        append(&mut head, entry);
+        let crc = crc32c::crc32c(&head[at + 4..]);
+        head[at..at + 4].copy_from_slice(&crc.to_le_bytes());
+        let slot = HEADER + ordinal * SLOT;
+        // Too long for 32 bits is too long for a record: the draft is refused as a whole.
+        let word = |number: usize| u32::try_from(number).unwrap_or(u32::MAX).to_le_bytes();
+        let octets = head.len() - at;
+        head[slot..slot + 4].copy_from_slice(&word(at - slot));
+        head[slot + 4..slot + SLOT].copy_from_slice(&word(octets));
+    }
+    head
+}
+
+/// Where the entry of a slot stands, counted from the slot, and how many octets it has.
+pub(crate) fn read_slot(slot: [u8; SLOT]) -> (u32, u32) {
+    let [a, b, c, d, e, f, g, h] = slot;
+    (u32::from_le_bytes([a, b, c, d]), u32::from_le_bytes([e, f, g, h]))
+}
+
+/// Reads one entry that a slot points at.
+pub(crate) fn read_entry(octets: &[u8]) -> Result<RouteEntry, BadMeta> {
+    let (crc, entry) = octets.split_first_chunk::<4>().ok_or(BadMeta)?;
+    if u32::from_le_bytes(*crc) != crc32c::crc32c(entry) {
+        return Err(BadMeta);
+    }
+    body_of(entry)
+}
+
+fn slots_of(header: &RecordHeader, meta: &[u8]) -> Result<Vec<RouteEntry>, BadMeta> {
+    let entry = |ordinal: usize| {
+        let at = ordinal * SLOT;
+        let slot = meta.get(at..).and_then(|rest| rest.first_chunk::<SLOT>()).ok_or(BadMeta)?;
+        let (delta, octets) = read_slot(*slot);
+        let from = at + delta as usize;
+        read_entry(meta.get(from..from + octets as usize).ok_or(BadMeta)?)
+    };
+    (0..header.slots as usize).map(entry).collect()
+}
+
+fn append<T: Serialize>(to: &mut Vec<u8>, value: &T) {
+    to.push(VERSION);
+    postcard::to_io(value, to).expect("these types serialize, and a Vec takes all");
+}
+
+fn body_of<T: DeserializeOwned>(octets: &[u8]) -> Result<T, BadMeta> {
+    match octets.split_first() {
+        Some((&VERSION, rest)) => postcard::from_bytes(rest).map_err(|_| BadMeta),
+        _ => Err(BadMeta),
+    }
+}
+
+type Packed<'a> = Vec<(&'a MailboxName, &'a ViewName, Vec<u64>)>;
+
+fn packed(groups: &[Expunge]) -> Packed<'_> {
+    groups.iter().map(|group| (&group.mailbox, &group.view, deltas(&group.uids))).collect()
+}
+
+fn unpacked(groups: Vec<(MailboxName, ViewName, Vec<u64>)>) -> Result<Vec<Group>, BadMeta> {
+    let group = |(mailbox, view, uids): (_, _, Vec<u64>)| Ok(Group { mailbox, view, uids: undelta(&uids)? });
+    groups.into_iter().map(group).collect()
+}
+
+fn one(groups: Vec<Group>) -> Result<Group, BadMeta> {
+    <[Group; 1]>::try_from(groups).map(|[group]| group).map_err(|_| BadMeta)
+}
+
+/// A set of uids, ascending, each as its distance from the one before: two octets or so instead of nine.
+fn deltas(uids: &[Uid]) -> Vec<u64> {
+    let mut uids: Vec<u64> = uids.iter().map(|uid| uid.0).collect();
+    uids.sort_unstable();
+    uids.dedup();
+    let mut before = 0;
+    for uid in &mut uids {
+        (before, *uid) = (*uid, *uid - before);
+    }
+    uids
+}
+
+fn undelta(deltas: &[u64]) -> Result<Vec<Uid>, BadMeta> {
+    let mut at = 0u64;
+    let step = |delta: &u64| {
+        at = at.checked_add(*delta).ok_or(BadMeta)?;
+        Ok(Uid(at))
+    };
+    deltas.iter().map(step).collect()
+}

@@ -1,0 +1,164 @@
+use std::collections::VecDeque;
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::thread::JoinHandle;
+use std::time::Duration;
+
+use crate::disk::{Disk, Open, write_all};
+
+/// How long after a failure another spare is tried.
+const RETRY: Duration = Duration::from_secs(1);
+const ZEROS: usize = 1 << 20;
+
+/// Files for segments to come, written full of zeros and synced before they are named `spare-*`: a sync into
+/// blocks that were written before costs a quarter of one into a file that grows.
+pub(crate) struct Spares {
+    state: Mutex<State>,
+    changed: Condvar,
+}
+
+struct State {
+    ready: VecDeque<PathBuf>,
+    wanted: usize,
+    failed: Option<(io::ErrorKind, String)>,
+    closed: bool,
+}
+
+impl Spares {
+    /// Takes over what an earlier run has prepared, and keeps `wanted` ready from a thread of its own.
+    pub(crate) fn start(
+        disk: Arc<dyn Disk>,
+        log: PathBuf,
+        segment_size: u32,
+        wanted: usize,
+    ) -> io::Result<(Arc<Self>, JoinHandle<()>)> {
+        let mut ready = VecDeque::new();
+        let mut number = 0;
+        for name in disk.list(&log)? {
+            let path = log.join(&name);
+            if name.starts_with("tmp-spare-") {
+                disk.unlink(&path)?;
+            } else if let Some(taken) = name.strip_prefix("spare-") {
+                number = number.max(taken.parse().unwrap_or(0));
+                if disk.open(&path, Open::Read)?.len()? == u64::from(segment_size) {
+                    ready.push_back(path);
+                } else {
+                    disk.unlink(&path)?;
+                }
+            }
+        }
+        let state = State { ready, wanted, failed: None, closed: false };
+        let spares = Arc::new(Self { state: Mutex::new(state), changed: Condvar::new() });
+        let preparer = Preparer { disk, log, segment_size, number, spares: spares.clone() };
+        let thread = std::thread::Builder::new().name("spares".into()).spawn(move || preparer.run())?;
+        Ok((spares, thread))
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Waits for one; fails when the last attempt to make one did.
+    pub(crate) fn take(&self) -> io::Result<PathBuf> {
+        let mut state = self.lock();
+        loop {
+            if let Some(path) = state.ready.pop_front() {
+                self.changed.notify_all();
+                return Ok(path);
+            }
+            if let Some((kind, text)) = &state.failed {
+                return Err(io::Error::new(*kind, text.clone()));
+            }
+            if state.closed {
+                return Err(io::Error::other("the store is closing"));
+            }
+            state = self.changed.wait(state).unwrap_or_else(PoisonError::into_inner);
+        }
+    }
+
+    /// Waits until as many as wanted are ready; false when that fails.
+    pub(crate) fn wait_ready(&self) -> bool {
+        let mut state = self.lock();
+        while state.ready.len() < state.wanted {
+            if state.failed.is_some() || state.closed {
+                return false;
+            }
+            state = self.changed.wait(state).unwrap_or_else(PoisonError::into_inner);
+        }
+        true
+    }
+
+    pub(crate) fn close(&self) {
+        self.lock().closed = true;
+        self.changed.notify_all();
+    }
+}
+
+struct Preparer {
+    disk: Arc<dyn Disk>,
+    log: PathBuf,
+    segment_size: u32,
+    number: u64,
+    spares: Arc<Spares>,
+}
+
+impl Preparer {
+    fn run(mut self) {
+        while self.wait_for_need() {
+            self.number += 1;
+            let outcome = self.prepare();
+            let mut state = self.spares.lock();
+            match outcome {
+                Ok(path) => {
+                    state.ready.push_back(path);
+                    state.failed = None;
+                }
+                Err(error) => {
+                    tracing::warn!(%error, "no spare segment could be prepared");
+                    state.failed = Some((error.kind(), error.to_string()));
+                }
+            }
+            self.spares.changed.notify_all();
+        }
+    }
+
+    fn wait_for_need(&self) -> bool {
+        let mut state = self.spares.lock();
+        if state.failed.is_some() && !state.closed {
+            state = self.spares.changed.wait_timeout(state, RETRY).unwrap_or_else(PoisonError::into_inner).0;
+        }
+        while !state.closed && state.ready.len() >= state.wanted {
+            state = self.spares.changed.wait(state).unwrap_or_else(PoisonError::into_inner);
+        }
+        !state.closed
+    }
+
+    fn prepare(&self) -> io::Result<PathBuf> {
+        let path = self.log.join(format!("spare-{}", self.number));
+        let draft = self.log.join(format!("tmp-spare-{}", self.number));
+        let outcome = write_zeros(&*self.disk, &draft, self.segment_size, || self.spares.lock().closed)
+            .and_then(|()| self.disk.rename(&draft, &path));
+        if let Err(error) = outcome {
+            // A half of a spare on a full disk would only take more room away.
+            let _ = self.disk.unlink(&draft);
+            return Err(error);
+        }
+        Ok(path)
+    }
+}
+
+fn write_zeros(disk: &dyn Disk, path: &Path, octets: u32, stop: impl Fn() -> bool) -> io::Result<()> {
+    let zeros = vec![0; ZEROS];
+    let file = disk.open(path, Open::Create)?;
+    let mut at = 0;
+    while at < octets as usize {
+        if stop() {
+            return Err(io::Error::other("the store is closing"));
+        }
+        let part = (octets as usize - at).min(ZEROS);
+        write_all(&*file, &zeros[..part], at as u64)?;
+        at += part;
+    }
+    file.fdatasync()
+}

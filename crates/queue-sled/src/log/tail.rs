@@ -1,0 +1,161 @@
+use std::collections::BTreeMap;
+use std::io;
+use std::path::Path;
+
+use super::committer::Chain;
+use super::lsn::Lsn;
+use super::record::HEADER;
+use super::scan::{Damage, Extent, Image, Stop};
+use super::segment::{BadHeader, PAGE, SegmentHeader, le_u64, segment_id, segment_path};
+use super::segments::Segments;
+use crate::disk::{Disk, Open, read_exact, write_all};
+use crate::start::OpenError;
+
+/// Where the log stands when the store is opened.
+#[derive(Debug)]
+pub(crate) struct Tail {
+    pub(crate) chain: Chain,
+    /// Where the valid octets of the last segment end; the start of the log when there is none.
+    pub(crate) end: Lsn,
+    /// The oldest segment from which every next one is there, and whether the log itself begins with it.
+    pub(crate) unbroken_from: u32,
+    pub(crate) whole: bool,
+    pub(crate) torn: bool,
+    pub(crate) damage: Vec<Damage>,
+}
+
+/// Finds the segments, registers them, and finds the end of the last one. Its last valid batch is written
+/// again with the octets that were read, and synced: a kill between write and sync leaves pages that can be
+/// read and are on no platter. Earlier batches are proven by the ones behind them.
+pub(crate) fn find(
+    disk: &dyn Disk,
+    log: &Path,
+    store: [u8; 16],
+    segment_size: u32,
+    segments: &Segments,
+) -> Result<Tail, OpenError> {
+    let (headers, last_id) = headers(disk, log, store)?;
+    for header in headers.values() {
+        segments.insert(header.clone());
+    }
+    let Some(newest) = headers.values().next_back() else {
+        let chain = Chain { last_id, previous: 0, prev_end: 0 };
+        let (torn, damage) = (false, Vec::new());
+        return Ok(Tail { chain, end: Lsn(0), unbroken_from: 0, whole: true, torn, damage });
+    };
+    let mut oldest = newest;
+    while let Some(before) = headers.get(&oldest.previous) {
+        oldest = before;
+    }
+    let file = disk.open(&segment_path(log, newest.id), Open::Write)?;
+    let mut image = Image::default();
+    image.load(&*file, segment_size)?;
+    let scanned = image.scan(newest, PAGE, Extent::Tail, |_, _| Ok::<_, std::convert::Infallible>(()));
+    let scanned = match scanned {
+        Ok(scanned) => scanned,
+        Err(Stop::Newer(lsn)) => return Err(OpenError::Newer(format!("the record at {lsn}"))),
+        Err(Stop::Caller(never)) => match never {},
+    };
+    if let Some(batch) = scanned.last_batch {
+        // The last record's padding lies behind the file's end only in an image that was cut there.
+        let end = (scanned.end as usize).min(image.octets().len());
+        write_all(&*file, &image.octets()[batch as usize..end], u64::from(batch))?;
+        file.fdatasync()?;
+    }
+    Ok(Tail {
+        chain: Chain { last_id, previous: newest.id, prev_end: scanned.end },
+        end: Lsn::new(newest.id, scanned.end),
+        unbroken_from: oldest.id,
+        whole: oldest.previous == 0,
+        torn: scanned.torn,
+        damage: scanned.damage,
+    })
+}
+
+/// The headers of all segments, and the highest id that any file has.
+fn headers(
+    disk: &dyn Disk,
+    log: &Path,
+    store: [u8; 16],
+) -> Result<(BTreeMap<u32, SegmentHeader>, u32), OpenError> {
+    let mut names: Vec<_> = disk.list(log)?;
+    names.sort();
+    let mut found = BTreeMap::new();
+    let mut last_id = 0;
+    let mut unreadable = Vec::new();
+    for id in names.iter().filter_map(|name| segment_id(name)) {
+        last_id = last_id.max(id);
+        match read_header(disk, &segment_path(log, id), id)? {
+            First::Header(header) if header.store == store => drop(found.insert(id, header)),
+            First::Header(_) => return Err(OpenError::Foreign(segment_path(log, id))),
+            First::NeverEntered => disk.unlink(&segment_path(log, id))?,
+            First::Version(version) => {
+                return Err(OpenError::Newer(format!("segment {id:08x} of version {version}")));
+            }
+            First::Damaged => unreadable.push(id),
+        }
+    }
+    let newest = found.keys().next_back().copied().unwrap_or(0);
+    // One in the middle breaks the chain, and that is seen there; one at the end would not be missed.
+    if let Some(id) = unreadable.into_iter().find(|id| *id > newest) {
+        return Err(OpenError::Salvage(format!("the header of segment {id:08x} is damaged")));
+    }
+    let lost = names.iter().filter(|name| name.starts_with("spare-"));
+    for name in lost {
+        take_back(disk, log, name, store, newest, &mut found)?;
+    }
+    Ok((found, last_id))
+}
+
+/// A spare with a header newer than any segment's is a segment whose new name the last crash has taken.
+fn take_back(
+    disk: &dyn Disk,
+    log: &Path,
+    name: &str,
+    store: [u8; 16],
+    newest: u32,
+    found: &mut BTreeMap<u32, SegmentHeader>,
+) -> Result<(), OpenError> {
+    let mut page = vec![0; PAGE as usize];
+    let path = log.join(name);
+    if read_exact(&*disk.open(&path, Open::Read)?, &mut page, 0).is_err() {
+        return Ok(());
+    }
+    if let Ok(header) = SegmentHeader::decode(&page)
+        && header.store == store
+        && header.id > newest
+    {
+        disk.rename(&path, &segment_path(log, header.id))?;
+        disk.fsync_dir(log)?;
+        found.insert(header.id, header);
+    }
+    Ok(())
+}
+
+enum First {
+    Header(SegmentHeader),
+    /// It has its name, and got neither header nor record.
+    NeverEntered,
+    Version(u32),
+    Damaged,
+}
+
+fn read_header(disk: &dyn Disk, path: &Path, id: u32) -> io::Result<First> {
+    let mut pages = vec![0; PAGE as usize + HEADER];
+    let file = disk.open(path, Open::Read)?;
+    if let Err(error) = read_exact(&*file, &mut pages, 0) {
+        // Shorter than any segment can be: cut, or never written.
+        let empty = error.kind() == io::ErrorKind::UnexpectedEof && file.len()? == 0;
+        return Ok(if empty { First::NeverEntered } else { First::Damaged });
+    }
+    let (header, record) = pages.split_at(PAGE as usize);
+    let has_record = le_u64(record, 16) == Lsn::new(id, PAGE).0;
+    Ok(match SegmentHeader::decode(header) {
+        Ok(header) if header.id == id => First::Header(header),
+        // A recycled file that had only been renamed.
+        Ok(_) if !has_record => First::NeverEntered,
+        Err(BadHeader::Blank) if record.iter().all(|octet| *octet == 0) => First::NeverEntered,
+        Err(BadHeader::Version(version)) => First::Version(version),
+        Ok(_) | Err(BadHeader::Blank | BadHeader::Damaged) => First::Damaged,
+    })
+}

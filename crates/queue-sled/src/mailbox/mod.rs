@@ -1,0 +1,12 @@
+//! Mailboxes as sessions see them: in memory, never from the index.
+
+mod list;
+mod load;
+mod pending;
+mod views;
+
+use list::List;
+pub(crate) use list::{Place, Snapshot};
+pub(crate) use load::load;
+pub(crate) use pending::Pending;
+pub(crate) use views::{Found, Mailboxes};

@@ -1,0 +1,57 @@
+use crate::log::record::RECORD_MAX;
+use crate::log::segment::PAGE;
+
+/// How much of the machine a store may use. The defaults suit a small server.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Params {
+    /// Octets of a segment, for the life of a store: asked only when it is made. `None`: 16 MiB on file
+    /// systems under 40 GB, else 64 MiB. At least twice the longest record (8 MiB) and a multiple of 4 KiB.
+    pub segment_size: Option<u32>,
+    /// Segments prepared ahead. Default 2.
+    pub spares: usize,
+    /// Octets that sled may use for its cache. Default 64 MiB.
+    pub cache: u64,
+    /// Entries of opened mailboxes kept in memory, 32 octets each. Default 1,000,000.
+    pub entries: usize,
+    /// Octets that messages in flight may take in memory; what does not fit is received into a file.
+    /// Default 64 MiB.
+    pub memory: usize,
+    /// Octets that queued messages may take in memory; a longer backlog is read from the disk. Default
+    /// 32 MiB.
+    pub queue_memory: usize,
+    /// Octets of records that may wait for the index before new messages are refused. Default 32 MiB.
+    pub lag: usize,
+    /// Octets that must stay free on the disk for mail to be taken. Default 256 MiB.
+    pub min_free: u64,
+    /// Files that must still fit on the disk for mail to be taken. Default 1,000.
+    pub min_inodes: u64,
+    /// Octets of the file that is let go when the disk is full. Default 64 MiB; 0 for none.
+    pub ballast: u64,
+}
+
+impl Default for Params {
+    fn default() -> Self {
+        Self {
+            segment_size: None,
+            spares: 2,
+            cache: 64 << 20,
+            entries: 1_000_000,
+            memory: 64 << 20,
+            queue_memory: 32 << 20,
+            lag: 32 << 20,
+            min_free: 256 << 20,
+            min_inodes: 1000,
+            ballast: 64 << 20,
+        }
+    }
+}
+
+impl Params {
+    /// The segment size of a new store on a file system of that many octets.
+    pub(crate) fn segment_size_for(&self, disk: u64) -> u32 {
+        const SMALL_DISK: u64 = 40_000_000_000;
+        let wanted = self.segment_size.unwrap_or(if disk < SMALL_DISK { 16 << 20 } else { 64 << 20 });
+        let least = u32::try_from(2 * RECORD_MAX).expect("8 MiB");
+        wanted.clamp(least, 1 << 30).next_multiple_of(PAGE)
+    }
+}

@@ -1,0 +1,153 @@
+use std::io;
+use std::sync::Arc;
+
+use mail::{Envelope, Uid};
+use queue::{Additions, StoreError};
+
+use crate::big::BigFiles;
+use crate::disk::{DiskFile, read_exact, read_exact_cached};
+use crate::log::Lsn;
+use crate::log::change::{Change, SLOT, read_entry, read_slot};
+use crate::log::record::{HEADER, Kind, RecordHeader};
+use crate::log::segments::Segments;
+use crate::mailbox::Place;
+
+/// What one read of a slot also brings of the entry behind it: nearly always all of it.
+const SLOT_WINDOW: usize = 1024;
+
+/// Reads messages and what belongs to them where the log has them.
+pub(crate) struct Reader {
+    pub(crate) segments: Arc<Segments>,
+    pub(crate) big: BigFiles,
+}
+
+/// Whether a read may wait for the disk.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Wait {
+    /// Only what is in the page cache; else an error of kind [`io::ErrorKind::WouldBlock`].
+    Never,
+    Allowed,
+}
+
+impl Wait {
+    pub(crate) fn read(self, file: &dyn DiskFile, buffer: &mut [u8], offset: u64) -> io::Result<()> {
+        match self {
+            Self::Never => read_exact_cached(file, buffer, offset),
+            Self::Allowed => read_exact(file, buffer, offset),
+        }
+    }
+}
+
+/// The octets received of one message.
+#[derive(Clone)]
+pub(crate) struct Body {
+    pub(crate) file: Arc<dyn DiskFile>,
+    pub(crate) at: u64,
+    pub(crate) octets: u64,
+    pub(crate) crc: u32,
+}
+
+impl Reader {
+    /// What a queued message's record says of it. The body is not read.
+    pub(crate) fn envelope(&self, record: Lsn) -> Result<Arc<Envelope>, StoreError> {
+        let file = self.segments.file(record.segment())?;
+        let header = self.header(&*file, record, Wait::Allowed)?;
+        let mut meta = vec![0; header.meta_len as usize];
+        read_exact(&*file, &mut meta, u64::from(record.offset()) + HEADER as u64)?;
+        let whole = header.holds_meta(&meta);
+        match Change::decode(&header, &meta) {
+            Ok(Change::Accept { envelope, .. }) if whole => Ok(envelope),
+            Ok(_) | Err(_) => Err(damaged(record)),
+        }
+    }
+
+    /// What is served around the octets received under a uid.
+    pub(crate) fn additions(&self, uid: Uid, wait: Wait) -> Result<Additions, StoreError> {
+        let slot = Lsn(uid.0);
+        let file = self.segments.file(slot.segment())?;
+        let at = u64::from(slot.offset());
+        let mut window = [0; SLOT_WINDOW];
+        // A slot so near the end of its segment that the window goes past it is read alone.
+        let window = match wait.read(&*file, &mut window, at) {
+            Ok(()) => &mut window[..],
+            Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => {
+                wait.read(&*file, &mut window[..SLOT], at)?;
+                &mut window[..SLOT]
+            }
+            Err(error) => return Err(error.into()),
+        };
+        let (delta, octets) = window.first_chunk().map_or((0, 0), |slot| read_slot(*slot));
+        let (from, octets) = (delta as usize, octets as usize);
+        if octets > crate::log::record::RECORD_MAX {
+            return Err(damaged(slot));
+        }
+        let entry = match window.get(from..from + octets) {
+            Some(entry) => read_entry(entry),
+            None => {
+                let mut entry = vec![0; octets];
+                wait.read(&*file, &mut entry, at + u64::from(delta))?;
+                read_entry(&entry)
+            }
+        };
+        entry.map(|entry| entry.additions).map_err(|_| damaged(slot))
+    }
+
+    /// Where the octets received under an entry are.
+    pub(crate) fn body(&self, place: &Place, wait: Wait) -> Result<Body, StoreError> {
+        let record = Lsn(place.record);
+        let file = self.segments.file(record.segment())?;
+        let header = self.header(&*file, record, wait)?;
+        let crc = header.body_crc;
+        match header.kind {
+            Kind::Accept => {
+                let at = u64::from(record.offset()) + u64::from(place.body_at);
+                Ok(Body { file, at, octets: u64::from(header.body_len), crc })
+            }
+            Kind::Big => {
+                let file = self.big.open(header.id)?;
+                let octets = file.len()?;
+                Ok(Body { file, at: 0, octets, crc })
+            }
+            Kind::Route
+            | Kind::Delete
+            | Kind::Seen
+            | Kind::View
+            | Kind::Trash
+            | Kind::Undo
+            | Kind::Purge
+            | Kind::Hold
+            | Kind::Mailbox
+            | Kind::Relocate => Err(damaged(record)),
+        }
+    }
+
+    fn header(&self, file: &dyn DiskFile, record: Lsn, wait: Wait) -> Result<RecordHeader, StoreError> {
+        let salt = self.segments.header(record.segment()).ok_or_else(|| damaged(record))?.salt;
+        let mut header = [0; HEADER];
+        wait.read(file, &mut header, u64::from(record.offset()))?;
+        RecordHeader::decode(&header, salt, record).map_err(|_| damaged(record))
+    }
+}
+
+/// Does with the page cache alone what it can; what needs the disk is done where waiting hurts nobody.
+pub(crate) async fn unblocked<T: Send + 'static>(
+    read: impl Fn(Wait) -> Result<T, StoreError> + Send + 'static,
+) -> Result<T, StoreError> {
+    match read(Wait::Never) {
+        Err(StoreError::Io(error)) if error.kind() == io::ErrorKind::WouldBlock => {
+            blocking(move || read(Wait::Allowed)).await
+        }
+        outcome => outcome,
+    }
+}
+
+/// Runs what waits for the disk.
+pub(crate) async fn blocking<T: Send + 'static>(
+    work: impl FnOnce() -> Result<T, StoreError> + Send + 'static,
+) -> Result<T, StoreError> {
+    tokio::task::spawn_blocking(work).await.unwrap_or(Err(StoreError::Unavailable))
+}
+
+fn damaged(place: Lsn) -> StoreError {
+    StoreError::Damaged(format!("the log at {place}"))
+}

@@ -1,0 +1,192 @@
+use std::fs::File;
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::thread::JoinHandle;
+use std::time::Instant;
+
+use tokio::sync::{Notify, Semaphore, watch};
+
+use crate::big::BigFiles;
+use crate::buffers::Buffers;
+use crate::disk::{Disk, Space};
+use crate::health::Health;
+use crate::index::ballast::Ballast;
+use crate::index::checkpoint::{Bell, Checkpointer};
+use crate::index::{Applier, KvCell, Lag, Published};
+use crate::log::Intake;
+use crate::log::committer::Committer;
+use crate::log::spares::Spares;
+use crate::mailbox::{Mailboxes, Pending};
+use crate::params::Params;
+use crate::reader::Reader;
+use crate::start::Started;
+
+/// Spilled messages that are read back into memory at once, 4 MiB each.
+const READ_BACK: usize = 4;
+
+/// What the handles of one open store share: the ends of its threads.
+pub(crate) struct Engine {
+    pub(super) disk: Arc<dyn Disk>,
+    pub(super) path: PathBuf,
+    pub(super) params: Params,
+    pub(super) intake: Arc<Intake>,
+    pub(super) spares: Arc<Spares>,
+    pub(super) buffers: Arc<Buffers>,
+    pub(super) lag: Arc<Lag>,
+    pub(super) health: Arc<Health>,
+    pub(super) ballast: Arc<Ballast>,
+    pub(super) durable: Arc<AtomicU64>,
+    pub(super) published: Arc<Published>,
+    pub(super) kv: KvCell,
+    pub(super) reader: Arc<Reader>,
+    pub(super) big: BigFiles,
+    pub(super) read_back: Semaphore,
+    pub(super) space: Mutex<Option<(Instant, Space)>>,
+    pub(super) closed: AtomicBool,
+    threads: Mutex<Vec<JoinHandle<()>>>,
+}
+
+impl Engine {
+    /// Starts the threads of a store whose past is in order.
+    pub(super) fn run(
+        disk: Arc<dyn Disk>,
+        path: &Path,
+        params: Params,
+        started: Started,
+    ) -> io::Result<Self> {
+        let Started { store_id, segment_size, lock, segments, ballast, kv: opened, index, tail, report: _ } =
+            started;
+        let log = path.join("log");
+        let big = BigFiles::new(disk.clone(), path);
+        let reader = Arc::new(Reader { segments: segments.clone(), big: big.clone() });
+        let kv = KvCell::default();
+        kv.set(Some(opened));
+        let applied = index.applied();
+        let published = Arc::new(Published {
+            mailboxes: Mailboxes::new(params.entries),
+            pending: Pending::new(params.queue_memory),
+            arrival: Notify::new(),
+            applied: watch::Sender::new(applied),
+            gate: Default::default(),
+        });
+        published.mailboxes.begin(&index);
+        let lag = Arc::new(Lag::new(params.lag));
+        let bell = Arc::new(Bell::default());
+        bell.applied(applied, 0);
+        let intake = Arc::new(Intake::new());
+        let buffers = Arc::new(Buffers::new(params.memory));
+        let health = Arc::new(Health::default());
+        let durable = Arc::new(AtomicU64::new(applied.0));
+
+        let applier = Applier {
+            disk: disk.clone(),
+            store: path.to_owned(),
+            store_id,
+            cache: params.cache,
+            lag: lag.clone(),
+            segments: segments.clone(),
+            reader: reader.clone(),
+            kv: kv.clone(),
+            published: published.clone(),
+            ballast: ballast.clone(),
+            bell: bell.clone(),
+            index: Some(index),
+            applied,
+        };
+        while published.pending.wants().is_some() && applier.fetch() {}
+        let (spares, preparer) =
+            Spares::start(disk.clone(), log.clone(), segment_size, params.spares.max(1))?;
+        let committer = Committer {
+            disk: disk.clone(),
+            log,
+            store: store_id,
+            segment_size,
+            intake: intake.clone(),
+            spares: spares.clone(),
+            segments,
+            buffers: buffers.clone(),
+            lag: lag.clone(),
+            health: health.clone(),
+            durable: durable.clone(),
+            chain: tail.chain,
+            active: None,
+        };
+        let checkpointer = Checkpointer {
+            disk: disk.clone(),
+            store: path.to_owned(),
+            kv: kv.clone(),
+            lag: lag.clone(),
+            ballast: ballast.clone(),
+            bell,
+        };
+        let threads = vec![
+            preparer,
+            thread("committer", move || committer.run())?,
+            thread("applier", move || applier.run())?,
+            thread("checkpointer", move || run_locked(checkpointer, lock))?,
+        ];
+        let (path, threads) = (path.to_owned(), Mutex::new(threads));
+        let (read_back, space, closed) =
+            (Semaphore::new(READ_BACK), Mutex::default(), AtomicBool::new(false));
+        Ok(Self {
+            disk,
+            path,
+            params,
+            intake,
+            spares,
+            buffers,
+            lag,
+            health,
+            ballast,
+            durable,
+            published,
+            kv,
+            reader,
+            big,
+            read_back,
+            space,
+            closed,
+            threads,
+        })
+    }
+
+    /// Ends the threads one after the other, each when the one before it has nothing more for it; the
+    /// checkpointer is the last, and gives the lock back.
+    fn stop(&self) {
+        self.closed.store(true, Ordering::SeqCst);
+        self.intake.close();
+        self.spares.close();
+    }
+
+    /// Stops, and waits until all is done.
+    pub(super) fn close(&self) {
+        self.stop();
+        let threads = std::mem::take(&mut *self.threads.lock().unwrap_or_else(PoisonError::into_inner));
+        for thread in threads {
+            if thread.join().is_err() {
+                tracing::error!("a thread of the store has panicked");
+            }
+        }
+        self.kv.set(None);
+    }
+}
+
+impl Drop for Engine {
+    fn drop(&mut self) {
+        self.stop();
+    }
+}
+
+fn thread(name: &str, work: impl FnOnce() + Send + 'static) -> io::Result<JoinHandle<()>> {
+    std::thread::Builder::new().name(name.into()).spawn(work)
+}
+
+fn run_locked(checkpointer: Checkpointer, lock: File) {
+    let kv = checkpointer.kv.clone();
+    checkpointer.run();
+    // The next one to open the store must find the index closed.
+    kv.set(None);
+    drop(lock);
+}

@@ -1,0 +1,182 @@
+use std::sync::Arc;
+
+use mail::{Envelope, QueueId};
+use queue::{Incoming, StoreError};
+use tokio::sync::oneshot;
+
+use super::engine::Engine;
+use crate::big::Spill;
+use crate::buffers::Reserved;
+use crate::disk::is_no_space;
+use crate::log::change::Draft;
+use crate::log::record::RECORD_MAX;
+use crate::log::{Answer, Job};
+use crate::reader::blocking;
+
+/// The longest body that is kept in memory, and in the log: what leaves room for its envelope.
+const INLINE_MAX: usize = RECORD_MAX;
+/// What is believed of a declared size before octets have come.
+const FIRST_MAX: usize = 256 << 10;
+const FIRST_MIN: usize = 8 << 10;
+/// Octets that are written to a file at once. This much each message may take beyond the budget.
+const STAGE: usize = 64 << 10;
+
+/// A message on its way in: in memory while it is short and the budget lasts, else in a file.
+pub struct SledIncoming {
+    engine: Arc<Engine>,
+    expected: usize,
+    buffer: Vec<u8>,
+    reserved: Option<Reserved>,
+    spill: Option<Spill>,
+    octets: u64,
+    crc: u32,
+}
+
+impl SledIncoming {
+    pub(super) fn new(engine: Arc<Engine>, expected: Option<u64>) -> Self {
+        let expected = expected.map_or(FIRST_MIN, |octets| usize::try_from(octets).unwrap_or(usize::MAX));
+        Self { engine, expected, buffer: Vec::new(), reserved: None, spill: None, octets: 0, crc: 0 }
+    }
+
+    /// Makes room in memory for so many more octets; false when they must go to a file.
+    fn room(&mut self, more: usize) -> bool {
+        let needed = self.buffer.len() + more;
+        if needed > INLINE_MAX || self.expected > INLINE_MAX {
+            return false;
+        }
+        // Eight more, so that padding never moves the whole body.
+        if needed + 8 <= self.buffer.capacity() && self.reserved.is_some() {
+            return true;
+        }
+        let wanted = match self.reserved {
+            None => needed.max(self.expected.clamp(FIRST_MIN, FIRST_MAX)),
+            Some(_) => needed.max(self.buffer.capacity() * 2).min(INLINE_MAX),
+        };
+        let enough = match &mut self.reserved {
+            Some(reserved) => reserved.grow(wanted),
+            None => {
+                self.reserved = self.engine.buffers.reserve(wanted);
+                self.buffer = if self.reserved.is_some() { self.engine.buffers.buffer() } else { Vec::new() };
+                self.reserved.is_some()
+            }
+        };
+        if enough {
+            self.buffer.reserve_exact(wanted + 8 - self.buffer.len());
+        }
+        enough
+    }
+
+    /// Moves what is in memory to the file.
+    async fn stage(&mut self) -> Result<(), StoreError> {
+        let (spill, mut buffer) = (self.spill.take(), std::mem::take(&mut self.buffer));
+        let big = self.engine.big.clone();
+        let written = blocking(move || {
+            let mut spill = spill.map_or_else(|| big.receive(), Ok)?;
+            spill.append(&buffer)?;
+            buffer.clear();
+            Ok((spill, buffer))
+        });
+        let (spill, buffer) = written.await.map_err(full)?;
+        self.spill = Some(spill);
+        self.reserved = None;
+        if buffer.capacity() <= STAGE {
+            self.buffer = buffer;
+        }
+        Ok(())
+    }
+
+    /// The record of the message, its octets durable already if they are not inside.
+    async fn draft(mut self, envelope: &Envelope) -> Result<(Draft, Option<Reserved>), StoreError> {
+        if self.spill.is_some() {
+            self.stage().await?;
+            if self.octets <= INLINE_MAX as u64 {
+                let engine = self.engine.clone();
+                let _permit = engine.read_back.acquire().await.map_err(|_| StoreError::Unavailable)?;
+                return self.short(envelope).await;
+            }
+            let draft = self.keep(envelope).await?;
+            return Ok((draft, None));
+        }
+        match Draft::accept(envelope, std::mem::take(&mut self.buffer), self.crc) {
+            Ok(draft) => Ok((draft, self.reserved.take())),
+            Err(body) => {
+                self.buffer = body;
+                self.stage().await?;
+                Ok((self.keep(envelope).await?, None))
+            }
+        }
+    }
+
+    /// It was spilled for want of memory, and belongs into the log.
+    async fn short(mut self, envelope: &Envelope) -> Result<(Draft, Option<Reserved>), StoreError> {
+        let Some(spill) = self.spill.take() else { return Err(StoreError::Unavailable) };
+        let (spill, body) =
+            blocking(move || spill.read_back().map(|body| (spill, body)).map_err(Into::into)).await?;
+        if crc32c::crc32c(&body) != self.crc {
+            return Err(StoreError::Damaged("a message came back from the disk as another".into()));
+        }
+        match Draft::accept(envelope, body, self.crc) {
+            Ok(draft) => {
+                drop(blocking(move || Ok(drop(spill))).await);
+                Ok((draft, None))
+            }
+            Err(_) => {
+                self.spill = Some(spill);
+                Ok((self.keep(envelope).await?, None))
+            }
+        }
+    }
+
+    async fn keep(mut self, envelope: &Envelope) -> Result<Draft, StoreError> {
+        let Some(spill) = self.spill.take() else { return Err(StoreError::Unavailable) };
+        let file = blocking(move || spill.keep().map_err(Into::into)).await.map_err(full)?;
+        Draft::big(envelope, self.octets, file, self.crc).map_err(super::too_long)
+    }
+}
+
+impl Incoming for SledIncoming {
+    async fn write(&mut self, mut octets: &[u8]) -> Result<(), StoreError> {
+        self.crc = crc32c::crc32c_append(self.crc, octets);
+        self.octets += octets.len() as u64;
+        if self.spill.is_none() {
+            if self.room(octets.len()) {
+                self.buffer.extend_from_slice(octets);
+                return Ok(());
+            }
+            self.stage().await?;
+        }
+        while !octets.is_empty() {
+            let part = octets.len().min(STAGE - self.buffer.len());
+            self.buffer.reserve_exact(if self.buffer.capacity() == 0 { STAGE } else { part });
+            self.buffer.extend_from_slice(&octets[..part]);
+            octets = &octets[part..];
+            if self.buffer.len() == STAGE {
+                self.stage().await?;
+            }
+        }
+        Ok(())
+    }
+
+    fn octets(&self) -> u64 {
+        self.octets
+    }
+
+    async fn commit(self, envelope: Envelope) -> Result<QueueId, StoreError> {
+        let (engine, octets) = (self.engine.clone(), self.octets);
+        engine.health.check()?;
+        let (draft, reserved) = self.draft(&envelope).await?;
+        let (waiter, durable) = oneshot::channel();
+        let answer = Answer::Durable(waiter);
+        let job = Job { draft, envelope: Some(Arc::new(envelope)), octets, reserved, answer };
+        engine.intake.submit(job).await?;
+        let lsn = durable.await.unwrap_or(Err(StoreError::Unavailable))?;
+        Ok(QueueId(lsn.0))
+    }
+}
+
+fn full(error: StoreError) -> StoreError {
+    match error {
+        StoreError::Io(error) if is_no_space(&error) => StoreError::Full("the disk has no room"),
+        error => error,
+    }
+}

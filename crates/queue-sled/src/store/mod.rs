@@ -1,0 +1,267 @@
+//! The contract, kept.
+
+mod admission;
+mod engine;
+mod incoming;
+mod maildrop;
+
+use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+
+use mail::{MailboxName, QueueId, Uid, ViewName};
+use queue::{Delivered, Expunge, Join, MailboxStatus, Queued, Route, Store, StoreError, Usage};
+use tokio::sync::oneshot;
+
+use crate::disk::{Disk, RealDisk};
+use crate::index::{Outcome, queued_rows, read_queued};
+use crate::log::change::{Draft, TooLong, ViewChange};
+use crate::log::{Answer, Job, Lsn};
+use crate::mailbox::{Found, Snapshot, load};
+use crate::params::Params;
+use crate::reader::blocking;
+use crate::start::{OpenError, StartReport, start};
+use engine::Engine;
+pub use incoming::SledIncoming;
+pub use maildrop::{SledMaildrop, SledMessage};
+
+/// Uids of one DELETE or PURGE record: what surely fits, at ten octets each.
+const UIDS_MAX: usize = 200_000;
+
+/// The durable store. A handle: clones share one store; when the last is dropped, its threads write a last
+/// checkpoint and end by themselves.
+#[derive(Clone)]
+pub struct SledStore {
+    engine: Arc<Engine>,
+}
+
+impl SledStore {
+    /// Opens the store in a folder, or makes one there. **Blocks**: for as long as it takes to read the last
+    /// segment and what the index lacks, or all of the log when there is no index to believe.
+    pub fn open(path: &Path, params: Params) -> Result<(Self, StartReport), OpenError> {
+        Self::open_on(Arc::new(RealDisk), path, params)
+    }
+
+    pub(crate) fn open_on(
+        disk: Arc<dyn Disk>,
+        path: &Path,
+        params: Params,
+    ) -> Result<(Self, StartReport), OpenError> {
+        let started = start(&disk, path, &params)?;
+        let report = started.report.clone();
+        let engine = Engine::run(disk, path, params, started)?;
+        Ok((Self { engine: Arc::new(engine) }, report))
+    }
+
+    /// Waits until the segments prepared ahead are ready; false when they cannot be. **Blocks.** Nobody must
+    /// wait for this; a measurement does.
+    pub fn wait_prepared(&self) -> bool {
+        self.engine.spares.wait_ready()
+    }
+
+    /// Writes a record; returns a future of what came of it.
+    async fn submit(
+        &self,
+        draft: Draft,
+    ) -> Result<oneshot::Receiver<Result<Outcome, StoreError>>, StoreError> {
+        let (waiter, outcome) = oneshot::channel();
+        let answer = Answer::Applied(waiter);
+        self.engine.intake.submit(Job { draft, envelope: None, octets: 0, reserved: None, answer }).await?;
+        Ok(outcome)
+    }
+
+    async fn change(&self, draft: Result<Draft, TooLong>) -> Result<Outcome, StoreError> {
+        outcome(self.submit(draft.map_err(too_long)?).await?).await
+    }
+
+    /// Reads a mailbox that is not in memory. The applier waits meanwhile; it lets those who wait for this go
+    /// first.
+    async fn load(&self, mailbox: &MailboxName, view: &ViewName) -> Result<Arc<Snapshot>, StoreError> {
+        let (engine, mailbox, view) = (self.engine.clone(), mailbox.clone(), view.clone());
+        blocking(move || {
+            let published = &engine.published;
+            let _gate = published.gate.enter();
+            let totals = match published.mailboxes.open(&mailbox, &view) {
+                Found::Snapshot(snapshot) => return Ok(snapshot),
+                Found::NoView => return Err(StoreError::NoView),
+                Found::Cold(totals) => totals,
+            };
+            let kv = engine.kv.get().ok_or(StoreError::Unavailable)?;
+            let views: Vec<_> = totals.views.keys().cloned().collect();
+            match load(&*kv, &mailbox, &views, totals.row.entries) {
+                Ok(loaded) => published.mailboxes.keep(&mailbox, loaded),
+                Err(error) => {
+                    tracing::error!(%error, %mailbox, "the index is not what it should be");
+                    engine.lag.want_rebuild();
+                    return Err(StoreError::Unavailable);
+                }
+            }
+            match published.mailboxes.open(&mailbox, &view) {
+                Found::Snapshot(snapshot) => Ok(snapshot),
+                Found::NoView => Err(StoreError::NoView),
+                Found::Cold(_) => Err(StoreError::Unavailable),
+            }
+        })
+        .await
+    }
+
+    /// Returns when everything that is durable now can be seen.
+    async fn settled(&self) -> Result<(), StoreError> {
+        let durable = Lsn(self.engine.durable.load(Ordering::SeqCst));
+        let mut applied = self.engine.published.applied.subscribe();
+        applied.wait_for(|applied| *applied >= durable).await.map(drop).map_err(|_| StoreError::Unavailable)
+    }
+}
+
+impl Store for SledStore {
+    type Incoming = SledIncoming;
+    type Maildrop = SledMaildrop;
+
+    fn admit(&self, octets: u64) -> Result<(), StoreError> {
+        self.engine.admit(octets)
+    }
+
+    fn incoming(&self, expected: Option<u64>) -> Result<Self::Incoming, StoreError> {
+        self.engine.admit(expected.unwrap_or(0))?;
+        Ok(SledIncoming::new(self.engine.clone(), expected))
+    }
+
+    async fn queued(&self, after: Option<QueueId>, limit: usize) -> Result<Vec<Queued>, StoreError> {
+        let (mut page, more) = self.engine.published.pending.page(after, limit);
+        let Some(from) = more else { return Ok(page) };
+        let engine = self.engine.clone();
+        let missing = limit - page.len();
+        let rest = blocking(move || {
+            let kv = engine.kv.get().ok_or(StoreError::Unavailable)?;
+            let rows = queued_rows(&*kv, from, missing).map_err(|_| StoreError::Unavailable)?;
+            Ok(rows
+                .into_iter()
+                .filter_map(|(id, row)| read_queued(&engine.reader, id, &row))
+                .collect::<Vec<_>>())
+        });
+        page.extend(rest.await?);
+        Ok(page)
+    }
+
+    async fn arrival(&self) {
+        self.engine.published.arrival.notified().await;
+    }
+
+    async fn deliver(&self, routes: Vec<Route>) -> Result<Vec<Delivered>, StoreError> {
+        let mut waiting = Vec::with_capacity(routes.len());
+        let mut refused = None;
+        for route in &routes {
+            let submitted = match Draft::route(route) {
+                Ok(draft) => self.submit(draft).await,
+                Err(error) => Err(too_long(error)),
+            };
+            match submitted {
+                Ok(outcome) => waiting.push(outcome),
+                Err(error) => {
+                    refused = Some(error);
+                    break;
+                }
+            }
+        }
+        let mut delivered = Vec::with_capacity(routes.len());
+        for waiter in waiting {
+            match outcome(waiter).await? {
+                Outcome::Delivered(outcome) => delivered.push(outcome),
+                Outcome::Done | Outcome::Held(_) | Outcome::NoView => return Err(StoreError::Unavailable),
+            }
+        }
+        refused.map_or(Ok(delivered), Err)
+    }
+
+    async fn hold(&self, id: QueueId, held: bool) -> Result<bool, StoreError> {
+        Ok(self.change(Draft::hold(id, held)).await? == Outcome::Held(true))
+    }
+
+    async fn open(&self, mailbox: &MailboxName, view: &ViewName) -> Result<Self::Maildrop, StoreError> {
+        self.settled().await?;
+        let snapshot = match self.engine.published.mailboxes.open(mailbox, view) {
+            Found::Snapshot(snapshot) => snapshot,
+            Found::NoView => return Err(StoreError::NoView),
+            Found::Cold(_) => self.load(mailbox, view).await?,
+        };
+        Ok(SledMaildrop::new(self.engine.reader.clone(), snapshot))
+    }
+
+    async fn delete(&self, groups: Vec<Expunge>) -> Result<(), StoreError> {
+        let mut outcomes = Vec::new();
+        for part in parts(groups) {
+            outcomes.push(self.submit(Draft::delete(&part).map_err(too_long)?).await?);
+        }
+        for waiter in outcomes {
+            done(outcome(waiter).await?)?;
+        }
+        Ok(())
+    }
+
+    async fn seen(&self, group: Expunge) -> Result<(), StoreError> {
+        for part in parts(vec![group]) {
+            done(self.change(Draft::seen(&part)).await?)?;
+        }
+        Ok(())
+    }
+
+    async fn purge(&self, mailbox: &MailboxName, uids: Vec<Uid>) -> Result<(), StoreError> {
+        for part in uids.chunks(UIDS_MAX) {
+            done(self.change(Draft::purge(mailbox, part)).await?)?;
+        }
+        Ok(())
+    }
+
+    async fn join(&self, mailbox: &MailboxName, view: &ViewName, from: Join) -> Result<(), StoreError> {
+        let change = ViewChange { mailbox: mailbox.clone(), view: view.clone(), join: Some(from) };
+        done(self.change(Draft::view(&change)).await?)
+    }
+
+    async fn leave(&self, mailbox: &MailboxName, view: &ViewName) -> Result<(), StoreError> {
+        let change = ViewChange { mailbox: mailbox.clone(), view: view.clone(), join: None };
+        done(self.change(Draft::view(&change)).await?)
+    }
+
+    fn usage(&self, mailbox: &MailboxName) -> Usage {
+        self.engine.published.mailboxes.usage(mailbox)
+    }
+
+    async fn mailboxes(&self) -> Result<Vec<MailboxStatus>, StoreError> {
+        self.settled().await?;
+        Ok(self.engine.published.mailboxes.all())
+    }
+
+    async fn close(&self) -> Result<(), StoreError> {
+        let engine = self.engine.clone();
+        blocking(move || {
+            engine.close();
+            Ok(())
+        })
+        .await
+    }
+}
+
+async fn outcome(waiter: oneshot::Receiver<Result<Outcome, StoreError>>) -> Result<Outcome, StoreError> {
+    waiter.await.unwrap_or(Err(StoreError::Unavailable))
+}
+
+fn done(outcome: Outcome) -> Result<(), StoreError> {
+    match outcome {
+        Outcome::NoView => Err(StoreError::NoView),
+        Outcome::Done | Outcome::Delivered(_) | Outcome::Held(_) => Ok(()),
+    }
+}
+
+fn too_long(_: TooLong) -> StoreError {
+    StoreError::Full("one record cannot hold all of it")
+}
+
+/// Groups as records take them. Only one QUIT that deletes more than [`UIDS_MAX`] messages is more than one
+/// record, and then each of them is all or nothing for itself.
+fn parts(groups: Vec<Expunge>) -> Vec<Vec<Expunge>> {
+    if groups.iter().map(|group| group.uids.len()).sum::<usize>() <= UIDS_MAX {
+        return vec![groups];
+    }
+    let part = |group: &Expunge, uids: &[Uid]| Expunge { uids: uids.to_vec(), ..group.clone() };
+    groups.iter().flat_map(|group| group.uids.chunks(UIDS_MAX).map(|uids| vec![part(group, uids)])).collect()
+}
