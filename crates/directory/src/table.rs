@@ -153,12 +153,17 @@ impl Table {
     }
 
     /// The address that a mailbox's copies are `Delivered-To`: its name at the first name of its domain.
-    /// A mailbox that has left the file keeps the one that its name says.
+    /// A mailbox that has left the file keeps the one that its name says. It stands in a header field, so the
+    /// domain is one that every mail program can read.
     pub(crate) fn home_address(&self, mailbox: &MailboxName) -> String {
-        match self.mailboxes.get(mailbox) {
+        let spelled = match self.mailboxes.get(mailbox) {
             Some(row) => self.spelled(row.home.0, &row.home.1),
             None if mailbox.as_str().contains('@') => mailbox.as_str().to_owned(),
             None => self.spelled(0, mailbox.as_str()),
+        };
+        match spelled.rsplit_once('@').map(|(local, domain)| (local, Domain::parse(domain))) {
+            Some((local, Ok(domain))) => at(local, &domain.to_ascii()),
+            Some((_, Err(_))) | None => spelled,
         }
     }
 

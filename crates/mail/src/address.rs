@@ -115,6 +115,14 @@ impl Domain {
         if outcome.is_ok() { unicode } else { lower }
     }
 
+    /// The form that every mail program can read: A-labels (RFC 5890 §2.3.2.1), literals as they came.
+    pub fn to_ascii(&self) -> String {
+        if self.0.is_ascii() {
+            return self.0.to_string();
+        }
+        idna::domain_to_ascii(&self.0).unwrap_or_else(|_| self.0.to_string())
+    }
+
     /// The address of an address literal.
     pub fn literal(&self) -> Option<IpAddr> {
         literal_ip(self.0.strip_prefix('[')?.strip_suffix(']')?)
@@ -292,6 +300,13 @@ mod tests {
         let fold = |t: &str| Address::parse(t).expect(t).folded();
         assert_eq!(fold("MÜLLER@XN--BCHER-KVA.example"), fold("müller@Bücher.Example"));
         assert_eq!(fold("\"alice\"@example.com"), "alice@example.com");
+    }
+
+    #[test]
+    fn a_domain_has_a_form_for_everybody() {
+        let ascii = |t: &str| Domain::parse(t).expect(t).to_ascii();
+        assert_eq!(ascii("bücher.example"), "xn--bcher-kva.example");
+        assert_eq!(ascii("Example.TEST"), "Example.TEST");
     }
 
     #[test]

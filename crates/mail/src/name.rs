@@ -27,14 +27,13 @@ pub struct MailboxName(Arc<str>);
 impl MailboxName {
     /// Reads and folds a name.
     pub fn parse(text: &str) -> Result<Self, NameError> {
-        let folded = fold(text);
-        let (local, domain) = match folded.split_once('@') {
-            Some((local, domain)) => (local, Some(domain)),
-            None => (folded.as_str(), None),
+        let (local, domain) = match text.split_once('@') {
+            Some((local, domain)) => (fold(local), Some(domain)),
+            None => (fold(text), None),
         };
-        check(local)?;
+        check(&local)?;
         let folded = match domain {
-            None => folded,
+            None => local,
             Some(domain) => {
                 check(domain)?;
                 let domain = crate::Domain::parse(domain).map_err(|_| NameError::Character)?;
@@ -109,6 +108,7 @@ mod tests {
             MailboxName::parse("alice@XN--BCHER-KVA.example"),
             MailboxName::parse("ALICE@bücher.example")
         );
+        assert_eq!(MailboxName::parse("a@straße.example").expect("valid").as_str(), "a@straße.example");
     }
 
     #[test]
