@@ -1,4 +1,4 @@
-//! Who we are on this machine: the service's user and groups, and becoming the owner of the state folder.
+//! Who we are on this machine: the service's user and groups, and becoming it.
 
 use std::fs;
 use std::io;
@@ -36,16 +36,21 @@ pub fn is_root() -> bool {
     rustix::process::geteuid().is_root()
 }
 
-/// As root, becomes the owner of a folder for good, so that nothing written there is out of the service's
-/// reach. Anybody else stays who they are. To be called before the first thread is started: the kernel
-/// changes one thread only.
-pub fn become_owner_of(dir: &Path) -> io::Result<()> {
-    let found = fs::metadata(dir)?;
-    if !is_root() || found.uid() == 0 {
+/// As root, becomes the service for good: the owner of the state folder, or the user `restante` where there
+/// is none yet. What is read then is what the service can read, and what is written is not out of its reach.
+/// Anybody else stays who they are.
+///
+/// To be called before the first thread is started: the kernel changes the calling thread only.
+pub fn become_service(state_dir: &Path) -> io::Result<()> {
+    let owner = fs::metadata(state_dir).ok().map(|found| User { uid: found.uid(), gid: found.gid() });
+    let Some(user) = owner.or_else(service_user).filter(|user| user.uid != 0 && is_root()) else {
         return Ok(());
-    }
-    let (uid, gid) = (Uid::from_raw(found.uid()), Gid::from_raw(found.gid()));
-    set_thread_groups(&[gid])?;
+    };
+    let is_service = service_user().is_some_and(|service| service.uid == user.uid);
+    let more = if is_service { groups_of_service() } else { Vec::new() };
+    let groups: Vec<Gid> = std::iter::once(user.gid).chain(more).map(Gid::from_raw).collect();
+    let (uid, gid) = (Uid::from_raw(user.uid), Gid::from_raw(user.gid));
+    set_thread_groups(&groups)?;
     set_thread_res_gid(gid, gid, gid)?;
     set_thread_res_uid(uid, uid, uid)?;
     Ok(())

@@ -1,8 +1,132 @@
 //! The command line: one file per verb.
+//!
+//! A verb answers yes or no, or fails for a [`Failure`]; this file alone turns that into words on standard
+//! error and an exit code.
 
+mod check;
+mod completions;
+mod failure;
+mod init;
+mod mailbox;
+mod man;
+mod passwd;
+mod prompt;
+mod recipients;
+mod route;
+mod serve;
+
+use std::io::{self, IsTerminal, Write};
+use std::path::PathBuf;
 use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+pub use failure::Failure;
+
+/// A mail-drop appliance: mail in by SMTP, rules route it, POP3 hands it out.
+#[derive(Debug, Parser)]
+#[command(name = "restante", version, arg_required_else_help = true, after_help = EXIT_CODES)]
+struct Cli {
+    /// Folder of restante.toml, mailboxes.toml and rules.toml
+    #[arg(long, global = true, value_name = "DIR", default_value = CONFIG)]
+    config: PathBuf,
+    #[command(subcommand)]
+    verb: Verb,
+}
+
+/// Where the three files are unless somebody says otherwise.
+const CONFIG: &str = "/etc/restante";
+
+const EXIT_CODES: &str = "\
+Exit codes: 0 done, or the answer is yes; 1 the answer is no; 2 wrong use; 78 the configuration has faults; \
+65 what was given does not fit; 66, 69, 73, 74, 77 as in sysexits.h: input missing, unavailable, cannot \
+create, input/output error, permission denied.";
+
+#[derive(Debug, Subcommand)]
+enum Verb {
+    Init(init::Args),
+    Serve(serve::Args),
+    Check(check::Args),
+    Route(route::Args),
+    Recipients(recipients::Args),
+    Passwd(passwd::Args),
+    Mailbox(mailbox::Args),
+    Completions(completions::Args),
+    Man(man::Args),
+}
+
+/// What a verb found when it did what it was asked for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Answer {
+    /// It is done, or so.
+    Yes,
+    /// It is not so.
+    No,
+}
+
+/// What every verb is given.
+pub(crate) struct Context<'o> {
+    /// The folder of the three files.
+    pub(crate) config: PathBuf,
+    /// Standard output.
+    pub(crate) out: &'o mut dyn Write,
+}
 
 /// Reads the command line, does what it says, and answers with the exit code.
 pub fn run() -> ExitCode {
-    ExitCode::SUCCESS
+    let cli = Cli::parse();
+    let mut out = io::stdout().lock();
+    let mut context = Context { config: cli.config, out: &mut out };
+    let done = cli.verb.run(&mut context).and_then(|answer| {
+        out.flush()?;
+        Ok(answer)
+    });
+    match done {
+        Ok(Answer::Yes) => ExitCode::SUCCESS,
+        Ok(Answer::No) => ExitCode::from(1),
+        // The reader has what it wanted: `restante recipients | head`.
+        Err(Failure::Output(error)) if error.kind() == io::ErrorKind::BrokenPipe => ExitCode::SUCCESS,
+        Err(failure) => {
+            say(&failure.words(io::stderr().is_terminal()));
+            ExitCode::from(failure.code())
+        }
+    }
+}
+
+impl Verb {
+    fn run(self, context: &mut Context<'_>) -> Result<Answer, Failure> {
+        match self {
+            Self::Init(args) => init::run(context, args),
+            Self::Serve(args) => serve::run(context, args),
+            Self::Check(args) => check::run(context, args),
+            Self::Route(args) => route::run(context, args),
+            Self::Recipients(args) => recipients::run(context, args),
+            Self::Passwd(args) => passwd::run(context, args),
+            Self::Mailbox(args) => mailbox::run(context, args),
+            Self::Completions(args) => completions::run(context, args),
+            Self::Man(args) => man::run(context, args),
+        }
+    }
+}
+
+/// One piece of text for the person at the terminal. If even that cannot be written, nobody is there.
+pub(crate) fn say(words: &str) {
+    let _ = writeln!(io::stderr(), "{words}");
+}
+
+/// Says what is wrong without stopping anything.
+pub(crate) fn warn(warnings: &crate::config::Faults) {
+    if !warnings.is_empty() {
+        say(&format!("{}\n", warnings.render(io::stderr().is_terminal())));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    #[test]
+    fn the_command_line_is_sound() {
+        super::Cli::command().debug_assert();
+    }
 }

@@ -3,14 +3,17 @@
 
 use std::fs;
 use std::io;
+use std::ops::Range;
 use std::path::{Path, PathBuf};
 
 use directory::Table;
 use mail::MailboxName;
 use rustix::fs::{FlockOperation, flock};
+use toml::de::DeTable;
 use toml_edit::{Array, ArrayOfTables, Decor, DocumentMut, InlineTable, Item, TableLike, Value};
 
-use super::load::{Loaded, Texts, check};
+use super::cut::{key_lines, table_lines, without};
+use super::load::{Loaded, Texts, check, check_before_write};
 use super::replace::{Access, replace};
 use super::{Faults, File};
 
@@ -101,22 +104,33 @@ impl Edit {
 
     /// Takes the plain password of a mailbox away, or the one with a name.
     pub fn remove_password(&mut self, mailbox: &MailboxName, name: Option<&str>) -> Result<(), EditError> {
-        let removed = match (self.mailbox(mailbox), name) {
-            (None, _) => false,
-            (Some(table), None) => table.remove("password").is_some(),
-            (Some(table), Some(name)) => match table.get_mut("passwords") {
-                Some(Item::ArrayOfTables(tables)) => {
-                    let at = tables.iter().position(|table| is_named(table, name));
-                    at.map(|at| tables.remove(at)).is_some()
-                }
-                Some(Item::Value(Value::Array(array))) => {
-                    let at = array.iter().position(|value| is_entry(value, name));
-                    at.map(|at| array.remove(at)).is_some()
-                }
-                Some(Item::None | Item::Value(_) | Item::Table(_)) | None => false,
-            },
+        let removed = match name {
+            None => self.remove_plain_password(mailbox),
+            Some(name) => self.remove_named_password(mailbox, name),
         };
         if removed { Ok(()) } else { Err(EditError::NoPassword(mailbox.to_string())) }
+    }
+
+    fn remove_plain_password(&mut self, mailbox: &MailboxName) -> bool {
+        let text = self.document.to_string();
+        if let Some(lines) = key_lines(&text, "mailbox", |t| self.is_it(t, mailbox), "password") {
+            return self.cut(&text, lines);
+        }
+        self.mailbox(mailbox).is_some_and(|table| table.remove("password").is_some())
+    }
+
+    fn remove_named_password(&mut self, mailbox: &MailboxName, name: &str) -> bool {
+        match self.mailbox(mailbox).and_then(|table| table.get_mut("passwords")) {
+            Some(Item::ArrayOfTables(tables)) => {
+                let at = tables.iter().position(|table| is_named(table, name));
+                at.map(|at| tables.remove(at)).is_some()
+            }
+            Some(Item::Value(Value::Array(array))) => {
+                let at = array.iter().position(|value| is_entry(value, name));
+                at.map(|at| array.remove(at)).is_some()
+            }
+            Some(Item::None | Item::Value(_) | Item::Table(_)) | None => false,
+        }
     }
 
     /// Adds a mailbox behind the others.
@@ -145,16 +159,16 @@ impl Edit {
         }
     }
 
-    /// Takes a mailbox out, with the comments inside it.
+    /// Takes a mailbox out, with the comments between its keys.
     pub fn remove_mailbox(&mut self, mailbox: &MailboxName) {
+        let text = self.document.to_string();
+        if let Some(lines) = table_lines(&text, "mailbox", |t| self.is_it(t, mailbox)) {
+            self.cut(&text, lines);
+            return;
+        }
         let table = &self.table;
-        let is_it = |t: &dyn TableLike| is_mailbox(table, t, mailbox);
-        match self.document.get_mut("mailbox") {
-            Some(Item::ArrayOfTables(tables)) => tables.retain(|t| !is_it(t)),
-            Some(Item::Value(Value::Array(array))) => {
-                array.retain(|value| !value.as_inline_table().is_some_and(|t| is_it(t)));
-            }
-            Some(Item::None | Item::Value(_) | Item::Table(_)) | None => {}
+        if let Some(Item::Value(Value::Array(array))) = self.document.get_mut("mailbox") {
+            array.retain(|value| !value.as_inline_table().is_some_and(|t| is_mailbox(table, t, mailbox)));
         }
     }
 
@@ -162,11 +176,21 @@ impl Edit {
     pub fn save(self) -> Result<Loaded, EditError> {
         let text = self.document.to_string();
         let texts = Texts { mailboxes: text.clone(), ..self.texts };
-        let loaded = check(&texts).map_err(EditError::After)?;
+        let loaded = check_before_write(&texts).map_err(EditError::After)?;
         Access::like(&self.path)
             .and_then(|access| replace(&self.path, text.as_bytes(), access))
             .map_err(|error| EditError::Io(self.path.clone(), error))?;
         Ok(loaded)
+    }
+
+    /// Whether it worked: what is left after whole keys or tables went is TOML.
+    fn cut(&mut self, text: &str, lines: Range<usize>) -> bool {
+        without(text, lines).parse().map(|document| self.document = document).is_ok()
+    }
+
+    fn is_it(&self, table: &DeTable<'_>, mailbox: &MailboxName) -> bool {
+        let name = table.get("name").and_then(|name| name.get_ref().as_str());
+        name.and_then(|name| self.table.mailbox_named(name)) == Some(mailbox)
     }
 
     fn mailbox(&mut self, mailbox: &MailboxName) -> Option<&mut dyn TableLike> {
@@ -227,6 +251,7 @@ fn set(table: &mut dyn TableLike, key: &str, text: &str) {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::config::replace::create;
 
     const RESTANTE: &str = "hostname = \"mx.example.com\"\n";
     const MAILBOXES: &str = r#"# ours
@@ -259,7 +284,8 @@ to = ["alice"]
     fn edited(change: impl FnOnce(&mut Edit)) -> Result<String, EditError> {
         let dir = tempfile::tempdir().expect("a folder");
         fs::write(dir.path().join("restante.toml"), RESTANTE).expect("written");
-        fs::write(dir.path().join("mailboxes.toml"), before()).expect("written");
+        let access = Access { mode: 0o600, owner: None };
+        create(&dir.path().join("mailboxes.toml"), before().as_bytes(), access).expect("written");
         let mut edit = Edit::open(dir.path())?;
         change(&mut edit);
         edit.save()?;
@@ -298,7 +324,8 @@ to = ["alice"]
             assert!(matches!(edit.remove_password(&bob, None), Err(EditError::NoPassword(_))));
             assert!(matches!(edit.remove_password(&bob, Some("phone")), Err(EditError::NoPassword(_))));
         });
-        assert!(!text.expect("saved").contains("$argon2id"));
+        let text = text.expect("saved");
+        assert!(!text.contains("$argon2id") && text.contains("# blue one"), "{text}");
     }
 
     #[test]
@@ -317,7 +344,9 @@ to = ["alice"]
             edit.remove_mailbox(&bob);
         })
         .expect("saved");
-        assert!(!removed.contains("bob") && removed.contains("# the boss") && removed.contains("# aliases"));
+        let (before, after) = (before().find("[[mailbox]] # helper"), removed.find("\n# aliases"));
+        assert!(!removed.contains("bob") && removed.contains("# the boss"), "{removed}");
+        assert_eq!(before, after.map(|at| at + 1), "{removed}");
     }
 
     #[test]

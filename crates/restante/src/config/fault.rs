@@ -139,6 +139,10 @@ impl Faults {
         self.list.push(fault);
     }
 
+    pub(super) fn extend(&mut self, faults: impl IntoIterator<Item = Fault>) {
+        self.list.extend(faults);
+    }
+
     pub(super) fn sort(&mut self) {
         self.list.sort_by_key(|fault| (fault.file, fault.span.as_ref().map_or(0, |span| span.start)));
     }

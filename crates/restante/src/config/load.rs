@@ -56,6 +56,14 @@ pub fn check(texts: &Texts) -> Result<Loaded, Faults> {
     Checked::new(texts).into_result()
 }
 
+/// Checks a text of `mailboxes.toml` that is about to be written in the place of the one that is there.
+pub(super) fn check_before_write(texts: &Texts) -> Result<Loaded, Faults> {
+    let mut checked = Checked::new(texts);
+    let groups = service_groups(&texts.dir, &checked.config.state_dir);
+    checked.faults.extend(exposed_passwords(&texts.dir, &checked.spec, &groups));
+    checked.into_result()
+}
+
 impl Texts {
     /// Reads the three files.
     pub fn read(dir: &Path) -> Result<Self, Faults> {
@@ -86,7 +94,9 @@ fn read(dir: &Path, file: File) -> Result<String, Fault> {
     let path = dir.join(file.name());
     let fault = |message: String| Fault::of_file(file, message);
     match fs::metadata(&path) {
-        Ok(found) if found.len() > FILE_MAX => return Err(fault("is longer than 64 MiB".into())),
+        Ok(found) if found.len() > FILE_MAX => {
+            return Err(fault(format!("{} is longer than 64 MiB", file.name())));
+        }
         Ok(_) | Err(_) => {}
     }
     let octets = match fs::read(&path) {
@@ -98,7 +108,9 @@ fn read(dir: &Path, file: File) -> Result<String, Fault> {
                 io::ErrorKind::NotFound => {
                     fault.hint("`restante init` makes it; `--config DIR` names another folder")
                 }
-                io::ErrorKind::PermissionDenied => fault.hint("run it as root or as the service's user"),
+                io::ErrorKind::PermissionDenied => fault.hint(
+                    "its group is the service's and can read it (chmod u=rw,g=r,o=); or run this as root",
+                ),
                 _ => fault,
             });
         }
@@ -106,8 +118,17 @@ fn read(dir: &Path, file: File) -> Result<String, Fault> {
     String::from_utf8(octets).map_err(|error| {
         let line =
             1 + error.as_bytes()[..error.utf8_error().valid_up_to()].iter().filter(|b| **b == b'\n').count();
-        fault(format!("is not UTF-8 (line {line})")).hint("save it as UTF-8")
+        fault(format!("{} is not UTF-8 (line {line})", file.name())).hint("save it as UTF-8")
     })
+}
+
+/// The fault of a `mailboxes.toml` that holds password hashes and can be read by others.
+fn exposed_passwords(dir: &Path, spec: &Spec, service_groups: &[u32]) -> Option<Fault> {
+    let path = dir.join(File::Mailboxes.name());
+    spec.mailboxes.iter().find(|mailbox| !mailbox.passwords.is_empty())?;
+    let exposed = exposure_of(&fs::metadata(&path).ok()?, service_groups)?;
+    let message = format!("{} holds passwords and can be read by {}", File::Mailboxes.name(), tls::readers(exposed));
+    Some(Fault::of_file(File::Mailboxes, message).hint(tls::cure(&path)))
 }
 
 /// Everything that is known of the texts.
@@ -149,13 +170,7 @@ impl Checked {
     /// What can only be seen on the disk.
     fn look_at_files(&mut self, dir: &Path) {
         let groups = service_groups(dir, &self.config.state_dir);
-        let path = dir.join(File::Mailboxes.name());
-        let holds_secrets = self.spec.mailboxes.iter().any(|mailbox| !mailbox.passwords.is_empty());
-        let exposed = fs::metadata(&path).ok().and_then(|found| exposure_of(&found, &groups));
-        if let Some(exposed) = exposed.filter(|_| holds_secrets) {
-            let message = format!("holds passwords and can be read by {}", tls::readers(exposed));
-            self.faults.push(Fault::of_file(File::Mailboxes, message).hint(tls::cure(&path)));
-        }
+        self.faults.extend(exposed_passwords(dir, &self.spec, &groups));
         if fs::metadata(&self.config.state_dir).is_ok_and(|found| found.mode() & 0o077 != 0) {
             let folder = self.config.state_dir.display();
             let message = format!("the state folder {folder} is open to others");
@@ -163,7 +178,7 @@ impl Checked {
             self.faults.push(fault.hint(format!("chmod 700 {folder}")).warning());
         }
         if let Some(pair) = &self.config.tls {
-            tls::check(pair, &self.places, &groups).into_iter().for_each(|fault| self.faults.push(fault));
+            self.faults.extend(tls::check(pair, &self.places, &groups));
         }
     }
 
@@ -195,7 +210,7 @@ fn parsed<R>(
     }
     let mut notes = Notes::new(file);
     let result = read(&table, &mut notes);
-    notes.faults.into_iter().for_each(|fault| faults.push(fault));
+    faults.extend(notes.faults);
     Some(result)
 }
 

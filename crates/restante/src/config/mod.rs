@@ -5,6 +5,7 @@
 //! [`value`], the directory checks what mailboxes and addresses mean, and [`permission`] and [`tls`] look
 //! at the files themselves. Read [`load`] first.
 
+mod cut;
 mod edit;
 mod fault;
 mod load;
@@ -33,3 +34,4 @@ pub use settings::{
 };
 pub use shipped::shipped;
 pub use source::File;
+pub use value::Size;

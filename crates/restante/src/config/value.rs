@@ -248,8 +248,9 @@ fn wrong_kind(value: &DeValue<'_>, expected: impl Into<String>) -> Problem {
     Problem::new(format!("cannot be {kind}"), expected)
 }
 
-/// A size in the largest unit that divides it.
-struct Size(u64);
+/// A number of octets; prints in the largest unit that divides it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Size(pub u64);
 
 impl fmt::Display for Size {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

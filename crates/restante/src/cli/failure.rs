@@ -1,0 +1,116 @@
+use std::io;
+use std::path::PathBuf;
+
+use crate::config::{EditError, Faults, File};
+
+/// Why a verb did not do what it was asked for.
+#[derive(Debug, thiserror::Error)]
+pub enum Failure {
+    /// The files have faults.
+    #[error("the configuration has faults")]
+    Config(Faults),
+    /// What was asked for would give them faults.
+    #[error("that would not be a sound configuration")]
+    Unsound(Faults),
+    /// The command line does not make sense.
+    #[error("{0}")]
+    Usage(String),
+    /// What came in does not fit: a password too short, a name that nobody has.
+    #[error("{0}")]
+    Data(String),
+    /// Something that must not be there is there.
+    #[error("{0}")]
+    Exists(String),
+    /// It cannot be had now.
+    #[error("{0}")]
+    Unavailable(String),
+    /// A file or folder cannot be read or written.
+    #[error("{path}: {error}", path = .0.display(), error = .1)]
+    Io(PathBuf, #[source] io::Error),
+    /// Standard input cannot be read.
+    #[error("cannot read the answer: {0}")]
+    Input(#[source] io::Error),
+    /// Standard output cannot be written.
+    #[error("cannot write the output: {0}")]
+    Output(#[from] io::Error),
+}
+
+impl Failure {
+    /// The exit code, after sysexits.h; 2 is what clap gives to wrong use.
+    pub fn code(&self) -> u8 {
+        match self {
+            Self::Usage(_) => 2,
+            Self::Data(_) | Self::Unsound(_) => 65,
+            Self::Input(_) => 66,
+            Self::Unavailable(_) => 69,
+            Self::Exists(_) => 73,
+            Self::Io(_, error) if error.kind() == io::ErrorKind::PermissionDenied => 77,
+            Self::Io(..) | Self::Output(_) => 74,
+            Self::Config(_) => 78,
+        }
+    }
+
+    /// What standard error is told: every fault, then one line that says what to do.
+    pub fn words(&self, colour: bool) -> String {
+        match self {
+            Self::Config(faults) => {
+                let count = counted(faults.errors(), "fault");
+                format!(
+                    "{}\n\nrestante: {count} in the configuration; `restante check` shows them again",
+                    faults.render(colour)
+                )
+            }
+            Self::Unsound(faults) => {
+                let count = counted(faults.errors(), "fault");
+                let faults = faults.clone().filter(|fault| fault.severity == crate::config::Severity::Error);
+                format!("{}\n\nrestante: nothing was written, that would make {count}", faults.render(colour))
+            }
+            Self::Usage(_)
+            | Self::Data(_)
+            | Self::Exists(_)
+            | Self::Unavailable(_)
+            | Self::Io(..)
+            | Self::Input(_)
+            | Self::Output(_) => format!("restante: {self}"),
+        }
+    }
+}
+
+impl From<EditError> for Failure {
+    fn from(error: EditError) -> Self {
+        match error {
+            EditError::Before(faults) => Self::Config(faults),
+            EditError::After(faults) => Self::Unsound(faults),
+            EditError::NoMailbox(_) | EditError::NoPassword(_) => Self::Data(format!(
+                "{error}; `restante mailbox list` shows what {} has",
+                File::Mailboxes.name()
+            )),
+            EditError::Locked(_) => Self::Unavailable(error.to_string()),
+            EditError::Io(path, error) => Self::Io(path, error),
+        }
+    }
+}
+
+/// "1 fault", "2 faults".
+pub(crate) fn counted(count: usize, word: &str) -> String {
+    let ending = match count {
+        1 => "",
+        _ if word.ends_with(['s', 'x']) => "es",
+        _ => "s",
+    };
+    format!("{count} {word}{ending}")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::counted;
+
+    #[test]
+    fn words_are_counted() {
+        for (count, word, text) in
+            [(0, "fault", "0 faults"), (1, "mailbox", "1 mailbox"), (2, "mailbox", "2 mailboxes")]
+        {
+            assert_eq!(counted(count, word), text);
+        }
+    }
+}

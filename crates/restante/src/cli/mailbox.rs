@@ -1,0 +1,108 @@
+use clap::Subcommand;
+use directory::{MailboxSpec, password};
+use mail::Secret;
+
+use super::passwd::{RELOAD, chosen};
+use super::{Answer, Context, Failure};
+use crate::config::{self, Edit, File};
+
+/// List, add or remove mailboxes
+#[derive(Debug, clap::Args)]
+pub(crate) struct Args {
+    #[command(subcommand)]
+    what: What,
+}
+
+#[derive(Debug, Subcommand)]
+enum What {
+    List(List),
+    Add(Add),
+    Remove(Remove),
+}
+
+/// Print every mailbox with its addresses, quota and passwords
+#[derive(Debug, clap::Args)]
+struct List {}
+
+/// Add a mailbox, with a password that is made up and printed once
+#[derive(Debug, clap::Args)]
+struct Add {
+    /// Its name: alice, or alice@other.example in another domain than the first
+    name: String,
+    /// One more address; may be repeated
+    #[arg(long = "address", value_name = "ADDRESS")]
+    addresses: Vec<String>,
+    /// What it may hold, such as "2 GiB", or "none" for no limit
+    #[arg(long)]
+    quota: Option<String>,
+    /// Read the password from standard input
+    #[arg(long, conflicts_with = "no_password")]
+    stdin: bool,
+    /// No password: nobody logs in until `restante passwd` sets one
+    #[arg(long)]
+    no_password: bool,
+}
+
+/// Take a mailbox out of mailboxes.toml; its mail is kept
+#[derive(Debug, clap::Args)]
+struct Remove {
+    /// The mailbox, by its name or its address
+    mailbox: String,
+}
+
+pub(crate) fn run(context: &mut Context<'_>, args: Args) -> Result<Answer, Failure> {
+    match args.what {
+        What::List(List {}) => list(context),
+        What::Add(args) => add(context, args),
+        What::Remove(args) => remove(context, &args),
+    }
+}
+
+fn list(context: &mut Context<'_>) -> Result<Answer, Failure> {
+    let loaded = config::load(&context.config).map_err(Failure::Config)?;
+    for mailbox in &loaded.spec.mailboxes {
+        writeln!(context.out, "{}", line(mailbox))?;
+    }
+    Ok(Answer::Yes)
+}
+
+/// One mailbox, its fields apart by tabs: name, addresses, quota, names of passwords.
+fn line(mailbox: &MailboxSpec) -> String {
+    let or_dash = |text: String| if text.is_empty() { "-".to_owned() } else { text };
+    let addresses = if mailbox.receives { mailbox.addresses.join(",") } else { "no mail".to_owned() };
+    let quota = mailbox.quota.map_or_else(|| "none".to_owned(), |octets| config::Size(octets).to_string());
+    let names = mailbox.passwords.iter().map(|password| password.name.as_deref().unwrap_or("password"));
+    let passwords = names.collect::<Vec<_>>().join(",");
+    format!("{}\t{}\t{quota}\t{}", mailbox.name, or_dash(addresses), or_dash(passwords))
+}
+
+fn add(context: &mut Context<'_>, args: Add) -> Result<Answer, Failure> {
+    let mut edit = Edit::open(&context.config)?;
+    let generated = (!args.stdin && !args.no_password).then(password::generate);
+    let secret = match &generated {
+        _ if args.no_password => None,
+        Some(text) => Some(Secret::from(text.as_bytes())),
+        None => Some(chosen(true)?),
+    };
+    let hash = secret.map(|secret| password::hash(&secret));
+    edit.add_mailbox(&args.name, &args.addresses, args.quota.as_deref(), hash.as_deref());
+    edit.save()?;
+    if let Some(text) = generated {
+        writeln!(context.out, "{text}")?;
+    }
+    super::say(&format!("mailbox `{}` is in {}{RELOAD}", args.name, File::Mailboxes.name()));
+    Ok(Answer::Yes)
+}
+
+fn remove(context: &mut Context<'_>, args: &Remove) -> Result<Answer, Failure> {
+    let mut edit = Edit::open(&context.config)?;
+    let mailbox = edit.named(&args.mailbox)?;
+    edit.remove_mailbox(&mailbox);
+    edit.save()?;
+    writeln!(
+        context.out,
+        "mailbox `{mailbox}` is out of {}; its mail is kept, and comes back with a mailbox of that name{RELOAD}",
+        File::Mailboxes.name(),
+    )?;
+    Ok(Answer::Yes)
+}

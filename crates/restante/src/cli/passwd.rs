@@ -1,0 +1,82 @@
+use std::io::{self, IsTerminal};
+
+use directory::password;
+use mail::Secret;
+
+use super::{Answer, Context, Failure, prompt};
+use crate::config::{Edit, File};
+
+/// Set a password of a mailbox
+///
+/// Asks for it twice without showing it, or reads the first line of standard input. Only its argon2id hash is
+/// written, into mailboxes.toml, where everything else stays as it is.
+#[derive(Debug, clap::Args)]
+pub(crate) struct Args {
+    /// The mailbox, by its name or its address
+    mailbox: String,
+    /// One of several passwords, such as one per device: its name stands in the log
+    #[arg(long)]
+    name: Option<String>,
+    /// Read the password from standard input
+    #[arg(long, conflicts_with_all = ["generate", "remove"])]
+    stdin: bool,
+    /// Make one up and print it
+    #[arg(long, conflicts_with = "remove")]
+    generate: bool,
+    /// Take the password away
+    #[arg(long)]
+    remove: bool,
+}
+
+pub(crate) fn run(context: &mut Context<'_>, args: Args) -> Result<Answer, Failure> {
+    let mut edit = Edit::open(&context.config)?;
+    let mailbox = edit.named(&args.mailbox)?;
+    let name = args.name.as_deref();
+    let which = name.map_or_else(|| format!("`{mailbox}`"), |name| format!("`{name}` of `{mailbox}`"));
+    if args.remove {
+        edit.remove_password(&mailbox, name)?;
+        edit.save()?;
+        writeln!(context.out, "the password {which} is gone{RELOAD}")?;
+        return Ok(Answer::Yes);
+    }
+    let generated = args.generate.then(password::generate);
+    let secret = match &generated {
+        Some(text) => Secret::from(text.as_bytes()),
+        None => chosen(args.stdin)?,
+    };
+    edit.set_password(&mailbox, name, &password::hash(&secret));
+    edit.save()?;
+    if let Some(text) = generated {
+        writeln!(context.out, "{text}")?;
+    }
+    super::say(&format!("the password {which} is in {}{RELOAD}", File::Mailboxes.name()));
+    Ok(Answer::Yes)
+}
+
+/// What makes a change count.
+pub(super) const RELOAD: &str = "; a running restante reads it on SIGHUP (systemctl reload restante)";
+
+/// A password from a person or a pipe that is fit to be set.
+pub(super) fn chosen(piped: bool) -> Result<Secret, Failure> {
+    let fit = |secret: &Secret| {
+        password::check_strength(secret)
+            .map_err(|why| Failure::Data(format!("{why}; `--generate` makes one up")))
+    };
+    if piped {
+        let secret = prompt::piped_password().map_err(Failure::Input)?;
+        fit(&secret)?;
+        return Ok(secret);
+    }
+    if !io::stdin().is_terminal() {
+        return Err(Failure::Usage(
+            "no terminal to ask at: give the password with --stdin, or --generate one".into(),
+        ));
+    }
+    let secret = prompt::typed_password("New password").map_err(Failure::Input)?;
+    fit(&secret)?;
+    let again = prompt::typed_password("Again").map_err(Failure::Input)?;
+    if secret.expose() != again.expose() {
+        return Err(Failure::Data("the two are not the same; nothing was written".into()));
+    }
+    Ok(secret)
+}
