@@ -1,49 +1,17 @@
 use std::fs::{self, File};
 use std::net::SocketAddr;
-use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
-use std::sync::OnceLock;
 use std::thread;
 use std::time::{Duration, Instant};
 
-use mail::Secret;
 use rustix::process::{Pid, Signal, kill_process};
 use tempfile::TempDir;
 
-/// The password of every mailbox of a [`Setup`].
-pub const PASSWORD: &str = "correct horse battery";
+use crate::setup::{Setup, certificate};
 
 /// How long the binary may take to start or to stop on a busy machine.
 const PATIENCE: Duration = Duration::from_secs(60);
-
-/// What the appliance is told before it starts.
-#[derive(Debug, Clone)]
-pub struct Setup {
-    /// Added to `restante.toml`: top-level keys.
-    pub machine: String,
-    /// Added to `restante.toml`: tables.
-    pub tables: String,
-    /// `mailboxes.toml`; `PASSWORD-HASH` stands for the hash of [`PASSWORD`].
-    pub mailboxes: String,
-    /// A command that runs the binary, such as a tracer with its arguments.
-    pub wrapper: Vec<String>,
-}
-
-impl Default for Setup {
-    fn default() -> Self {
-        Self {
-            machine: String::new(),
-            tables: String::new(),
-            mailboxes: "\
-                [[domain]]\nname = \"example.test\"\npostmaster = \"alice\"\n\n\
-                [[mailbox]]\nname = \"alice\"\npassword = \"PASSWORD-HASH\"\n\n\
-                [[mailbox]]\nname = \"bob\"\npassword = \"PASSWORD-HASH\"\n"
-                .into(),
-            wrapper: Vec::new(),
-        }
-    }
-}
 
 /// The real binary at work, killed when dropped.
 #[derive(Debug)]
@@ -68,20 +36,24 @@ impl Appliance {
 
     /// Starts it with a setup.
     pub fn with(setup: Setup) -> Self {
-        let folder = tempfile::Builder::new().prefix("restante-").tempdir().expect("a folder");
-        write_certificate(folder.path());
-        let nowhere = SocketAddr::from(([127, 0, 0, 1], 0));
-        let mut appliance =
-            Self { folder, setup, child: None, starts: 0, smtp: nowhere, pop3: nowhere, pop3s: nowhere };
-        appliance.write_config();
+        let mut appliance = Self::prepare(setup);
         appliance.launch();
         appliance
+    }
+
+    /// Writes its files and does not start it.
+    pub fn prepare(setup: Setup) -> Self {
+        let folder = tempfile::Builder::new().prefix("restante-").tempdir().expect("a folder");
+        certificate(folder.path());
+        setup.write(folder.path());
+        let nowhere = SocketAddr::from(([127, 0, 0, 1], 0));
+        Self { folder, setup, child: None, starts: 0, smtp: nowhere, pop3: nowhere, pop3s: nowhere }
     }
 
     /// Changes what it was told; [`Appliance::hangup`] or a restart lets it see that.
     pub fn configure(&mut self, change: impl FnOnce(&mut Setup)) {
         change(&mut self.setup);
-        self.write_config();
+        self.setup.write(self.folder.path());
     }
 
     /// The folder of the three files.
@@ -104,9 +76,17 @@ impl Appliance {
         self.child.as_ref().expect("running").id()
     }
 
+    /// The most memory that its process ever had, in octets.
+    pub fn peak_memory(&self) -> u64 {
+        let status = fs::read_to_string(format!("/proc/{}/status", self.pid())).expect("its status");
+        let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).expect("a peak");
+        let kib: u64 = line.trim().trim_end_matches(" kB").parse().expect("a number");
+        kib * 1024
+    }
+
     /// All it has logged since it was first started.
     pub fn log(&self) -> String {
-        (0..self.starts).map(|start| fs::read_to_string(self.log_file(start)).unwrap_or_default()).collect()
+        (0..self.starts).map(|start| self.log_of(start)).collect()
     }
 
     /// Waits until a line of the log has all these parts.
@@ -144,12 +124,16 @@ impl Appliance {
             if let Some(status) = child.try_wait().expect("waited for") {
                 return status;
             }
-            assert!(Instant::now() < until, "it does not stop:\n{}", self.log());
+            if Instant::now() > until {
+                child.kill().expect("killed");
+                child.wait().expect("waited for");
+                panic!("it does not stop:\n{}", self.log());
+            }
             thread::sleep(Duration::from_millis(10));
         }
     }
 
-    /// Starts it again on the same folder.
+    /// Starts it again on the same folder, killing it if it runs.
     pub fn restart(&mut self) {
         self.kill();
         self.launch();
@@ -166,34 +150,25 @@ impl Appliance {
         kill_process(pid, signal).expect("signalled");
     }
 
-    /// Runs a verb of the command line on this configuration.
+    /// A verb of the command line on this configuration.
     pub fn verb(&self, arguments: &[&str]) -> Command {
         let mut command = Command::new(binary());
         command.args(arguments).arg("--config").arg(self.config_dir());
         command
     }
 
-    fn log_file(&self, start: usize) -> PathBuf {
-        self.folder.path().join(format!("log-{start}"))
+    /// A start of the daemon that is expected to fail.
+    pub fn serve(&self) -> Command {
+        self.verb(&["serve", "--allow-root"])
     }
 
-    fn write_config(&self) {
-        let Setup { machine, tables, mailboxes, .. } = &self.setup;
-        let table = |name: &str| if tables.contains(name) { String::new() } else { format!("{name}\n") };
-        let restante = format!(
-            "hostname = \"mx.example.test\"\nstate-dir = \"state\"\n{machine}\n\
-             {}listen = [\"127.0.0.1:0\"]\n\
-             {}listen = [\"127.0.0.1:0\"]\nlisten-tls = [\"127.0.0.1:0\"]\n\
-             {}listen = [\"unix:lmtp.sock\"]\n\
-             [tls]\ncertificate = \"tls.crt\"\nkey = \"tls.key\"\n\
-             {tables}\n",
-            table("[smtp]"),
-            table("[pop3]"),
-            table("[lmtp]"),
-        );
-        let folder = self.folder.path();
-        write_secret(&folder.join("restante.toml"), &restante);
-        write_secret(&folder.join("mailboxes.toml"), &mailboxes.replace("PASSWORD-HASH", password_hash()));
+    fn log_of(&self, start: usize) -> String {
+        let octets = fs::read(self.log_file(start)).unwrap_or_default();
+        String::from_utf8_lossy(&octets).into_owned()
+    }
+
+    fn log_file(&self, start: usize) -> PathBuf {
+        self.folder.path().join(format!("log-{start}"))
     }
 
     fn launch(&mut self) {
@@ -211,11 +186,13 @@ impl Appliance {
     fn find_ports(&mut self) {
         let until = Instant::now() + PATIENCE;
         loop {
-            let log = fs::read_to_string(self.log_file(self.starts - 1)).unwrap_or_default();
-            if log.contains("ready") {
-                self.smtp = listening(&log, "smtp");
-                self.pop3 = listening(&log, "pop3");
-                self.pop3s = listening(&log, "pop3s");
+            let log = self.log_of(self.starts - 1);
+            if log.lines().any(|line| line.ends_with(" ready")) {
+                for (service, place) in
+                    [("smtp", &mut self.smtp), ("pop3", &mut self.pop3), ("pop3s", &mut self.pop3s)]
+                {
+                    *place = listening(&log, service).unwrap_or(*place);
+                }
                 return;
             }
             let ended = self.child.as_mut().and_then(|child| child.try_wait().expect("waited for"));
@@ -236,11 +213,10 @@ impl Drop for Appliance {
 }
 
 /// `… listening service=smtp address=127.0.0.1:4321`
-fn listening(log: &str, service: &str) -> SocketAddr {
+fn listening(log: &str, service: &str) -> Option<SocketAddr> {
     let mark = format!("service={service} ");
-    let line = log.lines().find(|line| line.contains("listening") && line.contains(&mark)).expect("listening");
-    let address = line.split("address=").nth(1).expect("an address");
-    address.split_whitespace().next().expect("an address").parse().expect("an address")
+    let line = log.lines().find(|line| line.contains("listening") && line.contains(&mark))?;
+    line.split("address=").nth(1)?.split_whitespace().next()?.parse().ok()
 }
 
 /// The binary beside the test that runs: both come from one build folder.
@@ -250,20 +226,4 @@ fn binary() -> PathBuf {
     let binary = folder.join("restante");
     assert!(binary.exists(), "{} is not built: run `cargo build --workspace` first", binary.display());
     binary
-}
-
-fn password_hash() -> &'static str {
-    static HASH: OnceLock<String> = OnceLock::new();
-    HASH.get_or_init(|| directory::password::hash(&Secret::from(PASSWORD.as_bytes())))
-}
-
-fn write_secret(path: &Path, text: &str) {
-    fs::write(path, text).expect("written");
-    fs::set_permissions(path, fs::Permissions::from_mode(0o600)).expect("closed to others");
-}
-
-fn write_certificate(folder: &Path) {
-    let made = rcgen::generate_simple_self_signed(vec!["mx.example.test".into()]).expect("a certificate");
-    fs::write(folder.join("tls.crt"), made.cert.pem()).expect("written");
-    write_secret(&folder.join("tls.key"), &made.signing_key.serialize_pem());
 }

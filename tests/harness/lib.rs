@@ -6,7 +6,16 @@
 
 mod appliance;
 mod client;
+mod maildrop;
+mod message;
+mod program;
+mod setup;
 mod tls;
 
-pub use appliance::{Appliance, PASSWORD, Setup};
-pub use client::{Client, Listed, deliver, pop3, smtp};
+pub use appliance::Appliance;
+pub use client::{Client, Listed};
+pub use maildrop::{Collected, collect, pop3};
+pub use message::{Prelude, below, deliver, deliver_chunks, envelope, hidden, smtp, stuffed, with_crlf};
+pub use program::{Ended, finish, found, free_port, run, skipped};
+pub use setup::{PASSWORD, Setup, certificate};
+pub use tls::Handshake;

@@ -1,24 +1,46 @@
-use std::io::{Read, Write};
+use std::io::{self, Read, Write};
 use std::sync::Arc;
 
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
 use rustls::crypto::{CryptoProvider, ring, verify_tls12_signature, verify_tls13_signature};
 use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
-use rustls::{ClientConfig, ClientConnection, DigitallySignedStruct, Error, SignatureScheme, StreamOwned};
+use rustls::{
+    ClientConfig, ClientConnection, DigitallySignedStruct, Error, ProtocolVersion, SignatureScheme, StreamOwned,
+    SupportedProtocolVersion,
+};
+
+/// What a TLS handshake agreed on.
+#[derive(Debug, Clone)]
+pub struct Handshake {
+    /// The version.
+    pub version: ProtocolVersion,
+    /// The server's certificate in DER.
+    pub certificate: Vec<u8>,
+}
 
 /// A TLS client that trusts any certificate: the appliance's own is self-signed.
-pub(crate) fn client<S: Read + Write>(stream: S) -> StreamOwned<ClientConnection, S> {
+pub(crate) fn client<S: Read + Write>(
+    mut stream: S,
+    versions: &[&'static SupportedProtocolVersion],
+) -> io::Result<(StreamOwned<ClientConnection, S>, Handshake)> {
     let provider = Arc::new(ring::default_provider());
     let config = ClientConfig::builder_with_provider(provider.clone())
-        .with_safe_default_protocol_versions()
-        .expect("TLS 1.2 and 1.3")
+        .with_protocol_versions(versions)
+        .expect("versions that the provider has")
         .dangerous()
         .with_custom_certificate_verifier(Arc::new(Trusting(provider)))
         .with_no_client_auth();
     let name = ServerName::try_from("mx.example.test").expect("a name");
-    StreamOwned::new(ClientConnection::new(Arc::new(config), name).expect("a client"), stream)
+    let mut connection = ClientConnection::new(Arc::new(config), name).expect("a client");
+    while connection.is_handshaking() {
+        connection.complete_io(&mut stream)?;
+    }
+    let handshake = Handshake {
+        version: connection.protocol_version().expect("agreed on"),
+        certificate: connection.peer_certificates().expect("shown")[0].to_vec(),
+    };
+    Ok((StreamOwned::new(connection, stream), handshake))
 }
-
 #[derive(Debug)]
 struct Trusting(Arc<CryptoProvider>);
 
