@@ -5,9 +5,13 @@
 //! beyond the protocol it asks the directory, the store and a [`Policy`]. Read [`Session`] first: the
 //! protocol, without a socket.
 
+mod driver;
+mod policy;
 mod session;
 
+pub use driver::{Service, Smtp, serve};
+pub use policy::{AcceptAll, Inspection, Policy, Verdict};
 pub use session::Session;
-pub use session::params::{BareNewline, ErrorLimits, Params, Patience, Service};
+pub use session::params::{BareNewline, Dialect, ErrorLimits, Params, Patience};
 pub use session::reply::{Ending, Fault, PolicyRefusal, Refusal, Reply};
 pub use session::step::{Answer, Ask, Step};

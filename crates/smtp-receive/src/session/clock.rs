@@ -59,6 +59,10 @@ impl Clock {
         self.stop_by.get_or_insert(now + self.patience.drain);
     }
 
+    pub(crate) fn is_stopping(&self) -> bool {
+        self.stop_by.is_some()
+    }
+
     /// The input does not suffice: wait, or why not any longer.
     pub(crate) fn wait(&mut self, waits_for: WaitsFor, now: Instant) -> Option<Ending> {
         match waits_for {

@@ -24,7 +24,7 @@ use mail::{Envelope, TlsFacts};
 
 use clock::Clock;
 use line::{Line, LineReader};
-use params::{Params, Service};
+use params::{Dialect, Params};
 use reply::{Ending, Fault, Refusal, Reply};
 use state::{Asked, Hello, Receiving, State, Transaction};
 use step::{Answer, Ask, Step};
@@ -126,6 +126,11 @@ impl Session {
     /// [`params::Patience::drain`] allows, and whoever would wait for another command is told 421.
     pub fn stop(&mut self, now: Instant) {
         self.clock.stop(now);
+    }
+
+    /// [`Session::stop`] was called.
+    pub fn is_stopping(&self) -> bool {
+        self.clock.is_stopping()
     }
 
     /// The envelope as far as it has come, inside a transaction.
@@ -258,7 +263,7 @@ impl Session {
 
     /// Says at the end of data what became of the message: by LMTP to each recipient (RFC 2033 §4.2).
     fn report(&mut self, recipients: usize, reply: Reply, refused: Vec<(usize, Refusal)>) {
-        if self.params.service == Service::Smtp {
+        if self.params.dialect == Dialect::Smtp {
             return self.send(reply);
         }
         let mut replies = vec![reply; recipients];
@@ -272,9 +277,9 @@ impl Session {
 
     /// How many replies the end of data has.
     fn replies(&self, transaction: &Transaction) -> usize {
-        match self.params.service {
-            Service::Smtp => 1,
-            Service::Lmtp => transaction.envelope.recipients.len(),
+        match self.params.dialect {
+            Dialect::Smtp => 1,
+            Dialect::Lmtp => transaction.envelope.recipients.len(),
         }
     }
 

@@ -8,7 +8,7 @@ pub struct Params {
     /// What stands behind the name in the 220; nothing that tells a version unless the operator wants it.
     pub banner: String,
     /// Which protocol is spoken.
-    pub service: Service,
+    pub dialect: Dialect,
     /// STARTTLS is offered (RFC 3207).
     pub starttls: bool,
     /// What happens to CR, LF and NUL where mail may not have them.
@@ -33,7 +33,7 @@ pub struct Params {
 
 /// Which protocol is spoken.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Service {
+pub enum Dialect {
     /// RFC 5321.
     Smtp,
     /// RFC 2033: LHLO, and a reply for every recipient at the end of data.
@@ -98,7 +98,7 @@ impl Default for Params {
         Self {
             hostname: "localhost".into(),
             banner: "ESMTP".into(),
-            service: Service::Smtp,
+            dialect: Dialect::Smtp,
             starttls: false,
             bare_newline: BareNewline::Refuse,
             message_size: 35 << 20,
@@ -119,12 +119,23 @@ impl Params {
     pub fn lmtp() -> Self {
         Self {
             banner: "LMTP".into(),
-            service: Service::Lmtp,
+            dialect: Dialect::Lmtp,
             bare_newline: BareNewline::Normalize,
             mails: u32::MAX,
             errors: ErrorLimits::unlimited(),
             patience: Patience { session: Duration::from_secs(24 * 3600), ..Patience::default() },
             ..Self::default()
+        }
+    }
+
+    /// The same for a peer that belongs to us or to somebody we trust: what it gets wrong is put right.
+    #[must_use]
+    pub fn trusting(&self) -> Self {
+        Self {
+            bare_newline: BareNewline::Normalize,
+            errors: ErrorLimits::unlimited(),
+            patience: Patience { greeting: Duration::ZERO, ..self.patience },
+            ..self.clone()
         }
     }
 

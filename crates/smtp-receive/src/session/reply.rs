@@ -4,7 +4,7 @@ use std::io::Write as _;
 use mail::QueueId;
 
 use super::extension;
-use super::params::{Params, Service};
+use super::params::{Dialect, Params};
 
 /// Most octets of a text that comes from outside: with code and CRLF it stays within the 512 octets of a
 /// reply line (RFC 5321 §4.5.3.1.5).
@@ -174,7 +174,7 @@ impl Reply {
             Self::Chunk(octets) => line(format_args!("{octets} octets taken")),
             Self::Queued(id) => line(format_args!("queued as {id}")),
             Self::Goodbye | Self::Ended(_) => line(format_args!("{} {}", params.hostname, self.text())),
-            Self::Help if params.service == Service::Lmtp => line(format_args!("LHLO {}", self.text())),
+            Self::Help if params.dialect == Dialect::Lmtp => line(format_args!("LHLO {}", self.text())),
             Self::Help => line(format_args!("EHLO HELO {}", self.text())),
             _ => out.extend(self.text().chars().map(printable).take(TEXT)),
         }
@@ -245,7 +245,7 @@ impl Fault {
         }
     }
 
-    fn text(self) -> &'static str {
+    pub(crate) fn text(self) -> &'static str {
         match self {
             Self::UnknownCommand => "no such command",
             Self::NotOffered => "not offered here",

@@ -2,7 +2,7 @@ use mail::{Envelope, Protocol};
 
 use super::dot_reader::DotReader;
 use super::hops::Hops;
-use super::params::{Params, Service};
+use super::params::{Dialect, Params};
 use super::reply::{Fault, Reply};
 use super::text_reader::TextReader;
 
@@ -36,13 +36,13 @@ pub(crate) enum State {
 
 impl State {
     /// What a command misses that comes too early or too late (RFC 5321 §4.1.4).
-    pub(crate) fn lack(&self, service: Service) -> Fault {
+    pub(crate) fn lack(&self, service: Dialect) -> Fault {
         match self {
             Self::Idle(_) => Fault::MailFirst,
             Self::Chunks(_) => Fault::InChunks,
             // RFC 5321 §3.3 tells a sender without recipients from one whose recipients were all refused;
             // RFC 2033 §4.2 does not.
-            Self::Transaction(transaction) if transaction.tried && service == Service::Smtp => {
+            Self::Transaction(transaction) if transaction.tried && service == Dialect::Smtp => {
                 Fault::NoRecipients
             }
             Self::Transaction(_) => Fault::RecipientFirst,

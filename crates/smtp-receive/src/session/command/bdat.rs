@@ -25,7 +25,7 @@ pub(super) fn run(session: &mut Session, arguments: &str) {
             session.begin_chunk(receiving, chunk);
         }
         state => {
-            let reply = Reply::Fault(state.lack(session.params.service));
+            let reply = Reply::Fault(state.lack(session.params.dialect));
             session.pass(Passing { left: chunk.size, reply, times: 1, then: Box::new(state) });
         }
     }

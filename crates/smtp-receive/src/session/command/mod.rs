@@ -63,7 +63,7 @@ fn parameters(rest: &str) -> Result<&str, Fault> {
 impl Session {
     /// The command has no place in this state, which stays.
     fn misplaced(&mut self, state: State) {
-        let fault = state.lack(self.params.service);
+        let fault = state.lack(self.params.dialect);
         self.state = state;
         self.fault(fault);
     }

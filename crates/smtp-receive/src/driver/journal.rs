@@ -1,0 +1,268 @@
+use std::fmt::{self, Write};
+use std::net::IpAddr;
+
+use mail::{Envelope, ForwardPath, QueueId, ReversePath};
+use net::ConnError;
+use queue::StoreError;
+use tokio::time::Instant;
+use tracing::{Level, debug, enabled, error, info};
+
+use super::Reason;
+use crate::session::reply::{Refusal, Reply};
+
+/// Most octets of a value that a peer had a say in.
+const VALUE: usize = 256;
+
+/// What the log will say of a connection: one line for each message and each refusal, one at its end.
+pub(super) struct Journal {
+    peer: Option<IpAddr>,
+    tls: Option<&'static str>,
+    since: Instant,
+    taken: u32,
+    refused: u32,
+    octets: u64,
+    /// A message that was given up, and has not been told why.
+    abandoned: Option<Entry>,
+}
+
+/// A message in the words of the log, made while its envelope is at hand, and only for a log that wants it.
+#[derive(Default)]
+pub(super) struct Entry {
+    from: String,
+    to: String,
+    mailbox: String,
+    helo: String,
+    octets: u64,
+}
+
+impl Entry {
+    pub(super) fn of(envelope: &Envelope, octets: u64) -> Self {
+        if !enabled!(Level::INFO) {
+            return Self { octets, ..Self::default() };
+        }
+        let mailboxes = envelope.recipients.iter().flat_map(|recipient| &recipient.mailboxes);
+        Self {
+            from: shown(format_args!("<{}>", envelope.reverse_path)),
+            to: list(envelope.recipients.iter().map(|recipient| format!("<{}>", recipient.path))),
+            mailbox: list(mailboxes.map(ToString::to_string)),
+            helo: shown(&envelope.trace.helo),
+            octets,
+        }
+    }
+}
+
+impl Journal {
+    pub(super) fn new(peer: &net::Peer) -> Self {
+        Self {
+            peer: peer.ip(),
+            tls: None,
+            since: Instant::now(),
+            taken: 0,
+            refused: 0,
+            octets: 0,
+            abandoned: None,
+        }
+    }
+
+    pub(super) fn peer(&self) -> Option<IpAddr> {
+        self.peer
+    }
+
+    pub(super) fn secured(&mut self, version: &'static str) {
+        self.tls = Some(version);
+    }
+
+    pub(super) fn handshake_failed(&self, error: &ConnError) {
+        info!(peer = %Peer(self.peer), error = %shown(error), "SMTP TLS handshake failed");
+    }
+
+    pub(super) fn queued(&mut self, entry: &Entry, id: QueueId, refused: &[(usize, Refusal)]) {
+        self.taken += 1;
+        self.octets += entry.octets;
+        let Entry { from, to, mailbox, helo, octets } = entry;
+        let (peer, tls) = (Peer(self.peer), self.tls.unwrap_or("-"));
+        info!(%id, from, to, size = octets, status = "queued", mailbox, %peer, helo, tls, "message");
+        for (place, refusal) in refused {
+            let reason = shown(refusal.text());
+            info!(%id, place, status = "refused", rule = rule(refusal), reason, "recipient of message");
+        }
+    }
+
+    /// Somebody decided against a whole message.
+    pub(super) fn refused(&mut self, entry: &Entry, refusal: &Refusal) {
+        self.not_taken(entry, status(refusal), rule(refusal), refusal.text());
+    }
+
+    /// The session gives up what is coming in; its next reply says why, or there is none.
+    pub(super) fn abandoned(&mut self, envelope: Option<&Envelope>) {
+        self.abandoned = envelope.map(|envelope| Entry::of(envelope, 0));
+    }
+
+    pub(super) fn replied(&mut self, reply: &Reply) {
+        match reply {
+            Reply::Fault(fault) => match self.abandoned.take() {
+                Some(entry) => self.not_taken(&entry, "refused", "-", fault.text()),
+                None => debug!(peer = %Peer(self.peer), fault = fault.text(), "SMTP fault of the peer"),
+            },
+            Reply::Ended(ending) => {
+                if let Some(entry) = self.abandoned.take() {
+                    self.not_taken(&entry, "refused", "-", ending.text());
+                }
+            }
+            Reply::Greeting
+            | Reply::Helo
+            | Reply::Extensions { .. }
+            | Reply::Sender
+            | Reply::Recipient
+            | Reply::StartData
+            | Reply::Chunk(_)
+            | Reply::Queued(_)
+            | Reply::Ok
+            | Reply::CannotVerify
+            | Reply::Help
+            | Reply::ReadyForTls
+            | Reply::Goodbye
+            | Reply::Refused(_) => {}
+        }
+    }
+
+    pub(super) fn sender_refused(&mut self, from: &ReversePath, refusal: &Refusal) {
+        self.refused += 1;
+        let (peer, reason) = (Peer(self.peer), refusal.text());
+        info!(from = %shown(format_args!("<{from}>")), status = status(refusal), %peer, reason, "sender");
+    }
+
+    pub(super) fn recipient_refused(
+        &mut self,
+        envelope: Option<&Envelope>,
+        to: &ForwardPath,
+        refusal: &Refusal,
+    ) {
+        self.refused += 1;
+        if !enabled!(Level::INFO) {
+            return;
+        }
+        let (from, helo) = match envelope {
+            Some(envelope) => {
+                (shown(format_args!("<{}>", envelope.reverse_path)), shown(&envelope.trace.helo))
+            }
+            None => Default::default(),
+        };
+        let (to, peer, tls) = (shown(format_args!("<{to}>")), Peer(self.peer), self.tls.unwrap_or("-"));
+        info!(from, to, status = status(refusal), %peer, helo, tls, reason = shown(refusal.text()), "recipient");
+    }
+
+    /// Our own failure, which no peer is told more of than that there is one.
+    pub(super) fn store_failed(&self, what: &str, cause: &StoreError) {
+        error!(peer = %Peer(self.peer), error = %cause, "SMTP: the store cannot {what}");
+    }
+
+    pub(super) fn ended(&self, reason: Reason) {
+        let (peer, tls) = (Peer(self.peer), self.tls.unwrap_or("-"));
+        let Self { taken, refused, octets, .. } = self;
+        let seconds = self.since.elapsed().as_secs();
+        // Who came, did nothing and went is of interest only to those who look for it.
+        if *taken == 0 && *refused == 0 && matches!(reason, Reason::Quit | Reason::Disconnected) {
+            debug!(%peer, tls, seconds, %reason, "SMTP session");
+        } else {
+            info!(%peer, tls, messages = taken, refused, size = octets, seconds, %reason, "SMTP session");
+        }
+    }
+
+    fn not_taken(&mut self, entry: &Entry, status: &str, rule: &str, reason: &str) {
+        self.refused += 1;
+        let Entry { from, to, helo, octets, .. } = entry;
+        let (peer, tls, reason) = (Peer(self.peer), self.tls.unwrap_or("-"), shown(reason));
+        info!(from, to, size = octets, status, %peer, helo, tls, rule = shown(rule), reason, "message");
+    }
+}
+
+/// Refused for good, or to be tried again.
+fn status(refusal: &Refusal) -> &'static str {
+    let code = Reply::Refused(refusal.clone()).code();
+    if code < 500 { "deferred" } else { "refused" }
+}
+
+fn rule(refusal: &Refusal) -> &str {
+    match refusal {
+        Refusal::Policy(refusal) => &refusal.rule,
+        Refusal::UnknownRecipient
+        | Refusal::ClosedRecipient(_)
+        | Refusal::NotLocal
+        | Refusal::MailboxFull
+        | Refusal::NoRoom
+        | Refusal::Unavailable => "-",
+    }
+}
+
+struct Peer(Option<IpAddr>);
+
+impl fmt::Display for Peer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.0 {
+            Some(address) => address.fmt(f),
+            None => f.write_str("local"),
+        }
+    }
+}
+
+fn list(items: impl Iterator<Item = String>) -> String {
+    let mut shown = Shown::default();
+    for (place, item) in items.enumerate() {
+        let comma = if place > 0 { "," } else { "" };
+        if write!(shown, "{comma}{item}").is_err() {
+            break;
+        }
+    }
+    shown.0
+}
+
+/// What a peer had a say in, as a log may hold it: nothing that a terminal obeys, at most [`VALUE`] octets.
+fn shown(value: impl fmt::Display) -> String {
+    let mut shown = Shown::default();
+    // It ends early when it is full.
+    let _ = write!(shown, "{value}");
+    shown.0
+}
+
+#[derive(Default)]
+struct Shown(String);
+
+impl Write for Shown {
+    fn write_str(&mut self, text: &str) -> fmt::Result {
+        for character in text.chars() {
+            let octets =
+                if is_obeyed(character) { character.escape_unicode().count() } else { character.len_utf8() };
+            if self.0.len() + octets > VALUE - '…'.len_utf8() {
+                self.0.push('…');
+                return Err(fmt::Error);
+            }
+            if is_obeyed(character) {
+                self.0.extend(character.escape_unicode());
+            } else {
+                self.0.push(character);
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Control characters, and those that turn the rest of a line around.
+fn is_obeyed(character: char) -> bool {
+    character.is_control()
+        || matches!(character, '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_shown_is_short_and_obeyed_by_no_terminal() {
+        assert_eq!(shown("a\x1b[2J\r\n\u{9b}\u{202e}b"), "a\\u{1b}[2J\\u{d}\\u{a}\\u{9b}\\u{202e}b");
+        let long = shown("ü".repeat(500));
+        assert!(long.len() <= VALUE && long.ends_with('…'));
+        let long = list((0..1000).map(|n| format!("<{n}@b>")));
+        assert!(long.len() <= VALUE && long.starts_with("<0@b>,<1@b>,") && long.ends_with('…'));
+    }
+}

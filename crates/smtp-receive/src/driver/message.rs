@@ -1,0 +1,134 @@
+use std::io::ErrorKind;
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use mail::{Envelope, Protocol, QueueId};
+use queue::{Incoming, Store, StoreError};
+use tokio::time::Instant;
+
+use super::Intake;
+use super::journal::Entry;
+use crate::policy::{Inspection, Policy, Verdict};
+use crate::session::reply::{PolicyRefusal, Refusal};
+use crate::session::step::Answer;
+
+/// Recipients that do not get a message, by their place in its envelope.
+type Refused = Vec<(usize, Refusal)>;
+
+/// A message on its way from the wire into the store.
+pub(super) struct Message<S: Store, P: Policy> {
+    inspection: P::Inspection,
+    /// Until a write fails: the rest passes by, and the end of data is answered with why.
+    incoming: Result<S::Incoming, StoreError>,
+}
+
+impl<S: Store, P: Policy> Message<S, P> {
+    pub(super) async fn content(&mut self, octets: &[u8]) {
+        let Ok(incoming) = &mut self.incoming else { return };
+        self.inspection.content(octets);
+        if let Err(error) = incoming.write(octets).await {
+            self.incoming = Err(error);
+        }
+    }
+}
+
+impl<S: Store, P: Policy> Intake<'_, S, P> {
+    pub(super) fn begin(&mut self, expected: Option<u64>) -> Answer {
+        let store = &self.service.store;
+        let incoming = store.admit(expected.unwrap_or(0)).and_then(|()| store.incoming(expected));
+        match (incoming, self.session.envelope()) {
+            (Ok(incoming), Some(envelope)) => {
+                let inspection = self.service.policy.begin(envelope);
+                self.message = Some(Message { inspection, incoming: Ok(incoming) });
+                Answer::Proceed
+            }
+            (Ok(_), None) => Answer::Refused(Refusal::Unavailable),
+            (Err(error), _) => Answer::Refused(self.store_refuses("begin a message", &error)),
+        }
+    }
+
+    pub(super) async fn finish(&mut self, envelope: Envelope, octets: u64) -> Answer {
+        let entry = Entry::of(&envelope, octets);
+        match self.take(envelope, octets).await {
+            Ok((id, refused)) => {
+                self.journal.queued(&entry, id, &refused);
+                if let Some(address) = self.journal.peer() {
+                    self.permit.gate().behaved(address, Instant::now());
+                }
+                Answer::Queued { id, refused }
+            }
+            Err(refusal) => {
+                self.journal.refused(&entry, &refusal);
+                Answer::Refused(refusal)
+            }
+        }
+    }
+
+    /// The one place where a message becomes ours.
+    async fn take(&mut self, mut envelope: Envelope, octets: u64) -> Result<(QueueId, Refused), Refusal> {
+        let Message { inspection, incoming } = self.message.take().ok_or(Refusal::Unavailable)?;
+        let incoming = incoming.map_err(|error| self.store_refuses("write a message", &error))?;
+        let verdict = inspection.finish(&mut envelope, octets).await;
+        let refused = leave_out(verdict, &mut envelope).map_err(Refusal::Policy)?;
+        envelope.trace.received_ms = now_ms();
+        let id =
+            incoming.commit(envelope).await.map_err(|error| self.store_refuses("keep a message", &error))?;
+        Ok((id, refused))
+    }
+}
+
+/// Takes the recipients out of the envelope that do not get the message; they are told by LMTP alone.
+fn leave_out(verdict: Verdict, envelope: &mut Envelope) -> Result<Refused, PolicyRefusal> {
+    let refused = match verdict {
+        Verdict::Refuse(refusal) => return Err(refusal),
+        Verdict::AcceptExcept(refused) if envelope.trace.protocol == Protocol::Lmtp => refused,
+        Verdict::Accept | Verdict::AcceptExcept(_) => return Ok(Vec::new()),
+    };
+    let is_refused = |place: usize| refused.iter().any(|(refused, _)| *refused == place);
+    if let Some((_, refusal)) = refused.first()
+        && (0..envelope.recipients.len()).all(is_refused)
+    {
+        return Err(refusal.clone());
+    }
+    let mut place = 0;
+    envelope.recipients.retain(|_| {
+        place += 1;
+        !is_refused(place - 1)
+    });
+    Ok(refused.into_iter().map(|(place, refusal)| (place, Refusal::Policy(refusal))).collect())
+}
+
+/// What a failure of the store means to the peer: later may be better.
+pub(super) fn refusal(error: &StoreError) -> Refusal {
+    match error {
+        StoreError::Full(_) => Refusal::NoRoom,
+        StoreError::Io(error)
+            if matches!(error.kind(), ErrorKind::StorageFull | ErrorKind::QuotaExceeded) =>
+        {
+            Refusal::NoRoom
+        }
+        StoreError::Io(_) | StoreError::ReadOnly(_) | StoreError::Unavailable | StoreError::NoView => {
+            Refusal::Unavailable
+        }
+        StoreError::Damaged(_) => Refusal::Unavailable,
+    }
+}
+
+fn now_ms() -> u64 {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    u64::try_from(since.as_millis()).unwrap_or(u64::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io;
+
+    use super::*;
+
+    #[test]
+    fn a_full_disk_is_no_room_and_the_rest_is_our_fault() {
+        assert_eq!(refusal(&StoreError::Full("disk")), Refusal::NoRoom);
+        assert_eq!(refusal(&io::Error::from(ErrorKind::StorageFull).into()), Refusal::NoRoom);
+        assert_eq!(refusal(&io::Error::from(ErrorKind::Other).into()), Refusal::Unavailable);
+        assert_eq!(refusal(&StoreError::ReadOnly("sync".into())), Refusal::Unavailable);
+    }
+}

@@ -1,0 +1,272 @@
+//! The loop between a connection, the session, the directory, the policy and the store: the only part with
+//! a socket and a clock.
+
+mod journal;
+mod message;
+mod recipient;
+mod service;
+
+use std::fmt;
+use std::time::Duration;
+
+use mail::TlsFacts;
+use net::{Conn, ConnError, Permit};
+use queue::{Store, StoreError};
+use tokio::select;
+use tokio::time::{Instant, sleep, timeout};
+use tokio_util::sync::CancellationToken;
+
+use crate::policy::Policy;
+use crate::session::Session;
+use crate::session::reply::{Ending, Refusal, Reply};
+use crate::session::step::{Answer, Ask, Step};
+use journal::Journal;
+use message::Message;
+
+pub use service::{Service, Smtp};
+
+/// Replies wait for each other up to so many octets.
+const COALESCE: usize = 16 << 10;
+/// How long, and for how many octets, we listen to a peer that goes on after our last word: closing on
+/// unread octets would reset the connection, and our last word with it.
+const LINGER: (Duration, usize) = (Duration::from_secs(1), 1 << 20);
+
+/// Why a connection ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Reason {
+    /// The peer said QUIT.
+    Quit,
+    /// The session ended it.
+    Ended(Ending),
+    /// The session closed after a fault that leaves no other way.
+    Fault,
+    /// The peer closed, or the connection broke.
+    Disconnected,
+    /// The peer did not take what we sent.
+    WriteTimeout,
+    /// The handshake failed.
+    Handshake,
+}
+
+impl fmt::Display for Reason {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Quit => "quit",
+            Self::Ended(ending) => ending.text(),
+            Self::Fault => "protocol fault",
+            Self::Disconnected => "disconnected",
+            Self::WriteTimeout => "peer does not read",
+            Self::Handshake => "TLS handshake failed",
+        })
+    }
+}
+
+impl From<ConnError> for Reason {
+    fn from(error: ConnError) -> Self {
+        match error {
+            ConnError::Timeout => Self::WriteTimeout,
+            ConnError::Io(_) => Self::Disconnected,
+        }
+    }
+}
+
+/// Serves one connection to its end. Once `stop` is cancelled the message that is coming in is finished and
+/// answered, and the peer is told 421.
+pub async fn serve<S: Store, P: Policy>(
+    conn: Conn,
+    permit: &Permit,
+    service: &Service<S, P>,
+    stop: &CancellationToken,
+) {
+    let params = service.params(conn.peer(), permit);
+    let session = Session::new(params, conn.peer().ip(), Instant::now().into_std());
+    let journal = Journal::new(conn.peer());
+    let mut intake = Intake { service, permit, stop, session, message: None, journal };
+    let reason = intake.run(conn).await;
+    intake.journal.ended(reason);
+}
+
+/// One connection's business beside its session.
+struct Intake<'s, S: Store, P: Policy> {
+    service: &'s Service<S, P>,
+    permit: &'s Permit,
+    stop: &'s CancellationToken,
+    session: Session,
+    message: Option<Message<S, P>>,
+    journal: Journal,
+}
+
+impl<S: Store, P: Policy> Intake<'_, S, P> {
+    async fn run(&mut self, mut conn: Conn) -> Reason {
+        let mut last = Reason::Fault;
+        loop {
+            let (taken, step) = self.session.step(conn.input(), Instant::now().into_std());
+            let done = match step {
+                Step::Content(octets) => {
+                    if let Some(message) = &mut self.message {
+                        message.content(octets).await;
+                    }
+                    conn.consume(taken);
+                    Ok(())
+                }
+                Step::Send(reply) => {
+                    conn.consume(taken);
+                    last = reason(&reply).unwrap_or(last);
+                    self.send(&mut conn, &reply).await
+                }
+                Step::NeedInput => {
+                    conn.consume(taken);
+                    self.fill(&mut conn).await
+                }
+                Step::Ask(ask) => {
+                    conn.consume(taken);
+                    let answer = self.decide(&mut conn, ask).await;
+                    answer.map(|answer| self.session.answer(answer))
+                }
+                Step::Pause(time) => {
+                    conn.consume(taken);
+                    let flushed = self.flush(&mut conn).await;
+                    sleep(time).await;
+                    flushed
+                }
+                Step::Abandon => {
+                    conn.consume(taken);
+                    self.message = None;
+                    self.journal.abandoned(self.session.envelope());
+                    Ok(())
+                }
+                Step::StartTls => {
+                    conn.consume(taken);
+                    match self.start_tls(conn).await {
+                        Ok(secured) => conn = secured,
+                        Err(reason) => return reason,
+                    }
+                    Ok(())
+                }
+                Step::Close => {
+                    conn.consume(taken);
+                    self.close(conn, last).await;
+                    return last;
+                }
+            };
+            if let Err(reason) = done {
+                return reason;
+            }
+        }
+    }
+
+    async fn send(&mut self, conn: &mut Conn, reply: &Reply) -> Result<(), Reason> {
+        reply.write(self.session.params(), conn.parts().1);
+        self.journal.replied(reply);
+        if conn.queued() > COALESCE { self.flush(conn).await } else { Ok(()) }
+    }
+
+    async fn flush(&mut self, conn: &mut Conn) -> Result<(), Reason> {
+        Ok(conn.flush(self.session.params().patience.write).await?)
+    }
+
+    /// Waits for input until the session's deadline, or until we stop: both are the session's to judge.
+    async fn fill(&mut self, conn: &mut Conn) -> Result<(), Reason> {
+        self.flush(conn).await?;
+        let deadline = Instant::from_std(self.session.deadline());
+        let filled = if self.session.is_stopping() {
+            conn.fill(deadline).await
+        } else {
+            select! {
+                biased;
+                () = self.stop.cancelled() => {
+                    self.session.stop(Instant::now().into_std());
+                    return Ok(());
+                }
+                filled = conn.fill(deadline) => filled,
+            }
+        };
+        match filled {
+            Ok(0) | Err(ConnError::Io(_)) => Err(Reason::Disconnected),
+            Ok(_) | Err(ConnError::Timeout) => Ok(()),
+        }
+    }
+
+    async fn decide(&mut self, conn: &mut Conn, ask: Ask) -> Result<Answer, Reason> {
+        Ok(match ask {
+            Ask::Sender { reverse_path, declared } => {
+                let admitted = self.service.store.admit(declared.unwrap_or(0));
+                let refused = admitted.err().map(|error| self.store_refuses("admit", &error));
+                refused.map_or(Answer::Proceed, |refusal| {
+                    self.journal.sender_refused(&reverse_path, &refusal);
+                    Answer::Refused(refusal)
+                })
+            }
+            Ask::Recipient { path, declared } => self.recipient(path, declared),
+            Ask::Begin { expected } => self.begin(expected),
+            Ask::Finish { envelope, octets } => {
+                // The disk may take its time: nobody waits for the replies before it.
+                self.flush(conn).await?;
+                self.finish(*envelope, octets).await
+            }
+        })
+    }
+
+    /// Our failure in the words of a reply; the log is told more.
+    fn store_refuses(&self, what: &str, error: &StoreError) -> Refusal {
+        self.journal.store_failed(what, error);
+        message::refusal(error)
+    }
+
+    async fn start_tls(&mut self, mut conn: Conn) -> Result<Conn, Reason> {
+        let Some(tls) = &self.service.tls else { return Err(Reason::Handshake) };
+        self.flush(&mut conn).await?;
+        let limit = self.session.params().patience.tls_handshake;
+        let (conn, info) = conn.start_tls(tls, limit).await.map_err(|error| {
+            self.journal.handshake_failed(&error);
+            Reason::Handshake
+        })?;
+        self.journal.secured(info.version);
+        self.session.secured(TlsFacts { version: info.version.into(), cipher: info.cipher });
+        Ok(conn)
+    }
+
+    async fn close(&mut self, mut conn: Conn, reason: Reason) {
+        let write = self.session.params().patience.write;
+        let unread = !conn.input().is_empty() || reason != Reason::Quit;
+        if self.flush(&mut conn).await.is_ok() && unread {
+            let (time, most) = LINGER;
+            let mut octets = 0;
+            let deadline = Instant::now() + time;
+            // Whatever comes of it, the connection ends here.
+            let _ = timeout(time, async {
+                while octets < most {
+                    conn.consume(conn.input().len());
+                    match conn.fill(deadline).await {
+                        Ok(0) | Err(_) => break,
+                        Ok(came) => octets += came,
+                    }
+                }
+            })
+            .await;
+        }
+        conn.close(write).await;
+    }
+}
+
+/// What a last reply says about the end of a session.
+fn reason(reply: &Reply) -> Option<Reason> {
+    match reply {
+        Reply::Goodbye => Some(Reason::Quit),
+        Reply::Ended(ending) => Some(Reason::Ended(*ending)),
+        Reply::Greeting
+        | Reply::Helo
+        | Reply::Extensions { .. }
+        | Reply::Sender
+        | Reply::Recipient
+        | Reply::StartData
+        | Reply::Chunk(_)
+        | Reply::Queued(_)
+        | Reply::Ok
+        | Reply::CannotVerify
+        | Reply::Help
+        | Reply::ReadyForTls
+        | Reply::Fault(_)
+        | Reply::Refused(_) => None,
+    }
+}

@@ -1,0 +1,47 @@
+use directory::Resolution;
+use mail::{ForwardPath, MailboxName, Recipient};
+use queue::Store;
+
+use super::Intake;
+use crate::policy::Policy;
+use crate::session::reply::Refusal;
+use crate::session::step::Answer;
+
+impl<S: Store, P: Policy> Intake<'_, S, P> {
+    /// What the directory says of a path, and whether there is room behind it.
+    pub(super) fn recipient(&mut self, path: ForwardPath, declared: Option<u64>) -> Answer {
+        match self.resolve(&path, declared) {
+            Ok((mailboxes, duplicate)) => Answer::Recipient(Recipient { path, mailboxes, duplicate }),
+            Err(refusal) => {
+                self.journal.recipient_refused(self.session.envelope(), &path, &refusal);
+                Answer::Refused(refusal)
+            }
+        }
+    }
+
+    fn resolve(
+        &self,
+        path: &ForwardPath,
+        declared: Option<u64>,
+    ) -> Result<(Vec<MailboxName>, bool), Refusal> {
+        match self.service.directory.resolve(path) {
+            Resolution::Deliver { mailboxes, duplicate } => {
+                let full =
+                    !mailboxes.is_empty() && mailboxes.iter().all(|mailbox| self.is_full(mailbox, declared));
+                if full && !self.service.directory.always_open(path) {
+                    return Err(Refusal::MailboxFull);
+                }
+                Ok((mailboxes, duplicate))
+            }
+            Resolution::Refused { text } => Err(Refusal::ClosedRecipient(text)),
+            Resolution::Unknown => Err(Refusal::UnknownRecipient),
+            Resolution::NotLocal => Err(Refusal::NotLocal),
+        }
+    }
+
+    fn is_full(&self, mailbox: &MailboxName, declared: Option<u64>) -> bool {
+        let Some(quota) = self.service.directory.quota(mailbox) else { return false };
+        let used = self.service.store.usage(mailbox).octets;
+        used >= quota || used.saturating_add(declared.unwrap_or(0)) > quota
+    }
+}

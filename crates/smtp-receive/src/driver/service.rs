@@ -1,0 +1,85 @@
+use std::sync::{Arc, PoisonError, RwLock};
+
+use directory::Directory;
+use net::{Conn, Handler, Peer, Permit, Tls};
+use queue::Store;
+use tokio_util::sync::CancellationToken;
+
+use super::serve;
+use crate::policy::Policy;
+use crate::session::params::Params;
+
+/// What all connections of the listeners with the same parameters share.
+pub struct Service<S: Store, P: Policy> {
+    profiles: RwLock<Profiles>,
+    pub(super) store: S,
+    pub(super) directory: Directory,
+    pub(super) policy: P,
+    pub(super) tls: Option<Tls>,
+}
+
+/// The parameters, for each kind of peer.
+struct Profiles {
+    strangers: Arc<Params>,
+    stressed: Arc<Params>,
+    trusted: Arc<Params>,
+}
+
+impl Profiles {
+    fn new(params: Params, starttls: bool) -> Self {
+        let params = Params { starttls, ..params };
+        Self {
+            stressed: Arc::new(params.stressed()),
+            trusted: Arc::new(params.trusting()),
+            strangers: Arc::new(params),
+        }
+    }
+}
+
+impl<S: Store, P: Policy> Service<S, P> {
+    /// Nobody is connected yet. STARTTLS is offered when there is a `tls`, whatever `params` say.
+    pub fn new(params: Params, store: S, directory: Directory, policy: P, tls: Option<Tls>) -> Self {
+        let profiles = RwLock::new(Profiles::new(params, tls.is_some()));
+        Self { profiles, store, directory, policy, tls }
+    }
+
+    /// Other parameters for sessions that begin from now on.
+    pub fn replace(&self, params: Params) {
+        let profiles = Profiles::new(params, self.tls.is_some());
+        *self.profiles.write().unwrap_or_else(PoisonError::into_inner) = profiles;
+    }
+
+    pub(super) fn params(&self, peer: &Peer, permit: &Permit) -> Arc<Params> {
+        let profiles = self.profiles.read().unwrap_or_else(PoisonError::into_inner);
+        let profile = match (peer.trusted, permit.gate().stressed()) {
+            (true, _) => &profiles.trusted,
+            (false, true) => &profiles.stressed,
+            (false, false) => &profiles.strangers,
+        };
+        profile.clone()
+    }
+}
+
+/// The service as a listener hands connections to it.
+pub struct Smtp<S: Store, P: Policy> {
+    /// Shared by all listeners.
+    pub service: Arc<Service<S, P>>,
+    /// Ends sessions when nothing of theirs is under way any more.
+    pub stop: CancellationToken,
+}
+
+impl<S: Store, P: Policy> Clone for Smtp<S, P> {
+    fn clone(&self) -> Self {
+        Self { service: self.service.clone(), stop: self.stop.clone() }
+    }
+}
+
+impl<S: Store, P: Policy> Handler for Smtp<S, P> {
+    async fn handle(self, conn: Conn, permit: Permit) {
+        serve(conn, &permit, &self.service, &self.stop).await;
+    }
+
+    fn busy(&self) -> &'static [u8] {
+        b"421 4.7.0 too many connections, try again later\r\n"
+    }
+}
