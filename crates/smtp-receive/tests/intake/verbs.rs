@@ -127,7 +127,7 @@ fn every_octet_in_every_argument() {
             // A bare LF makes the server wait for the true end of the line, which is there.
             assert!(player.events.len() > before, "{}", octets.escape_ascii());
             let trimmed = octet == b'\t' && line.ends_with('?');
-            if (octet < b' ' || octet >= 0x7f) && !trimmed {
+            if !(b' '..0x7f).contains(&octet) && !trimmed {
                 assert!(player.events[before].starts_with("S: 500 5.5.2"), "{}", octets.escape_ascii());
             }
             player.send(b"RSET\r\n");

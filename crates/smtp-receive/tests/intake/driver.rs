@@ -1,0 +1,301 @@
+//! The driver over a pipe, with the directory and the engine in memory.
+
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+
+use queue::{Incoming, Store, StoreError};
+use smtp_receive::{ErrorLimits, Params};
+use tokio::io::AsyncReadExt;
+use tokio::time::{Instant, sleep};
+
+use crate::script::{Act, Script, all};
+use crate::server::{Rules, Server};
+
+/// The dialogs again, through a connection, the real directory and a store.
+#[tokio::test(start_paused = true)]
+async fn every_dialog_goes_as_written_through_the_driver() {
+    for script in all() {
+        // TLS has a test of its own: here there is no certificate.
+        if !script.acts.iter().any(|act| matches!(act, Act::Expect(text) if text == "T:")) {
+            play(&script).await;
+        }
+    }
+}
+
+async fn play(script: &Script) {
+    let rules = Rules(script.world.iter().filter(|world| world.starts_with("rule-")).cloned().collect());
+    let server = Server::new(script.params.clone(), rules, None);
+    for world in &script.world {
+        match world.as_str() {
+            "no-room-at-mail" => server.store.door.shut_from.store(1, Ordering::SeqCst),
+            "no-room-at-data" => server.store.door.shut_from.store(2, Ordering::SeqCst),
+            "store-fails" => server.store.inner.fail_at(1, StoreError::ReadOnly("a sync failed".into())),
+            _ => {}
+        }
+    }
+    let mut client = server.connect(false);
+    let mut wanted_pause = None;
+    for act in &script.acts {
+        match act {
+            Act::Send(octets) => client.send(octets).await,
+            Act::Wait(time) => sleep(*time).await,
+            Act::Stop => {
+                // What was sent has come.
+                sleep(Duration::from_millis(1)).await;
+                server.stop.cancel();
+            }
+            Act::Expect(text) if text == "X:" => assert_eq!(client.line().await, None, "{}", script.name),
+            Act::Expect(text) if text.starts_with("P:") => wanted_pause = Some(Instant::now()),
+            Act::Expect(text) => {
+                let line = client.line().await.map(|line| format!("S: {line}"));
+                let wanted = text.strip_suffix('*').unwrap_or(text);
+                let got = line.as_deref().unwrap_or("nothing");
+                assert!(
+                    got == wanted || (wanted.len() < text.len() && got.starts_with(wanted)),
+                    "{}: {text}: {got}",
+                    script.name
+                );
+                if let Some(since) = wanted_pause.take() {
+                    assert!(
+                        since.elapsed() >= Duration::from_millis(990),
+                        "{}: {text} came at once",
+                        script.name
+                    );
+                }
+            }
+        }
+    }
+    drop(client.stream);
+    client.task.await.expect("no panic");
+    assert_eq!(server.gate.connected(), 0);
+    assert_eq!(server.store.door.open.load(Ordering::SeqCst), 0, "{}: nothing is left behind", script.name);
+    // A recipient who refused by LMTP is no recipient any more.
+    let without = |line: &String| line.replace(",<bob@example.test>=bob lmtp", " lmtp");
+    let refused = script.world.iter().any(|world| world == "rule-refuses-second");
+    let wanted: Vec<String> =
+        script.stored.iter().map(|line| if refused { without(line) } else { line.clone() }).collect();
+    assert_eq!(server.stored().await, wanted, "{}", script.name);
+}
+
+#[tokio::test]
+async fn pipelined_commands_are_answered_in_one_write() {
+    let server = Server::new(Params::default(), Rules::default(), None);
+    let mut client = server.connect(false);
+    client.reply().await;
+    client.expect(&[("EHLO client.example", "250 ")]).await;
+    let talk = format!("MAIL FROM:<a@b.example>\r\n{}DATA\r\n", "RCPT TO:<bob@example.test>\r\n".repeat(90));
+    client.send(talk.as_bytes()).await;
+    let mut got = vec![0; 1 << 16];
+    let octets = client.stream.read(&mut got).await.expect("replies");
+    let replies = String::from_utf8_lossy(&got[..octets]).into_owned();
+    assert_eq!(replies.lines().count(), 92);
+    assert!(replies.ends_with("354 end with a dot on a line of its own\r\n"));
+}
+
+#[tokio::test]
+async fn a_full_mailbox_puts_off_and_postmaster_never() {
+    let server = Server::new(Params::default(), Rules::default(), None);
+    let mut client = server.connect(false);
+    client.reply().await;
+    client
+        .expect(&[
+            ("EHLO client.example", "250 "),
+            ("MAIL FROM:<a@b.example>", "250 "),
+            ("RCPT TO:<full@example.test>", "452 4.2.2"),
+            ("RCPT TO:<both@example.test>", "250 2.1.5"),
+            ("RCPT TO:<alice@example.test>", "250 2.1.5"),
+            ("RSET", "250 "),
+            ("MAIL FROM:<a@b.example> SIZE=101", "250 "),
+            ("RCPT TO:<alice@example.test>", "452 4.2.2"),
+            ("RCPT TO:<team@example.test>", "250 2.1.5"),
+            ("RCPT TO:<Postmaster>", "250 2.1.5"),
+            ("RCPT TO:<abuse@all.test>", "250 2.1.5"),
+        ])
+        .await;
+}
+
+/// The forms by which a relay is tricked, on a domain that takes everything.
+#[tokio::test]
+async fn nothing_is_relayed() {
+    let server =
+        Server::new(Params { errors: ErrorLimits::unlimited(), ..Params::default() }, Rules::default(), None);
+    let mut client = server.connect(false);
+    client.reply().await;
+    client.expect(&[("EHLO client.example", "250 "), ("MAIL FROM:<postmaster@example.test>", "250 ")]).await;
+    for (path, wanted) in [
+        ("<u@there.example>", "550 5.7.1"),
+        ("<u%there.example@all.test>", "550 5.7.1"),
+        ("<u%there.example@example.test>", "550 5.7.1"),
+        ("<u%there.example%other.example@all.test>", "550 5.7.1"),
+        ("<\"u%there.example\"@all.test>", "550 5.7.1"),
+        ("<\"u@there.example\"@all.test>", "550 5.7.1"),
+        ("<\"u@there.example\"@example.test>", "550 5.7.1"),
+        ("<there.example!u@all.test>", "550 5.7.1"),
+        ("<\"there.example!u\"@all.test>", "550 5.7.1"),
+        ("<all.test!there.example!u@all.test>", "550 5.7.1"),
+        ("<@all.test:u@there.example>", "550 5.7.1"),
+        ("<@example.test,@all.test:u@there.example>", "550 5.7.1"),
+        ("<@[192.0.2.25]:u@there.example>", "550 5.7.1"),
+        ("<u@[192.0.2.9]>", "550 5.7.1"),
+        ("<u@[IPv6:2001:db8::9]>", "550 5.7.1"),
+        ("<u%there.example@[192.0.2.25]>", "550 5."),
+        ("<u@[192.0.2.25]>", "550 5."),
+        ("<postmaster@there.example>", "550 5.7.1"),
+        ("<u@sub.all.test>", "550 5.7.1"),
+        ("<u@xall.test>", "550 5.7.1"),
+        ("<u@all.test.there.example>", "550 5.7.1"),
+        ("<u@localhost>", "550 5."),
+        ("<u@127.0.0.1>", "550 5.7.1"),
+        ("<u@there.example@all.test>", "501 5.1.3"),
+        ("<u@all.test@there.example>", "501 5.1.3"),
+        ("<u@there.example>@all.test>", "501 5.5.4"),
+        ("<u>", "501 5.1.3"),
+        ("<there.example!u>", "501 5.1.3"),
+        ("<@all.test>", "501 5.1.3"),
+        ("u@there.example", "501 5.1.3"),
+        ("<u@there.example", "501 5.1.3"),
+        ("<\"u@there.example\">", "501 5.1.3"),
+        ("<u:there.example@all.test>", "501 5.1.3"),
+        ("<u@there.example\\@all.test>", "501 5.1.3"),
+        ("<u@all.test\\0.there.example>", "501 5.1.3"),
+        ("<anybody@all.test>", "250 2.1.5"),
+    ] {
+        client.expect(&[(&format!("RCPT TO:{path}"), wanted)]).await;
+    }
+}
+
+#[tokio::test]
+async fn a_store_that_fails_in_the_middle_is_told_at_the_end() {
+    let server = Server::new(Params::default(), Rules::default(), None);
+    let mut client = server.connect(false);
+    client.open().await;
+    server.store.door.writes_fail.store(true, Ordering::SeqCst);
+    client.expect(&[("DATA", "354"), ("one\r\ntwo\r\n.", "451 4.3.0")]).await;
+    server.store.door.writes_fail.store(false, Ordering::SeqCst);
+    client.envelope().await;
+    client.expect(&[("DATA", "354"), ("one\r\n.", "250 2.0.0 queued as")]).await;
+    assert_eq!(server.stored().await.len(), 2);
+}
+
+#[tokio::test]
+async fn who_goes_away_leaves_nothing() {
+    let server = Server::new(Params::default(), Rules::default(), None);
+    let mut client = server.connect(false);
+    client.open().await;
+    client.expect(&[("DATA", "354")]).await;
+    client.send(b"half a message\r\n").await;
+    drop(client.stream);
+    client.task.await.expect("no panic");
+    assert_eq!(server.store.door.open.load(Ordering::SeqCst), 0);
+    assert!(server.stored().await.is_empty());
+}
+
+#[tokio::test]
+async fn whom_we_trust_is_put_right() {
+    let server = Server::new(Params::default(), Rules::default(), None);
+    let mut client = server.connect(true);
+    client.open().await;
+    client.expect(&[("DATA", "354"), ("one\ntwo\n\r\n.", "250 2.0.0")]).await;
+    assert_eq!(server.stored().await[1..], ["D: one", "D: two", "D:"]);
+}
+
+#[tokio::test]
+async fn in_a_flood_one_error_is_enough() {
+    let server = Server::new(Params::default(), Rules::default(), None);
+    let others: Vec<_> = (0..7).map(|_| server.connect(false)).collect();
+    let mut client = server.connect(false);
+    client.reply().await;
+    assert!(client.say("RCPT").await.starts_with("421 4.7.0"));
+    drop(others);
+}
+
+#[tokio::test]
+async fn the_policy_may_hide_what_it_saw() {
+    let server = Server::new(Params::default(), Rules::default(), None);
+    let mut client = server.connect(false);
+    client.open().await;
+    client.expect(&[("DATA", "354"), ("X-a: b\r\n\r\n.", "250 ")]).await;
+    let queued = server.store.queued(None, 1).await.expect("queued");
+    assert_eq!(queued[0].envelope.cuts, [mail::Cut { at: 0, octets: 2 }]);
+}
+
+/// A byte every ten seconds, in a command and in a message: neither holds a slot for ever.
+#[tokio::test(start_paused = true)]
+async fn a_trickle_is_cut_off() {
+    for (data, most) in [(false, 310), (true, 70)] {
+        let server = Server::new(Params::default(), Rules::default(), None);
+        let mut client = server.connect(false);
+        client.open().await;
+        if data {
+            client.expect(&[("DATA", "354")]).await;
+        }
+        let since = Instant::now();
+        while !client.task.is_finished() {
+            client.send(b"x").await;
+            sleep(Duration::from_secs(10)).await;
+        }
+        assert!(since.elapsed() <= Duration::from_secs(most));
+        assert!(client.reply().await.starts_with("421 4.4.2"));
+    }
+}
+
+/// A peer that reads nothing loses its slot.
+#[tokio::test(start_paused = true)]
+async fn who_does_not_read_is_left() {
+    let server = Server::new(Params::default(), Rules::default(), None);
+    let mut client = server.connect(true);
+    let talk = "HELP\r\n".repeat(40_000);
+    client.send(talk.as_bytes()).await;
+    let since = Instant::now();
+    while !client.task.is_finished() {
+        sleep(Duration::from_secs(1)).await;
+    }
+    assert!(since.elapsed() <= Duration::from_secs(700));
+}
+
+/// A stop in the middle of anything: what was acknowledged is there, and nothing else.
+#[tokio::test(start_paused = true)]
+async fn a_stop_loses_nothing_acknowledged() {
+    for at in 0..60u64 {
+        let server = Server::new(Params::default(), Rules::default(), None);
+        let mut client = server.connect(false);
+        let stop = server.stop.clone();
+        tokio::spawn(async move {
+            sleep(Duration::from_millis(at)).await;
+            stop.cancel();
+        });
+        let mut acknowledged = 0;
+        let talk = ["EHLO c", "MAIL FROM:<a@b.example>", "RCPT TO:<bob@example.test>", "DATA", "x", "y\r\n."];
+        'session: for line in ["", ""].iter().flat_map(|_| talk) {
+            sleep(Duration::from_millis(5)).await;
+            client.send(format!("{line}\r\n").as_bytes()).await;
+            while line != "x" {
+                match client.line().await {
+                    Some(reply) if reply.starts_with("250 2.0.0 queued") => acknowledged += 1,
+                    Some(reply) if reply.starts_with("421 4.3.2") => break 'session,
+                    Some(reply) if reply.starts_with("220") || reply.as_bytes()[3] == b'-' => continue,
+                    Some(_) => {}
+                    None => break 'session,
+                }
+                break;
+            }
+        }
+        drop(client.stream);
+        client.task.await.expect("no panic");
+        assert_eq!(
+            server.store.queued(None, 10).await.expect("queued").len(),
+            acknowledged,
+            "stop at {at} ms"
+        );
+    }
+}
+
+/// The trait that the driver is generic over is the engine's: an `Incoming` that was dropped is nothing.
+#[tokio::test]
+async fn a_dropped_message_is_nothing() {
+    let server = Server::new(Params::default(), Rules::default(), None);
+    let mut incoming = server.store.incoming(None).expect("begun");
+    incoming.write(b"x").await.expect("written");
+    drop(incoming);
+    assert!(server.stored().await.is_empty());
+}

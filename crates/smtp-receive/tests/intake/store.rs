@@ -1,0 +1,123 @@
+//! The memory engine with a door that can be shut.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+
+use mail::{Envelope, MailboxName, QueueId, Uid, ViewName};
+use queue::{
+    Delivered, Expunge, Incoming, Join, MailboxStatus, MemoryStore, Queued, Route, Store, StoreError, Usage,
+};
+
+#[derive(Clone, Default)]
+pub(crate) struct Doored {
+    pub(crate) inner: MemoryStore,
+    pub(crate) door: Arc<Door>,
+}
+
+#[derive(Default)]
+pub(crate) struct Door {
+    /// `admit` fails from the so-manieth call on, counted from 1; 0 is never.
+    pub(crate) shut_from: AtomicU64,
+    pub(crate) admitted: AtomicU64,
+    /// Every write fails.
+    pub(crate) writes_fail: AtomicBool,
+    /// Messages begun and neither kept nor dropped.
+    pub(crate) open: AtomicU64,
+}
+
+pub(crate) struct DooredIncoming {
+    inner: <MemoryStore as Store>::Incoming,
+    door: Arc<Door>,
+}
+
+impl Drop for DooredIncoming {
+    fn drop(&mut self) {
+        self.door.open.fetch_sub(1, Ordering::SeqCst);
+    }
+}
+
+impl Incoming for DooredIncoming {
+    async fn write(&mut self, octets: &[u8]) -> Result<(), StoreError> {
+        if self.door.writes_fail.load(Ordering::SeqCst) {
+            return Err(StoreError::Io(std::io::ErrorKind::Other.into()));
+        }
+        self.inner.write(octets).await
+    }
+
+    fn octets(&self) -> u64 {
+        self.inner.octets()
+    }
+
+    async fn commit(mut self, envelope: Envelope) -> Result<QueueId, StoreError> {
+        let empty = MemoryStore::new().incoming(None)?;
+        std::mem::replace(&mut self.inner, empty).commit(envelope).await
+    }
+}
+
+impl Store for Doored {
+    type Incoming = DooredIncoming;
+    type Maildrop = <MemoryStore as Store>::Maildrop;
+
+    fn admit(&self, _octets: u64) -> Result<(), StoreError> {
+        let call = self.door.admitted.fetch_add(1, Ordering::SeqCst) + 1;
+        let from = self.door.shut_from.load(Ordering::SeqCst);
+        if from > 0 && call >= from { Err(StoreError::Full("disk")) } else { Ok(()) }
+    }
+
+    fn incoming(&self, expected: Option<u64>) -> Result<Self::Incoming, StoreError> {
+        self.door.open.fetch_add(1, Ordering::SeqCst);
+        Ok(DooredIncoming { inner: self.inner.incoming(expected)?, door: self.door.clone() })
+    }
+
+    async fn queued(&self, after: Option<QueueId>, limit: usize) -> Result<Vec<Queued>, StoreError> {
+        self.inner.queued(after, limit).await
+    }
+
+    async fn arrival(&self) {
+        self.inner.arrival().await;
+    }
+
+    async fn deliver(&self, routes: Vec<Route>) -> Result<Vec<Delivered>, StoreError> {
+        self.inner.deliver(routes).await
+    }
+
+    async fn hold(&self, id: QueueId, held: bool) -> Result<bool, StoreError> {
+        self.inner.hold(id, held).await
+    }
+
+    async fn open(&self, mailbox: &MailboxName, view: &ViewName) -> Result<Self::Maildrop, StoreError> {
+        self.inner.open(mailbox, view).await
+    }
+
+    async fn delete(&self, groups: Vec<Expunge>) -> Result<(), StoreError> {
+        self.inner.delete(groups).await
+    }
+
+    async fn seen(&self, group: Expunge) -> Result<(), StoreError> {
+        self.inner.seen(group).await
+    }
+
+    async fn purge(&self, mailbox: &MailboxName, uids: Vec<Uid>) -> Result<(), StoreError> {
+        self.inner.purge(mailbox, uids).await
+    }
+
+    async fn join(&self, mailbox: &MailboxName, view: &ViewName, from: Join) -> Result<(), StoreError> {
+        self.inner.join(mailbox, view, from).await
+    }
+
+    async fn leave(&self, mailbox: &MailboxName, view: &ViewName) -> Result<(), StoreError> {
+        self.inner.leave(mailbox, view).await
+    }
+
+    fn usage(&self, mailbox: &MailboxName) -> Usage {
+        self.inner.usage(mailbox)
+    }
+
+    async fn mailboxes(&self) -> Result<Vec<MailboxStatus>, StoreError> {
+        self.inner.mailboxes().await
+    }
+
+    async fn close(&self) -> Result<(), StoreError> {
+        self.inner.close().await
+    }
+}
