@@ -22,7 +22,7 @@ pub(super) struct Journal {
     refused: u32,
     octets: u64,
     /// A message that was given up, and has not been told why.
-    abandoned: Option<Entry>,
+    abandoned: Option<(Entry, u64)>,
 }
 
 /// A message in the words of the log, made while its envelope is at hand, and only for a log that wants it.
@@ -32,13 +32,12 @@ pub(super) struct Entry {
     to: String,
     mailbox: String,
     helo: String,
-    octets: u64,
 }
 
 impl Entry {
-    pub(super) fn of(envelope: &Envelope, octets: u64) -> Self {
+    pub(super) fn of(envelope: &Envelope) -> Self {
         if !enabled!(Level::INFO) {
-            return Self { octets, ..Self::default() };
+            return Self::default();
         }
         let mailboxes = envelope.recipients.iter().flat_map(|recipient| &recipient.mailboxes);
         Self {
@@ -46,7 +45,6 @@ impl Entry {
             to: list(envelope.recipients.iter().map(|recipient| format!("<{}>", recipient.path))),
             mailbox: list(mailboxes.map(ToString::to_string)),
             helo: shown(&envelope.trace.helo),
-            octets,
         }
     }
 }
@@ -76,10 +74,10 @@ impl Journal {
         info!(peer = %Peer(self.peer), error = %shown(error), "SMTP TLS handshake failed");
     }
 
-    pub(super) fn queued(&mut self, entry: &Entry, id: QueueId, refused: &[(usize, Refusal)]) {
+    pub(super) fn queued(&mut self, entry: &Entry, octets: u64, id: QueueId, refused: &[(usize, Refusal)]) {
         self.taken += 1;
-        self.octets += entry.octets;
-        let Entry { from, to, mailbox, helo, octets } = entry;
+        self.octets += octets;
+        let Entry { from, to, mailbox, helo } = entry;
         let (peer, tls) = (Peer(self.peer), self.tls.unwrap_or("-"));
         info!(%id, from, to, size = octets, status = "queued", mailbox, %peer, helo, tls, "message");
         for (place, refusal) in refused {
@@ -89,24 +87,24 @@ impl Journal {
     }
 
     /// Somebody decided against a whole message.
-    pub(super) fn refused(&mut self, entry: &Entry, refusal: &Refusal) {
-        self.not_taken(entry, status(refusal), rule(refusal), refusal.text());
+    pub(super) fn refused(&mut self, entry: &Entry, octets: u64, refusal: &Refusal) {
+        self.not_taken(entry, octets, status(refusal), rule(refusal), refusal.text());
     }
 
     /// The session gives up what is coming in; its next reply says why, or there is none.
-    pub(super) fn abandoned(&mut self, envelope: Option<&Envelope>) {
-        self.abandoned = envelope.map(|envelope| Entry::of(envelope, 0));
+    pub(super) fn abandoned(&mut self, entry: Entry, octets: u64) {
+        self.abandoned = Some((entry, octets));
     }
 
     pub(super) fn replied(&mut self, reply: &Reply) {
         match reply {
             Reply::Fault(fault) => match self.abandoned.take() {
-                Some(entry) => self.not_taken(&entry, "refused", "-", fault.text()),
+                Some((entry, octets)) => self.not_taken(&entry, octets, "refused", "-", fault.text()),
                 None => debug!(peer = %Peer(self.peer), fault = fault.text(), "SMTP fault of the peer"),
             },
             Reply::Ended(ending) => {
-                if let Some(entry) = self.abandoned.take() {
-                    self.not_taken(&entry, "refused", "-", ending.text());
+                if let Some((entry, octets)) = self.abandoned.take() {
+                    self.not_taken(&entry, octets, "refused", "-", ending.text());
                 }
             }
             Reply::Greeting
@@ -169,9 +167,9 @@ impl Journal {
         }
     }
 
-    fn not_taken(&mut self, entry: &Entry, status: &str, rule: &str, reason: &str) {
+    fn not_taken(&mut self, entry: &Entry, octets: u64, status: &str, rule: &str, reason: &str) {
         self.refused += 1;
-        let Entry { from, to, helo, octets, .. } = entry;
+        let Entry { from, to, helo, .. } = entry;
         let (peer, tls, reason) = (Peer(self.peer), self.tls.unwrap_or("-"), shown(reason));
         info!(from, to, size = octets, status, %peer, helo, tls, rule = shown(rule), reason, "message");
     }

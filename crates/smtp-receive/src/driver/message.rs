@@ -16,6 +16,7 @@ type Refused = Vec<(usize, Refusal)>;
 
 /// A message on its way from the wire into the store.
 pub(super) struct Message<S: Store, P: Policy> {
+    entry: Entry,
     inspection: P::Inspection,
     /// Until a write fails: the rest passes by, and the end of data is answered with why.
     incoming: Result<S::Incoming, StoreError>,
@@ -38,7 +39,8 @@ impl<S: Store, P: Policy> Intake<'_, S, P> {
         match (incoming, self.session.envelope()) {
             (Ok(incoming), Some(envelope)) => {
                 let inspection = self.service.policy.begin(envelope);
-                self.message = Some(Message { inspection, incoming: Ok(incoming) });
+                let entry = Entry::of(envelope);
+                self.message = Some(Message { entry, inspection, incoming: Ok(incoming) });
                 Answer::Proceed
             }
             (Ok(_), None) => Answer::Refused(Refusal::Unavailable),
@@ -46,26 +48,40 @@ impl<S: Store, P: Policy> Intake<'_, S, P> {
         }
     }
 
+    /// The session gives the message up.
+    pub(super) fn abandon(&mut self) {
+        if let Some(Message { entry, incoming, .. }) = self.message.take() {
+            self.journal.abandoned(entry, incoming.map_or(0, |incoming| incoming.octets()));
+        }
+    }
+
     pub(super) async fn finish(&mut self, envelope: Envelope, octets: u64) -> Answer {
-        let entry = Entry::of(&envelope, octets);
-        match self.take(envelope, octets).await {
+        // The session asks for the end of what it had begun.
+        let Some(message) = self.message.take() else { return Answer::Refused(Refusal::Unavailable) };
+        let Message { entry, inspection, incoming } = message;
+        match self.take(inspection, incoming, envelope, octets).await {
             Ok((id, refused)) => {
-                self.journal.queued(&entry, id, &refused);
+                self.journal.queued(&entry, octets, id, &refused);
                 if let Some(address) = self.journal.peer() {
                     self.permit.gate().behaved(address, Instant::now());
                 }
                 Answer::Queued { id, refused }
             }
             Err(refusal) => {
-                self.journal.refused(&entry, &refusal);
+                self.journal.refused(&entry, octets, &refusal);
                 Answer::Refused(refusal)
             }
         }
     }
 
     /// The one place where a message becomes ours.
-    async fn take(&mut self, mut envelope: Envelope, octets: u64) -> Result<(QueueId, Refused), Refusal> {
-        let Message { inspection, incoming } = self.message.take().ok_or(Refusal::Unavailable)?;
+    async fn take(
+        &mut self,
+        inspection: P::Inspection,
+        incoming: Result<S::Incoming, StoreError>,
+        mut envelope: Envelope,
+        octets: u64,
+    ) -> Result<(QueueId, Refused), Refusal> {
         let incoming = incoming.map_err(|error| self.store_refuses("write a message", &error))?;
         let verdict = inspection.finish(&mut envelope, octets).await;
         let refused = leave_out(verdict, &mut envelope).map_err(Refusal::Policy)?;

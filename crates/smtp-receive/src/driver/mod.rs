@@ -131,8 +131,7 @@ impl<S: Store, P: Policy> Intake<'_, S, P> {
                 }
                 Step::Abandon => {
                     conn.consume(taken);
-                    self.message = None;
-                    self.journal.abandoned(self.session.envelope());
+                    self.abandon();
                     Ok(())
                 }
                 Step::StartTls => {
@@ -229,7 +228,10 @@ impl<S: Store, P: Policy> Intake<'_, S, P> {
     async fn close(&mut self, mut conn: Conn, reason: Reason) {
         let write = self.session.params().patience.write;
         let unread = !conn.input().is_empty() || reason != Reason::Quit;
-        if self.flush(&mut conn).await.is_ok() && unread {
+        if self.flush(&mut conn).await.is_err() {
+            return;
+        }
+        if unread {
             let (time, most) = LINGER;
             let mut octets = 0;
             let deadline = Instant::now() + time;

@@ -359,7 +359,8 @@ impl Session {
 fn is_name(text: &str) -> bool {
     let literal = text.starts_with('[') && text.ends_with(']');
     let inner = if literal { &text[1..text.len() - 1] } else { text };
-    let plain = |c: char| c.is_alphanumeric() || "-._".contains(c) || (literal && c == ':');
+    // Against the letter there is little that is not in use; what has a meaning in a header field is not.
+    let plain = |c: char| c.is_alphanumeric() || (c.is_ascii_graphic() && !"()<>[]\\\";,".contains(c));
     !inner.is_empty() && text.len() <= 255 && inner.chars().all(plain)
 }
 

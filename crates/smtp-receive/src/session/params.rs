@@ -139,9 +139,13 @@ impl Params {
         }
     }
 
-    /// The same for the time of a flood: the slow and the confused have to go.
+    /// The same for the time of a flood: the slow and the confused have to go. LMTP stays as
+    /// it is: its peers are ours.
     #[must_use]
     pub fn stressed(&self) -> Self {
+        if self.dialect == Dialect::Lmtp {
+            return self.clone();
+        }
         let errors = ErrorLimits { soft: 0, hard: 1, ..self.errors };
         let patience = Patience { command: Duration::from_secs(10), ..self.patience };
         Self { errors, patience, ..self.clone() }
