@@ -9,7 +9,7 @@ use crate::{config, identity};
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {}
 
-pub(crate) fn run(context: &mut Context<'_>, _args: Args) -> Result<Answer, Failure> {
+pub(crate) fn run(context: &mut Context<'_>, _args: &Args) -> Result<Answer, Failure> {
     // As root everything is readable; what the service cannot read would only show when it starts.
     let first = config::load(&context.config).map_err(Failure::Config)?;
     identity::become_service(&first.config.state_dir)

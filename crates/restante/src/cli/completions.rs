@@ -11,7 +11,7 @@ pub(crate) struct Args {
     shell: Shell,
 }
 
-pub(crate) fn run(context: &mut Context<'_>, args: Args) -> Result<Answer, Failure> {
+pub(crate) fn run(context: &mut Context<'_>, args: &Args) -> Result<Answer, Failure> {
     let mut text = Vec::new();
     clap_complete::generate(args.shell, &mut Cli::command(), "restante", &mut text);
     context.out.write_all(&text)?;

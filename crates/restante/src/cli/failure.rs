@@ -21,6 +21,9 @@ pub enum Failure {
     /// Something that must not be there is there.
     #[error("{0}")]
     Exists(String),
+    /// The machine is not set up for it.
+    #[error("{0}")]
+    Refused(String),
     /// It cannot be had now.
     #[error("{0}")]
     Unavailable(String),
@@ -46,7 +49,7 @@ impl Failure {
             Self::Exists(_) => 73,
             Self::Io(_, error) if error.kind() == io::ErrorKind::PermissionDenied => 77,
             Self::Io(..) | Self::Output(_) => 74,
-            Self::Config(_) => 78,
+            Self::Config(_) | Self::Refused(_) => 78,
         }
     }
 
@@ -68,6 +71,7 @@ impl Failure {
             Self::Usage(_)
             | Self::Data(_)
             | Self::Exists(_)
+            | Self::Refused(_)
             | Self::Unavailable(_)
             | Self::Io(..)
             | Self::Input(_)

@@ -50,11 +50,11 @@ struct Remove {
     mailbox: String,
 }
 
-pub(crate) fn run(context: &mut Context<'_>, args: Args) -> Result<Answer, Failure> {
-    match args.what {
+pub(crate) fn run(context: &mut Context<'_>, args: &Args) -> Result<Answer, Failure> {
+    match &args.what {
         What::List(List {}) => list(context),
         What::Add(args) => add(context, args),
-        What::Remove(args) => remove(context, &args),
+        What::Remove(args) => remove(context, args),
     }
 }
 
@@ -76,7 +76,7 @@ fn line(mailbox: &MailboxSpec) -> String {
     format!("{}\t{}\t{quota}\t{}", mailbox.name, or_dash(addresses), or_dash(passwords))
 }
 
-fn add(context: &mut Context<'_>, args: Add) -> Result<Answer, Failure> {
+fn add(context: &mut Context<'_>, args: &Add) -> Result<Answer, Failure> {
     let mut edit = Edit::open(&context.config)?;
     let generated = (!args.stdin && !args.no_password).then(password::generate);
     let secret = match &generated {

@@ -12,7 +12,7 @@ pub(crate) struct Args {
     dir: PathBuf,
 }
 
-pub(crate) fn run(_context: &mut Context<'_>, args: Args) -> Result<Answer, Failure> {
+pub(crate) fn run(_context: &mut Context<'_>, args: &Args) -> Result<Answer, Failure> {
     let failed = |error| Failure::Io(args.dir.clone(), error);
     fs::create_dir_all(&args.dir).map_err(failed)?;
     clap_mangen::generate_to(Cli::command(), &args.dir).map_err(failed)?;

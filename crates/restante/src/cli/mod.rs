@@ -97,14 +97,14 @@ impl Verb {
     fn run(self, context: &mut Context<'_>) -> Result<Answer, Failure> {
         match self {
             Self::Init(args) => init::run(context, args),
-            Self::Serve(args) => serve::run(context, args),
-            Self::Check(args) => check::run(context, args),
-            Self::Route(args) => route::run(context, args),
-            Self::Recipients(args) => recipients::run(context, args),
-            Self::Passwd(args) => passwd::run(context, args),
-            Self::Mailbox(args) => mailbox::run(context, args),
-            Self::Completions(args) => completions::run(context, args),
-            Self::Man(args) => man::run(context, args),
+            Self::Serve(args) => serve::run(context, &args),
+            Self::Check(args) => check::run(context, &args),
+            Self::Route(args) => route::run(context, &args),
+            Self::Recipients(args) => recipients::run(context, &args),
+            Self::Passwd(args) => passwd::run(context, &args),
+            Self::Mailbox(args) => mailbox::run(context, &args),
+            Self::Completions(args) => completions::run(context, &args),
+            Self::Man(args) => man::run(context, &args),
         }
     }
 }

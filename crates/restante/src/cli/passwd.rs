@@ -28,7 +28,7 @@ pub(crate) struct Args {
     remove: bool,
 }
 
-pub(crate) fn run(context: &mut Context<'_>, args: Args) -> Result<Answer, Failure> {
+pub(crate) fn run(context: &mut Context<'_>, args: &Args) -> Result<Answer, Failure> {
     let mut edit = Edit::open(&context.config)?;
     let mailbox = edit.named(&args.mailbox)?;
     let name = args.name.as_deref();

@@ -8,7 +8,7 @@ use rustix::termios::{LocalModes, OptionalActions, SpecialCodeIndex, Termios, tc
 use zeroize::Zeroizing;
 
 /// Past any answer that somebody types.
-const ANSWER_MAX: u64 = 4096;
+const ANSWER_MAX: usize = 4096;
 
 /// A question with its default in brackets; an empty answer is the default. Asks again until `fits` has
 /// nothing against it.
@@ -21,7 +21,7 @@ pub(super) fn ask(
         let shown = if default.is_empty() { String::new() } else { format!(" [{default}]") };
         write!(io::stderr(), "{question}{shown}: ")?;
         let mut line = Vec::new();
-        if io::stdin().lock().take(ANSWER_MAX).read_until(b'\n', &mut line)? == 0 {
+        if io::stdin().lock().take(ANSWER_MAX as u64).read_until(b'\n', &mut line)? == 0 {
             return Err(io::ErrorKind::UnexpectedEof.into());
         }
         let typed = String::from_utf8_lossy(&line);
@@ -35,8 +35,8 @@ pub(super) fn ask(
 
 /// The first line of standard input, without its line end.
 pub(super) fn piped_password() -> io::Result<Secret> {
-    let mut line = Zeroizing::new(Vec::with_capacity(ANSWER_MAX as usize));
-    if io::stdin().lock().take(ANSWER_MAX).read_until(b'\n', &mut line)? == 0 {
+    let mut line = Zeroizing::new(Vec::with_capacity(ANSWER_MAX));
+    if io::stdin().lock().take(ANSWER_MAX as u64).read_until(b'\n', &mut line)? == 0 {
         return Err(io::ErrorKind::UnexpectedEof.into());
     }
     let text = line.strip_suffix(b"\n").unwrap_or(&line);
@@ -85,7 +85,7 @@ fn read_keys(keys: &mut impl Read) -> io::Result<Secret> {
     const BACKSPACE: u8 = 8;
     const CTRL_U: u8 = 21;
     const DELETE: u8 = 127;
-    let mut typed = Zeroizing::new(Vec::with_capacity(ANSWER_MAX as usize));
+    let mut typed = Zeroizing::new(Vec::with_capacity(ANSWER_MAX));
     let mut key = [0];
     loop {
         if keys.read(&mut key)? == 0 {
@@ -99,7 +99,7 @@ fn read_keys(keys: &mut impl Read) -> io::Result<Secret> {
                 while typed.pop().is_some_and(|octet| octet & 0xC0 == 0x80) {}
             }
             CTRL_U => typed.clear(),
-            octet if (typed.len() as u64) < ANSWER_MAX => typed.push(octet),
+            octet if typed.len() < ANSWER_MAX => typed.push(octet),
             _ => return Err(io::ErrorKind::InvalidInput.into()),
         }
     }

@@ -22,7 +22,7 @@ enum Format {
     Postfix,
 }
 
-pub(crate) fn run(context: &mut Context<'_>, args: Args) -> Result<Answer, Failure> {
+pub(crate) fn run(context: &mut Context<'_>, args: &Args) -> Result<Answer, Failure> {
     let loaded = config::load(&context.config).map_err(Failure::Config)?;
     let domains: Vec<String> = loaded
         .spec

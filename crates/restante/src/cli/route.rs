@@ -13,7 +13,7 @@ pub(crate) struct Args {
     address: String,
 }
 
-pub(crate) fn run(context: &mut Context<'_>, args: Args) -> Result<Answer, Failure> {
+pub(crate) fn run(context: &mut Context<'_>, args: &Args) -> Result<Answer, Failure> {
     let path = recipient(&args.address)?;
     let loaded = config::load(&context.config).map_err(Failure::Config)?;
     let directory = Directory::new(loaded.table, VerifierParams::default());

@@ -108,6 +108,24 @@ impl Faults {
         texts.join("\n\n")
     }
 
+    /// Each as one line, for logs: `path:line:col: what is wrong (hint)`.
+    pub fn lines(&self) -> impl Iterator<Item = String> {
+        self.list.iter().map(|fault| {
+            let source = self.sources.get(&fault.file);
+            let path = source.map_or_else(|| fault.file.name().into(), |s| s.path.display().to_string());
+            let place = match (source, &fault.span) {
+                (Some(source), Some(span)) => {
+                    let before = source.shown.get(..span.start).unwrap_or_default();
+                    let column = before.rsplit('\n').next().unwrap_or_default().chars().count() + 1;
+                    format!(":{}:{column}", before.matches('\n').count() + 1)
+                }
+                (None, _) | (_, None) => String::new(),
+            };
+            let hint = fault.hint.as_ref().map_or_else(String::new, |hint| format!(" ({hint})"));
+            format!("{path}{place}: {}{hint}", fault.message)
+        })
+    }
+
     fn render_one(&self, fault: &Fault, renderer: &Renderer) -> String {
         let level = match fault.severity {
             Severity::Error => Level::ERROR,

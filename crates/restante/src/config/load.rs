@@ -127,7 +127,8 @@ fn exposed_passwords(dir: &Path, spec: &Spec, service_groups: &[u32]) -> Option<
     let path = dir.join(File::Mailboxes.name());
     spec.mailboxes.iter().find(|mailbox| !mailbox.passwords.is_empty())?;
     let exposed = exposure_of(&fs::metadata(&path).ok()?, service_groups)?;
-    let message = format!("{} holds passwords and can be read by {}", File::Mailboxes.name(), tls::readers(exposed));
+    let message =
+        format!("{} holds passwords and can be read by {}", File::Mailboxes.name(), tls::readers(exposed));
     Some(Fault::of_file(File::Mailboxes, message).hint(tls::cure(&path)))
 }
 

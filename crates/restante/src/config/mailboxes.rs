@@ -55,6 +55,8 @@ pub(super) fn read(top: &mut Section<'_, '_>, quota: Option<u64>) -> Mailboxes {
     top.tables("mailbox", |s| mailbox(s, quota, &mut found));
     top.tables("alias", |s| alias(s, &mut found));
     top.tables("refuse", |s| refuse(s, &mut found));
+    // `domain` that is no list of tables has been said; that there is none would be said twice.
+    found.nameless |= top.has("domain") && found.spec.domains.is_empty();
     found
 }
 

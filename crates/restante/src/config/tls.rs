@@ -12,15 +12,18 @@ use super::source::File;
 /// What is wrong with the pair: unreadable, broken, not a pair, or a key that others can read.
 pub(super) fn check(tls: &Tls, places: &Places, service_groups: &[u32]) -> Vec<Fault> {
     let mut faults = Vec::new();
+    // What the reader of PEM says of rubbish is about octets, not about files.
+    let why =
+        |reason: &str| reason.strip_prefix("I/O error: ").unwrap_or("no PEM of that kind in it").to_owned();
     if let Err(error) = net::Tls::load(&tls.certificate, &tls.key) {
         let (span, message, hint) = match &error {
             net::TlsError::File { path, reason } if *path == tls.key => (
                 &places.key,
-                format!("cannot use the key {}: {reason}", path.display()),
+                format!("cannot use the key {}: {}", path.display(), why(reason)),
                 "a private key in PEM",
             ),
             net::TlsError::File { path, reason } => {
-                let message = format!("cannot use the certificate {}: {reason}", path.display());
+                let message = format!("cannot use the certificate {}: {}", path.display(), why(reason));
                 (&places.certificate, message, "the chain in PEM, our own certificate first")
             }
             net::TlsError::Mismatch => {
@@ -36,11 +39,9 @@ pub(super) fn check(tls: &Tls, places: &Places, service_groups: &[u32]) -> Vec<F
         };
         faults.push(Fault::error(File::Restante, span.clone(), message).hint(hint));
     }
-    if let Ok(found) = fs::metadata(&tls.key) {
-        if let Some(exposed) = exposure_of(&found, service_groups) {
-            let message = format!("the key {} can be read by {}", tls.key.display(), readers(exposed));
-            faults.push(Fault::error(File::Restante, places.key.clone(), message).hint(cure(&tls.key)));
-        }
+    if let Some(exposed) = fs::metadata(&tls.key).ok().and_then(|found| exposure_of(&found, service_groups)) {
+        let message = format!("the key {} can be read by {}", tls.key.display(), readers(exposed));
+        faults.push(Fault::error(File::Restante, places.key.clone(), message).hint(cure(&tls.key)));
     }
     faults
 }

@@ -87,7 +87,12 @@ pub(super) fn size(range: RangeInclusive<u64>) -> impl Fn(&DeValue<'_>) -> Read<
     move |value| {
         let expected = format!("expected a size from {} to {}", Size(*range.start()), Size(*range.end()));
         if let DeValue::Integer(number) = value {
-            let hint = format!("say which: \"{0} KiB\", \"{0} MiB\"", number.as_str());
+            let number = number.as_str();
+            let hint = if number.len() > 4 {
+                format!("in octets: \"{number} B\"")
+            } else {
+                format!("say which: \"{number} KiB\", \"{number} MiB\"")
+            };
             return Err(Problem::new("has no unit", expected).hint(hint));
         }
         let text = string(value, &expected)?;
@@ -116,8 +121,7 @@ pub(super) fn size_or_none(range: RangeInclusive<u64>) -> impl Fn(&DeValue<'_>) 
 /// A duration with its unit.
 pub(super) fn duration(range: RangeInclusive<Duration>) -> impl Fn(&DeValue<'_>) -> Read<Duration> {
     move |value| {
-        let words = |at: &Duration| humantime::format_duration(*at).to_string();
-        let expected = format!("expected a time from {} to {}", words(range.start()), words(range.end()));
+        let expected = format!("expected a time from {} to {}", Time(*range.start()), Time(*range.end()));
         if let DeValue::Integer(number) = value {
             let hint = format!("say which: \"{0} s\", \"{0} min\"", number.as_str());
             return Err(Problem::new("has no unit", expected).hint(hint));
@@ -255,9 +259,95 @@ pub struct Size(pub u64);
 impl fmt::Display for Size {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let units = [("TiB", 1_u64 << 40), ("GiB", 1 << 30), ("MiB", 1 << 20), ("KiB", 1 << 10)];
-        match units.iter().find(|(_, unit)| self.0 >= *unit && self.0 % unit == 0) {
+        match units.iter().find(|(_, unit)| self.0 >= *unit && self.0.is_multiple_of(*unit)) {
             Some((name, unit)) => write!(f, "{} {name}", self.0 / unit),
             None => write!(f, "{} B", self.0),
+        }
+    }
+}
+
+/// A length of time in the largest unit that divides it.
+struct Time(Duration);
+
+impl fmt::Display for Time {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let seconds = self.0.as_secs();
+        let units = [("days", 86_400), ("h", 3_600), ("min", 60)];
+        match units.iter().find(|(_, unit)| seconds >= *unit && seconds.is_multiple_of(*unit)) {
+            Some(("days", unit)) if seconds == *unit => f.write_str("1 day"),
+            Some((name, unit)) => write!(f, "{} {name}", seconds / unit),
+            None => write!(f, "{seconds} s"),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn read<T>(text: &str, read: impl Fn(&DeValue<'_>) -> Read<T>) -> Option<T> {
+        read(DeValue::parse(text).expect("a TOML value").get_ref()).ok()
+    }
+
+    #[test]
+    fn sizes_and_times_are_what_they_say() {
+        let any_size = size(0..=u64::MAX);
+        for (text, octets) in [
+            ("\"35 MiB\"", Some(36_700_160)),
+            ("\"35MiB\"", Some(36_700_160)),
+            ("\"50 kB\"", Some(50_000)),
+            ("\"1.5 KiB\"", Some(1_536)),
+            ("\"7 B\"", Some(7)),
+            ("\"7\"", None),
+            ("7", None),
+            ("\"-1 B\"", None),
+            ("\"MiB\"", None),
+        ] {
+            assert_eq!(read(text, &any_size), octets, "{text}");
+        }
+        let any_time = duration(Duration::ZERO..=Duration::MAX);
+        for (text, seconds) in [
+            ("\"90 s\"", Some(90)),
+            ("\"10 min\"", Some(600)),
+            ("\"1 h 30 min\"", Some(5_400)),
+            ("\"14 days\"", Some(1_209_600)),
+            ("\"0 s\"", Some(0)),
+            ("\"10\"", None),
+            ("10", None),
+            ("\"-1 s\"", None),
+        ] {
+            assert_eq!(read(text, &any_time), seconds.map(Duration::from_secs), "{text}");
+        }
+    }
+
+    #[test]
+    fn numbers_are_read_in_every_way_that_toml_writes_them() {
+        for (text, number) in
+            [("100", Some(100_u32)), ("1_000", Some(1_000)), ("0x10", Some(16)), ("-1", None), ("1001", None)]
+        {
+            assert_eq!(read(text, count(0..=1_000_u32)), number, "{text}");
+        }
+    }
+
+    #[test]
+    fn places_and_networks() {
+        let tcp = |text: &str| Some(ListenAddress::Tcp(text.parse().expect("an address")));
+        for (text, place) in [
+            ("\"[::]:25\"", tcp("[::]:25")),
+            ("\"127.0.0.1:0\"", tcp("127.0.0.1:0")),
+            ("\"unix:/run/a.sock\"", Some(ListenAddress::Unix("/run/a.sock".into()))),
+            ("\"unix:a.sock\"", None),
+            ("\"25\"", None),
+        ] {
+            assert_eq!(read(text, listen), place, "{text}");
+        }
+        for (text, is) in [
+            ("\"192.0.2.0/24\"", true),
+            ("\"192.0.2.1\"", true),
+            ("\"2001:db8::/32\"", true),
+            ("\"192.0.2.1/24\"", false),
+        ] {
+            assert_eq!(read(text, network).is_some(), is, "{text}");
         }
     }
 }

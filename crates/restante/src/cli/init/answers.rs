@@ -48,9 +48,12 @@ pub(super) fn gather(args: Args) -> Result<Answers, Failure> {
         mailboxes.push(first);
     }
     let catch_all = match args.catch_all {
-        None if asks => catch_all(&mailboxes)?,
+        None if asks => catch_all()?,
         given => given,
     };
+    if let Some(name) = catch_all.as_ref().filter(|name| !mailboxes.contains(name)) {
+        mailboxes.push(name.clone());
+    }
     let pair = match args.certificate.zip(args.key) {
         Some((certificate, key)) => Some((absolute(certificate)?, absolute(key)?)),
         None => None,
@@ -61,7 +64,7 @@ pub(super) fn gather(args: Args) -> Result<Answers, Failure> {
         mailboxes,
         catch_all,
         pair,
-        state_dir: args.state_dir.map(absolute).transpose()?,
+        state_dir: args.state_dir,
         listen_smtp: args.listen_smtp,
         listen_lmtp: args.listen_lmtp,
         listen_pop3: args.listen_pop3,
@@ -69,13 +72,10 @@ pub(super) fn gather(args: Args) -> Result<Answers, Failure> {
     })
 }
 
-fn catch_all(mailboxes: &[String]) -> Result<Option<String>, Failure> {
-    let question_text = "Who gets what nobody else has (a mailbox, or - to refuse unknown addresses)";
-    let fits = |answer: &str| {
-        let known = answer == "-" || mailboxes.iter().any(|name| name == answer);
-        if known { Ok(()) } else { Err(format!("one of {}, or -", mailboxes.join(", "))) }
-    };
-    Ok(Some(question(question_text, "-", fits)?).filter(|answer| answer != "-"))
+fn catch_all() -> Result<Option<String>, Failure> {
+    let text = "Who gets what nobody else has (a mailbox, or - to refuse unknown addresses)";
+    let fits = |answer: &str| if answer == "-" { Ok(()) } else { is_mailbox(answer) };
+    Ok(Some(question(text, "-", fits)?).filter(|answer| answer != "-"))
 }
 
 fn question(text: &str, default: &str, fits: impl Fn(&str) -> Result<(), String>) -> Result<String, Failure> {

@@ -1,3 +1,5 @@
+use std::time::SystemTime;
+
 use rcgen::{CertificateParams, KeyPair, date_time_ymd};
 
 /// A certificate and its key in PEM.
@@ -7,7 +9,7 @@ pub(super) struct Made {
 }
 
 /// How long it is good for: nobody renews a certificate that nobody trusts, so it must not run out first.
-const YEARS: i16 = 10;
+const YEARS: i32 = 10;
 
 /// A certificate for one name that is its own issuer.
 pub(super) fn self_signed(hostname: &str) -> Result<Made, rcgen::Error> {
@@ -16,10 +18,19 @@ pub(super) fn self_signed(hostname: &str) -> Result<Made, rcgen::Error> {
     params.distinguished_name = rcgen::DistinguishedName::new();
     params.distinguished_name.push(rcgen::DnType::CommonName, hostname);
     // From the first of the month: clocks that are a little behind take it too.
-    let today = jiff::Zoned::now().date();
-    let (year, month) = (i32::from(today.year()), today.month().unsigned_abs());
+    let (year, month) = this_month();
     params.not_before = date_time_ymd(year, month, 1);
-    params.not_after = date_time_ymd(year + i32::from(YEARS), month, 1);
+    params.not_after = date_time_ymd(year + YEARS, month, 1);
     let certificate = params.self_signed(&key)?;
     Ok(Made { certificate: certificate.pem(), key: key.serialize_pem() })
+}
+
+/// By UTC.
+fn this_month() -> (i32, u8) {
+    let now = humantime::format_rfc3339_seconds(SystemTime::now()).to_string();
+    let mut fields = now.split('-');
+    let year = fields.next().and_then(|year| year.parse().ok());
+    let month = fields.next().and_then(|month| month.parse().ok());
+    // A clock past the year 9999 gives a certificate of long ago, which mail programs ask about all the same.
+    year.zip(month).unwrap_or((1970, 1))
 }

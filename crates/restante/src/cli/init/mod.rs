@@ -31,7 +31,7 @@ pub(crate) struct Args {
     /// A mailbox; may be repeated, the first is postmaster
     #[arg(long = "mailbox", value_name = "NAME")]
     mailboxes: Vec<String>,
-    /// Which of them gets what nobody else has; unknown addresses are refused without
+    /// Which mailbox gets what nobody else has; unknown addresses are refused without
     #[arg(long, value_name = "MAILBOX")]
     catch_all: Option<String>,
     /// The certificate chain in PEM
@@ -40,7 +40,7 @@ pub(crate) struct Args {
     /// Its key in PEM
     #[arg(long, value_name = "FILE", requires = "certificate")]
     key: Option<PathBuf>,
-    /// The folder that the daemon keeps everything in
+    /// The folder that the daemon keeps everything in; relative to the configuration folder
     #[arg(long, value_name = "DIR")]
     state_dir: Option<PathBuf>,
     /// Where SMTP listens, such as [::]:25; may be repeated, as the next three

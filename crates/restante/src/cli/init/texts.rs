@@ -13,7 +13,7 @@ pub(super) fn restante(answers: &Answers, dir: &Path) -> String {
     let mut document = parsed(&switched_on(shipped(File::Restante), &["[tls]", "certificate", "key"]));
     set(&mut document, &["hostname"], answers.hostname.as_str().into());
     if let Some(state_dir) = &answers.state_dir {
-        set(&mut document, &["state-dir"], path(state_dir, dir));
+        set(&mut document, &["state-dir"], state_dir.display().to_string().into());
     }
     let lists = [
         ("smtp", "listen", &answers.listen_smtp),

@@ -1,0 +1,121 @@
+use std::os::unix::fs::symlink;
+
+use crate::folder::Folder;
+use crate::init::opens;
+
+const HAND_MADE: &str = "\
+# our people
+[[domain]]
+name = \"example.test\" # the first
+postmaster = \"alice\"
+
+# the boss
+[[mailbox]]
+name = \"alice\" # since 2019
+
+# --- shared ---
+[[mailbox]]
+name = \"office\"
+";
+
+#[test]
+fn a_password_is_set_and_the_file_stays_as_it_was() {
+    let folder = Folder::of(HAND_MADE);
+    folder.set_mode("mailboxes.toml", 0o640);
+    let run = folder.run_with("passwd alice@example.test --stdin", "correct horse battery\nmore\n");
+    assert_eq!((run.code, run.out.as_str()), (0, ""), "{run:?}");
+    let text = folder.read("mailboxes.toml");
+    let hash = text.lines().find_map(|line| line.strip_prefix("password = ")).unwrap();
+    assert!(hash.starts_with("\"$argon2id$v=19$m=19456,t=2,p=1$"), "{hash}");
+    assert_eq!(text.replace(&format!("password = {hash}\n"), ""), HAND_MADE);
+    assert_eq!(folder.mode("mailboxes.toml"), 0o640);
+    assert!(opens(&folder, "alice", "correct horse battery") && !opens(&folder, "alice", "correct horse"));
+    assert_eq!(folder.run("passwd alice --remove").code, 0);
+    assert_eq!(folder.read("mailboxes.toml"), HAND_MADE);
+}
+
+#[test]
+fn passwords_have_names_and_go_one_by_one() {
+    let folder = Folder::of(HAND_MADE);
+    assert_eq!(folder.run_with("passwd alice --name phone --stdin", "password of phone\r\n").code, 0);
+    let made = folder.run("passwd alice --name laptop --generate");
+    assert_eq!(made.code, 0, "{made:?}");
+    assert!(opens(&folder, "alice", "password of phone") && opens(&folder, "alice", made.out.trim()));
+    assert_eq!(folder.run("mailbox list").out, "alice\t-\t2 GiB\tphone,laptop\noffice\t-\t2 GiB\t-\n");
+    assert_eq!(folder.run("passwd alice --name phone --remove").code, 0);
+    assert!(!opens(&folder, "alice", "password of phone") && opens(&folder, "alice", made.out.trim()));
+    let again = folder.run("passwd alice --name phone --remove");
+    assert_eq!(again.code, 65, "{again:?}");
+}
+
+#[test]
+fn a_password_that_is_not_fit_is_not_set() {
+    let folder = Folder::of(HAND_MADE);
+    for (line, input, code) in [
+        ("passwd alice --stdin", "short\n", 65),
+        ("passwd alice --stdin", "", 66),
+        ("passwd carol --stdin", "correct horse battery\n", 65),
+        ("passwd alice", "correct horse battery\n", 2),
+        ("passwd alice --stdin --generate", "", 2),
+    ] {
+        let run = folder.run_with(line, input);
+        assert_eq!(run.code, code, "{line}: {run:?}");
+        assert!(!run.err.contains("horse"), "{run:?}");
+        assert_eq!(folder.read("mailboxes.toml"), HAND_MADE);
+    }
+}
+
+#[test]
+fn mailboxes_come_and_go() {
+    let folder = Folder::of(HAND_MADE);
+    let added = folder.run("mailbox add carol --address c.jones --address cj --quota none");
+    assert_eq!(added.code, 0, "{added:?}");
+    assert!(
+        opens(&folder, "c.jones@example.test", added.out.trim()) || opens(&folder, "carol", added.out.trim())
+    );
+    assert_eq!(folder.run("mailbox list").out.lines().last(), Some("carol\tc.jones,cj\tnone\tpassword"));
+    assert_eq!(folder.run("route cj@example.test").code, 0);
+    assert_eq!(folder.run("mailbox add dave --no-password").code, 0);
+
+    let removed = folder.run("mailbox remove carol@example.test");
+    assert_eq!(removed.code, 0, "{removed:?}");
+    assert!(removed.out.contains("its mail is kept"), "{removed:?}");
+    assert_eq!(folder.run("mailbox remove dave").code, 0);
+    assert_eq!(folder.run("route cj@example.test").code, 1);
+    assert_eq!(folder.read("mailboxes.toml").trim_end(), HAND_MADE.trim_end());
+}
+
+#[test]
+fn an_edit_that_would_make_a_fault_is_not_made() {
+    let folder = Folder::of(HAND_MADE);
+    for line in [
+        "mailbox remove alice",
+        "mailbox remove carol",
+        "mailbox add office",
+        "mailbox add a/b",
+        "mailbox add carol --address alice",
+        "mailbox add carol --quota much",
+    ] {
+        let run = folder.run(line);
+        assert_eq!(run.code, 65, "{line}: {run:?}");
+        assert_eq!(folder.read("mailboxes.toml"), HAND_MADE, "{line}");
+    }
+    folder.set_mode("mailboxes.toml", 0o644);
+    let run = folder.run("passwd alice --generate");
+    assert_eq!((run.code, run.out.as_str()), (65, ""), "a hash that everybody could read: {run:?}");
+    assert_eq!(folder.read("mailboxes.toml"), HAND_MADE);
+    folder.write("mailboxes.toml", "[[mailbox]\n");
+    let run = folder.run("passwd alice --generate");
+    assert_eq!(run.code, 78, "{run:?}");
+    assert!(run.err.contains("mailboxes.toml:1:"), "{run:?}");
+}
+
+#[test]
+fn a_link_stays_a_link() {
+    let folder = Folder::of(HAND_MADE);
+    std::fs::rename(folder.path("mailboxes.toml"), folder.path("real.toml")).unwrap();
+    symlink("real.toml", folder.path("mailboxes.toml")).unwrap();
+    assert_eq!(folder.run("passwd alice --generate").code, 0);
+    assert!(folder.path("mailboxes.toml").is_symlink());
+    assert!(folder.read("real.toml").contains("$argon2id$"));
+}
