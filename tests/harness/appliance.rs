@@ -1,7 +1,9 @@
 use std::fs::{self, File};
+use std::io::Write;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
+use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -207,8 +209,32 @@ impl Drop for Appliance {
     fn drop(&mut self) {
         self.kill();
         if thread::panicking() {
-            eprintln!("--- log of the appliance\n{}", self.log());
+            let _ = writeln!(std::io::stderr(), "--- log of the appliance\n{}", self.log());
         }
+    }
+}
+
+/// One appliance for all tests of a file that run at the same time, ended with the last of them.
+#[derive(Debug)]
+pub struct Shared {
+    setup: fn() -> Setup,
+    running: Mutex<Weak<Appliance>>,
+}
+
+impl Shared {
+    /// None runs yet.
+    pub const fn new(setup: fn() -> Setup) -> Self {
+        Self { setup, running: Mutex::new(Weak::new()) }
+    }
+
+    /// The one that runs, or a new one.
+    pub fn get(&self) -> Arc<Appliance> {
+        let mut running = self.running.lock().unwrap_or_else(PoisonError::into_inner);
+        running.upgrade().unwrap_or_else(|| {
+            let appliance = Arc::new(Appliance::with((self.setup)()));
+            *running = Arc::downgrade(&appliance);
+            appliance
+        })
     }
 }
 

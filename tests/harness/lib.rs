@@ -12,7 +12,7 @@ mod program;
 mod setup;
 mod tls;
 
-pub use appliance::Appliance;
+pub use appliance::{Appliance, Shared};
 pub use client::{Client, Listed};
 pub use maildrop::{Collected, collect, pop3};
 pub use message::{Prelude, below, deliver, deliver_chunks, envelope, hidden, smtp, stuffed, with_crlf};

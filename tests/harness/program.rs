@@ -1,4 +1,4 @@
-use std::io::{Read, Seek};
+use std::fs;
 use std::net::TcpListener;
 use std::path::PathBuf;
 use std::process::{Command, ExitStatus, Stdio};
@@ -18,8 +18,8 @@ pub struct Ended {
 
 /// Runs a command to its end, or kills it and fails when that takes longer than `patience`.
 pub fn run(command: &mut Command, patience: Duration) -> Ended {
-    let [mut out, mut err] = [(); 2].map(|()| tempfile::tempfile().expect("a file"));
-    let handle = |file: &std::fs::File| Stdio::from(file.try_clone().expect("a handle"));
+    let [out, err] = [(); 2].map(|()| tempfile::NamedTempFile::new().expect("a file"));
+    let handle = |file: &tempfile::NamedTempFile| Stdio::from(file.reopen().expect("a handle"));
     command.stdin(Stdio::null()).stdout(handle(&out)).stderr(handle(&err));
     let mut child = command.spawn().unwrap_or_else(|error| panic!("{command:?}: {error}"));
     let until = Instant::now() + patience;
@@ -34,12 +34,8 @@ pub fn run(command: &mut Command, patience: Duration) -> Ended {
         child.kill().expect("killed");
         child.wait().expect("waited for");
     }
-    let [out, err] = [&mut out, &mut err].map(|file| {
-        file.rewind().expect("a file");
-        let mut text = Vec::new();
-        file.take(64 << 20).read_to_end(&mut text).expect("read");
-        String::from_utf8_lossy(&text).into_owned()
-    });
+    let said = |file: &tempfile::NamedTempFile| fs::read(file.path()).expect("read");
+    let [out, err] = [&out, &err].map(|file| String::from_utf8_lossy(&said(file)).into_owned());
     let status = status.unwrap_or_else(|| panic!("{command:?} did not end in {patience:?}:\n{out}\n{err}"));
     Ended { status, out, err }
 }

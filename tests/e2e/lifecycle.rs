@@ -1,0 +1,261 @@
+//! How the appliance starts, changes and ends: by signals, by a service manager, and with everything wrong
+//! that an admin can get wrong.
+
+use std::fs;
+use std::net::TcpListener;
+use std::os::unix::fs::PermissionsExt;
+use std::time::{Duration, Instant};
+
+use restante_tests::{
+    Appliance, Client, PASSWORD, Setup, below, collect, deliver, envelope, found, pop3, run, smtp,
+};
+use rustix::process::Signal;
+
+const SOON: Duration = Duration::from_secs(20);
+
+#[test]
+fn sigterm_ends_idle_sessions_and_lets_a_message_in_flight_finish() {
+    let mut appliance = Appliance::start();
+    let mut idle = smtp(appliance.smtp);
+    let mut started = smtp(appliance.smtp);
+    envelope(&mut started, "<sender@client.example>", &["alice@example.test"]);
+    let mut sending = smtp(appliance.smtp);
+    envelope(&mut sending, "<sender@client.example>", &["alice@example.test"]);
+    assert!(sending.ask("DATA").starts_with("354 "));
+    sending.send(b"Subject: in flight\r\n\r\nfirst\r\n");
+    let mut reader = pop3(appliance.pop3, "alice");
+    let mut delivered = smtp(appliance.smtp);
+    assert!(deliver(&mut delivered, &["alice@example.test"], b"Subject: acknowledged\r\n\r\n").starts_with("250 "));
+    assert!(reader.command("STAT").starts_with("+OK 0 "));
+
+    let told = Instant::now();
+    appliance.signal(Signal::TERM);
+    for client in [&mut idle, &mut started, &mut delivered] {
+        assert_eq!(client.line().as_deref(), Some("421 4.3.2 mx.example.test shutting down"));
+        assert_eq!(client.line(), None);
+    }
+    assert_eq!(reader.line(), None);
+    sending.send(b"second\r\n.\r\n");
+    let answer = sending.reply();
+    assert!(answer.starts_with("250 2.0.0 queued as "), "{answer}");
+    assert!(appliance.wait().success(), "{}", appliance.log());
+    assert!(told.elapsed() < SOON, "{:?}", told.elapsed());
+
+    appliance.restart();
+    let kept = collect(appliance.pop3, "alice", 2);
+    let mut bodies: Vec<&[u8]> = kept.iter().map(|one| below(&one.octets).1).collect();
+    bodies.sort();
+    assert_eq!(bodies, [&b"Subject: acknowledged\r\n\r\n"[..], b"Subject: in flight\r\n\r\nfirst\r\nsecond\r\n"]);
+}
+
+#[test]
+fn a_message_that_does_not_end_cannot_hold_the_stop() {
+    let smtp_limits = "stop-time = \"1 s\"".into();
+    let mut appliance = Appliance::with(Setup { smtp_limits, ..Setup::default() });
+    let mut sending = smtp(appliance.smtp);
+    envelope(&mut sending, "<sender@client.example>", &["alice@example.test"]);
+    assert!(sending.ask("DATA").starts_with("354 "));
+    sending.send(b"Subject: never ends\r\n\r\n");
+    let told = Instant::now();
+    appliance.signal(Signal::INT);
+    assert!(appliance.wait().success(), "{}", appliance.log());
+    assert!(told.elapsed() < SOON, "{:?}", told.elapsed());
+    let last = sending.line();
+    assert!(last.as_ref().is_none_or(|line| line.starts_with("421 ")), "{last:?}");
+    appliance.restart();
+    collect(appliance.pop3, "alice", 0);
+}
+
+#[test]
+fn sighup_takes_a_good_configuration_and_says_what_is_wrong_with_a_bad_one() {
+    let mut appliance = Appliance::start();
+    let mut open = pop3(appliance.pop3, "bob");
+    appliance.configure(|setup| *setup = Setup::of(&["alice", "carol"]));
+    appliance.hangup();
+    appliance.logged(&["INFO", "the configuration is in force"]);
+    let mut client = smtp(appliance.smtp);
+    assert!(deliver(&mut client, &["carol@example.test"], b"Subject: new\r\n\r\n").starts_with("250 "));
+    collect(appliance.pop3, "carol", 1);
+    assert!(client.ask("MAIL FROM:<>").starts_with("250 "));
+    assert!(client.ask("RCPT TO:<bob@example.test>").starts_with("550 5.1.1 "));
+    assert!(client.ask("RSET").starts_with("250 "));
+    // What is open goes on.
+    assert!(open.command("STAT").starts_with("+OK"));
+    open.quit();
+
+    appliance.configure(|setup| {
+        *setup = Setup::of(&["bob", "carol"]);
+        setup.machine = "hostnam = \"mx2.example.test\"".into();
+    });
+    appliance.hangup();
+    let line = appliance.logged(&["ERROR", "restante.toml:3:1", "hostnam"]);
+    assert!(!line.contains('\u{1b}'), "{line}");
+    appliance.logged(&["ERROR", "the configuration has faults: the one before stays in force"]);
+    assert!(deliver(&mut client, &["alice@example.test"], b"Subject: old\r\n\r\n").starts_with("250 "));
+    collect(appliance.pop3, "alice", 1);
+    // The next start says the same and does not start.
+    assert!(appliance.stop().success());
+    let ended = run(&mut appliance.serve(), SOON);
+    assert_eq!(ended.status.code(), Some(78), "{ended:?}");
+    assert!(ended.err.contains("restante.toml:3:1") && ended.err.contains("hostname"), "{}", ended.err);
+}
+
+#[test]
+fn a_mailbox_that_left_the_file_keeps_its_mail() {
+    let mut appliance = Appliance::start();
+    let mut client = smtp(appliance.smtp);
+    assert!(deliver(&mut client, &["bob@example.test"], b"Subject: kept\r\n\r\n").starts_with("250 "));
+    let before = collect(appliance.pop3, "bob", 1);
+    appliance.configure(|setup| *setup = Setup::of(&["alice"]));
+    appliance.restart();
+    let mut gone = Client::connect(appliance.pop3);
+    assert!(gone.line().expect("a greeting").starts_with("+OK"));
+    assert!(gone.command("USER bob").starts_with("+OK"));
+    let answer = gone.command(&format!("PASS {PASSWORD}"));
+    assert!(answer.starts_with("-ERR [AUTH]"), "{answer}");
+    appliance.configure(|setup| *setup = Setup::default());
+    appliance.restart();
+    let after = collect(appliance.pop3, "bob", 1);
+    assert_eq!((&before[0].uid, &before[0].octets), (&after[0].uid, &after[0].octets));
+}
+
+/// Binds one socket for each `name=address`, hands them over as systemd does (sd_listen_fds(3)), and becomes
+/// the program behind `--`.
+const ACTIVATE: &str = r#"
+import os, socket, sys
+mark = sys.argv.index('--')
+names, sockets = [], []
+for word in sys.argv[1:mark]:
+    name, address = word.split('=', 1)
+    if address.startswith('/'):
+        one = socket.socket(socket.AF_UNIX)
+        one.bind(address)
+    else:
+        one = socket.socket()
+        one.bind(('127.0.0.1', int(address)))
+    one.listen(16)
+    names.append(name)
+    sockets.append(one)
+for number, one in enumerate(sockets):
+    os.dup2(one.fileno(), 50 + number)
+for number in range(len(sockets)):
+    os.dup2(50 + number, 3 + number)
+    os.close(50 + number)
+os.environ.update(LISTEN_PID=str(os.getpid()), LISTEN_FDS=str(len(sockets)), LISTEN_FDNAMES=':'.join(names))
+os.execv(sys.argv[mark + 1], sys.argv[mark + 1:])
+"#;
+
+#[test]
+fn sockets_of_a_service_manager_are_served() {
+    let Some(python) = found("python3") else { return };
+    let folder = tempfile::tempdir().expect("a folder");
+    let socket = folder.path().join("lmtp");
+    let lmtp = format!("lmtp={}", socket.display());
+    let python = python.to_str().expect("text");
+    let words = [python, "-c", ACTIVATE, "smtp=0", "pop3=0", "smtp=0", "pop3s=0", &lmtp, "--"];
+    let mut appliance = Appliance::with(Setup {
+        // Nobody could bind these: the sockets that were handed over take their place.
+        smtp: "listen = [\"192.0.2.1:25\"]".into(),
+        pop3: "listen = [\"192.0.2.1:110\"]\nlisten-tls = [\"192.0.2.1:995\"]".into(),
+        wrapper: words.map(str::to_owned).into(),
+        ..Setup::default()
+    });
+    let mut client = smtp(appliance.smtp);
+    assert!(deliver(&mut client, &["alice@example.test"], b"Subject: handed over\r\n\r\n").starts_with("250 "));
+    let mut client = Client::connect_unix(&socket);
+    assert!(client.reply().starts_with("220 "));
+    assert!(client.ask("LHLO a.example").starts_with("250-"));
+    collect(appliance.pop3, "alice", 1);
+    let mut secured = Client::connect_tls(appliance.pop3s);
+    assert!(secured.line().expect("a greeting").starts_with("+OK"));
+    // Two sockets of one name are both served.
+    let log = appliance.log();
+    let smtp_lines: Vec<&str> = log.lines().filter(|line| line.contains("service=smtp ")).collect();
+    assert_eq!(smtp_lines.len(), 2, "{log}");
+    let second = smtp_lines[1].split("address=").nth(1).expect("an address").trim();
+    smtp(second.parse().expect("an address"));
+    assert!(appliance.stop().success());
+}
+
+#[test]
+fn a_second_instance_on_the_same_state_is_refused() {
+    let appliance = Appliance::start();
+    let ended = run(&mut appliance.serve(), SOON);
+    assert!(!ended.status.success());
+    let said: Vec<&str> = ended.err.lines().filter(|line| line.contains("state/store")).collect();
+    assert_eq!(said.len(), 1, "{}", ended.err);
+    assert!(!ended.err.contains("panicked"), "{}", ended.err);
+    // The first one did not notice.
+    let mut client = smtp(appliance.smtp);
+    assert!(deliver(&mut client, &["alice@example.test"], b"Subject: first\r\n\r\n").starts_with("250 "));
+    collect(appliance.pop3, "alice", 1);
+}
+
+#[test]
+fn an_address_in_use_is_named() {
+    let taken = TcpListener::bind(("127.0.0.1", 0)).expect("a port");
+    let address = taken.local_addr().expect("an address");
+    let smtp = format!("listen = [\"{address}\"]");
+    let appliance = Appliance::prepare(Setup { smtp, ..Setup::default() });
+    let ended = run(&mut appliance.serve(), SOON);
+    assert!(!ended.status.success());
+    assert!(ended.err.contains(&format!("cannot listen on {address}")), "{}", ended.err);
+    assert!(!ended.err.contains("panicked"), "{}", ended.err);
+}
+
+#[test]
+fn secrets_that_others_can_read_are_faults() {
+    let appliance = Appliance::prepare(Setup::default());
+    let folder = appliance.config_dir();
+    fs::create_dir(appliance.state_dir()).expect("made");
+    for (path, open, closed) in [
+        (folder.join("mailboxes.toml"), 0o644, 0o600),
+        (folder.join("tls.key"), 0o604, 0o600),
+        (appliance.state_dir(), 0o755, 0o700),
+    ] {
+        let mode = |mode| fs::set_permissions(&path, fs::Permissions::from_mode(mode)).expect("changed");
+        mode(open);
+        let ended = run(&mut appliance.serve(), SOON);
+        assert_eq!(ended.status.code(), Some(78), "{ended:?}");
+        let name = path.file_name().expect("a name").to_string_lossy();
+        assert!(ended.err.contains(&*name) && ended.err.contains("chmod"), "{}", ended.err);
+        mode(closed);
+    }
+}
+
+#[test]
+fn root_does_not_serve_unless_told() {
+    if !rustix::process::geteuid().is_root() {
+        restante_tests::skipped("not root");
+        return;
+    }
+    let appliance = Appliance::prepare(Setup::default());
+    let ended = run(&mut appliance.verb(&["serve"]), SOON);
+    assert_eq!(ended.status.code(), Some(78), "{ended:?}");
+    assert!(ended.err.contains("root"), "{}", ended.err);
+    assert!(!appliance.state_dir().exists());
+}
+
+#[test]
+fn the_log_has_lines_for_people_and_no_secrets() {
+    let tables = "[log]\nlevel = \"trace\"\n".into();
+    let mut appliance = Appliance::with(Setup { tables, ..Setup::default() });
+    let mut client = smtp(appliance.smtp);
+    let answer = deliver(&mut client, &["alice@example.test"], b"Subject: canary-subject\r\n\r\ncanary-body\r\n");
+    let id = answer.strip_prefix("250 2.0.0 queued as ").expect("queued").to_owned();
+    assert!(client.ask("QUIT").starts_with("221 "));
+    let size = collect(appliance.pop3, "alice", 1)[0].size;
+    let mut liar = Client::connect(appliance.pop3);
+    assert!(liar.line().expect("a greeting").starts_with("+OK"));
+    assert!(liar.command("USER alice").starts_with("+OK"));
+    assert!(liar.command("PASS canary-password").starts_with("-ERR [AUTH]"));
+    liar.send(b"USER \x1b[31mred\r\n");
+    assert!(liar.line().expect("an answer").starts_with("-ERR"));
+    appliance.logged(&["INFO", &id, "from=", "to=", "alice@example.test"]);
+    appliance.logged(&["INFO", "alice", "retr=1", "del=0", &format!("size={size}")]);
+    assert!(appliance.stop().success());
+    let log = appliance.log();
+    for canary in ["canary-body", "canary-password", PASSWORD, "\u{1b}", "panicked"] {
+        assert!(!log.contains(canary), "{canary:?} in the log:\n{log}");
+    }
+}
