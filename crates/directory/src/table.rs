@@ -168,7 +168,7 @@ impl Table {
     }
 
     /// Whether some mailbox has this very string as a password hash.
-    pub(crate) fn has_hash(&self, configured: &str) -> bool {
+    pub fn has_hash(&self, configured: &str) -> bool {
         self.decoys.iter().any(|passwords| passwords.iter().any(|stored| stored.configured == configured))
     }
 }

@@ -12,6 +12,12 @@ impl Networks {
         Self(networks)
     }
 
+    /// Both sets together.
+    #[must_use]
+    pub fn and(&self, others: &Self) -> Self {
+        Self(self.0.iter().chain(&others.0).copied().collect())
+    }
+
     /// Whether one of them holds the address.
     pub fn contains(&self, address: IpAddr) -> bool {
         let address = address.to_canonical();

@@ -5,7 +5,7 @@ use std::io;
 use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 
-use rustix::process::{Gid, Uid};
+use rustix::process::{DumpableBehavior, Gid, Uid, set_dumpable_behavior};
 use rustix::thread::{set_thread_groups, set_thread_res_gid, set_thread_res_uid};
 
 /// The system user that the daemon runs as, made by `systemd-sysusers` or a package.
@@ -29,6 +29,12 @@ pub fn service_user() -> Option<User> {
 pub fn groups_of_service() -> Vec<u32> {
     let groups = fs::read_to_string("/etc/group").unwrap_or_default();
     service_user().map(|user| user.gid).into_iter().chain(groups_in(&groups)).collect()
+}
+
+/// Nobody reads our memory, which has passwords in it for moments: no core files, no tracing by others.
+pub fn keep_memory_to_ourselves() {
+    // A kernel that does not know this is no reason not to serve.
+    let _ = set_dumpable_behavior(DumpableBehavior::NotDumpable);
 }
 
 /// Whether we may do everything.

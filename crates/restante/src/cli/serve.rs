@@ -1,12 +1,31 @@
 use super::{Answer, Context, Failure};
 use crate::config;
+use crate::identity;
+use crate::wire::{Appliance, ServeError};
 
 /// Run the servers until they are told to stop
+///
+/// SIGHUP reads the configuration again; SIGTERM and SIGINT end it: messages in flight are finished, and all
+/// that was acknowledged is kept.
 #[derive(Debug, clap::Args)]
-pub(crate) struct Args {}
+pub(crate) struct Args {
+    /// Run as root all the same: for a container or a trial, never for a server
+    #[arg(long)]
+    allow_root: bool,
+}
 
-pub(crate) fn run(context: &mut Context<'_>, _args: Args) -> Result<Answer, Failure> {
+pub(crate) fn run(context: &mut Context<'_>, args: &Args) -> Result<Answer, Failure> {
+    if identity::is_root() && !args.allow_root {
+        let words = "serve does not run as root: start it by systemd or as the user restante";
+        return Err(Failure::Refused(words.into()));
+    }
+    identity::keep_memory_to_ourselves();
     let loaded = config::load(&context.config).map_err(Failure::Config)?;
-    super::warn(&loaded.warnings);
-    Err(Failure::Unavailable("this build has no servers".into()))
+    Appliance::run(&context.config, loaded).map_err(|error| match error {
+        ServeError::StateDir { .. } | ServeError::Tls(_) => Failure::Refused(error.to_string()),
+        ServeError::Store { .. } | ServeError::Listen(..) | ServeError::System(_) => {
+            Failure::Unavailable(error.to_string())
+        }
+    })?;
+    Ok(Answer::Yes)
 }

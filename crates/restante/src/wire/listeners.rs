@@ -1,0 +1,80 @@
+use std::collections::HashMap;
+use std::io;
+use std::sync::Arc;
+
+use arc_swap::ArcSwap;
+use net::{Bound, Conn, Gate, Handler, ListenAddress, Networks, Permit, accept};
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+use tracing::info;
+
+/// A handler that a reload exchanges: connections that are open keep the one they came to.
+pub(super) struct Reloadable<H>(Arc<ArcSwap<H>>);
+
+impl<H> Reloadable<H> {
+    pub(super) fn new(handler: H) -> Self {
+        Self(Arc::new(ArcSwap::from_pointee(handler)))
+    }
+
+    pub(super) fn replace(&self, handler: H) {
+        self.0.store(Arc::new(handler));
+    }
+}
+
+impl<H> Clone for Reloadable<H> {
+    fn clone(&self) -> Self {
+        Self(self.0.clone())
+    }
+}
+
+impl<H: Handler + Sync> Handler for Reloadable<H> {
+    async fn handle(self, conn: Conn, permit: Permit) {
+        let handler = H::clone(&self.0.load());
+        handler.handle(conn, permit).await;
+    }
+
+    fn busy(&self) -> &'static [u8] {
+        self.0.load().busy()
+    }
+}
+
+/// The sockets of all services: those that the service manager has bound, else those of the configuration.
+pub(super) struct Listeners {
+    handed: HashMap<String, Vec<Bound>>,
+    pub(super) stop: CancellationToken,
+    pub(super) tasks: TaskTracker,
+}
+
+impl Listeners {
+    pub(super) fn new(handed: HashMap<String, Vec<Bound>>, stop: CancellationToken) -> Self {
+        Self { handed, stop, tasks: TaskTracker::new() }
+    }
+
+    /// Begins one service. A socket of the manager's with the service's name takes the place of all that the
+    /// configuration says.
+    pub(super) fn serve<H: Handler>(
+        &mut self,
+        service: &'static str,
+        addresses: &[ListenAddress],
+        gate: &Gate,
+        trusted: &Networks,
+        handler: &H,
+    ) -> Result<(), (ListenAddress, io::Error)> {
+        let sockets = match self.handed.remove(service) {
+            Some(handed) => handed,
+            None => addresses
+                .iter()
+                .map(|address| Bound::bind(address).map_err(|error| (address.clone(), error)))
+                .collect::<Result<_, _>>()?,
+        };
+        for bound in sockets {
+            if let Ok(address) = bound.address() {
+                info!(%service, %address, "listening");
+            }
+            let (gate, trusted) = (gate.clone(), trusted.clone());
+            let (stop, tasks) = (self.stop.clone(), self.tasks.clone());
+            self.tasks.spawn(accept(bound, gate, trusted, handler.clone(), stop, tasks));
+        }
+        Ok(())
+    }
+}

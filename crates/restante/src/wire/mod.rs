@@ -1,0 +1,14 @@
+//! The appliance at work: what ties the servers, the router and the store together, and lets them go again.
+//!
+//! It knows every crate and decides nothing of its own. Read [`Appliance`] first.
+
+mod appliance;
+mod known;
+mod listeners;
+mod log;
+mod manager;
+mod params;
+mod policy;
+mod signals;
+
+pub use appliance::{Appliance, ServeError};

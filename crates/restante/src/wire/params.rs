@@ -1,0 +1,160 @@
+//! From what the configuration says to what each crate takes: one translation, in one place.
+
+use authenticity::HeaderLimits;
+use net::{GateParams, LoginBudgetParams, Networks};
+use pop3_serve::{Access, Utf8Fallback as Fallback};
+use smtp_receive::{BareNewline as Newline, ErrorLimits, Patience};
+
+use crate::config::{BareNewline, Config, Utf8Fallback};
+
+/// What the pre-scan bears.
+pub(super) fn header_limits(config: &Config) -> HeaderLimits {
+    HeaderLimits {
+        octets: config.limits.header_size,
+        lines: u32::try_from(config.limits.header_lines).unwrap_or(u32::MAX),
+        field: config.limits.header_field,
+    }
+}
+
+/// A public SMTP listener.
+pub(super) fn smtp(config: &Config) -> smtp_receive::Params {
+    let limits = &config.smtp.limits;
+    smtp_receive::Params {
+        hostname: config.hostname.clone(),
+        dialect: smtp_receive::Dialect::Smtp,
+        starttls: config.tls.is_some(),
+        bare_newline: match config.smtp.bare_newline {
+            BareNewline::Refuse => Newline::Refuse,
+            BareNewline::Normalize => Newline::Normalize,
+        },
+        message_size: config.limits.message_size,
+        recipients: limits.recipients,
+        mails: limits.messages,
+        command_line: limits.command_line,
+        text_line: config.limits.line_length,
+        received: config.limits.received,
+        errors: ErrorLimits {
+            soft: limits.errors_before_delay,
+            hard: limits.errors,
+            unknown_commands: limits.unknown_commands,
+            junk_commands: limits.junk_commands,
+            unknown_recipients_soft: limits.unknown_recipients_before_delay,
+            unknown_recipients: limits.unknown_recipients,
+            delay: limits.delay,
+        },
+        patience: Patience {
+            greeting: limits.greeting_delay,
+            command: limits.command_timeout,
+            data_rate: limits.data_rate,
+            session: limits.session_time,
+            session_rate: limits.session_rate,
+            tls_handshake: limits.tls_timeout,
+            write: limits.write_timeout,
+            drain: limits.stop_time,
+            ..Patience::default()
+        },
+        ..smtp_receive::Params::default()
+    }
+}
+
+/// An LMTP listener: the same message limits, and a peer that is a mail server of ours.
+pub(super) fn lmtp(config: &Config) -> smtp_receive::Params {
+    let public = smtp(config);
+    smtp_receive::Params {
+        hostname: public.hostname,
+        message_size: public.message_size,
+        recipients: public.recipients,
+        text_line: public.text_line,
+        received: public.received,
+        starttls: false,
+        ..smtp_receive::Params::lmtp()
+    }
+}
+
+/// The POP3 listeners.
+pub(super) fn pop3(config: &Config) -> (pop3_serve::Params, Access) {
+    let limits = &config.pop3.limits;
+    let params = pop3_serve::Params {
+        hostname: config.hostname.clone(),
+        login_timeout: limits.login_timeout,
+        idle_timeout: limits.idle_timeout,
+        write_timeout: limits.write_timeout,
+        progress_timeout: limits.progress_timeout,
+        faults_before_login: limits.bad_commands_before_login,
+        faults_after_login: limits.bad_commands,
+        login_failures: config.login.failures_per_session,
+        failure_delays: config.login.failure_delays.clone(),
+        utf8_fallback: match config.pop3.utf8_fallback {
+            Utf8Fallback::Serve => Fallback::Serve,
+            Utf8Fallback::Refuse => Fallback::Refuse,
+        },
+        ..pop3_serve::Params::default()
+    };
+    let access = Access {
+        plain_on_loopback: config.pop3.plain_on_loopback,
+        sessions_per_login: limits.sessions_per_login,
+        handshake_timeout: limits.tls_timeout,
+        ..Access::default()
+    };
+    (params, access)
+}
+
+/// Who may connect to SMTP: relays in front of us carry the mail of many, so they have no limits per address.
+pub(super) fn smtp_gate(config: &Config) -> GateParams {
+    let limits = &config.smtp.limits;
+    let relays = config.relays.iter().fold(Networks::default(), |all, relay| all.and(&relay.networks));
+    GateParams {
+        total: limits.connections,
+        per_address: limits.connections_per_address,
+        per_network: limits.connections_per_network,
+        rate_per_minute: limits.connections_per_minute,
+        trusted: config.trusted.and(&relays),
+    }
+}
+
+/// Who may connect to LMTP: whoever can reach the socket.
+pub(super) fn lmtp_gate(config: &Config) -> GateParams {
+    let total = config.smtp.limits.connections;
+    GateParams {
+        total,
+        per_address: total,
+        per_network: total,
+        rate_per_minute: u32::MAX,
+        trusted: config.trusted.clone(),
+    }
+}
+
+/// Who may connect to POP3.
+pub(super) fn pop3_gate(config: &Config) -> GateParams {
+    let limits = &config.pop3.limits;
+    GateParams {
+        total: limits.connections,
+        per_address: limits.connections_per_address,
+        per_network: limits.connections_per_network,
+        rate_per_minute: limits.connections_per_minute,
+        trusted: config.trusted.clone(),
+    }
+}
+
+/// How many wrong passwords are looked at.
+pub(super) fn login_budget(config: &Config) -> LoginBudgetParams {
+    LoginBudgetParams {
+        per_minute: config.login.failures_per_minute,
+        per_day: config.login.failures_per_day,
+        account_per_day: config.login.mailbox_failures_per_day,
+        trust: config.login.known_source_time,
+        ..LoginBudgetParams::default()
+    }
+}
+
+/// How much of the machine the store may use. Twice the longest message, or what the file says if it is more,
+/// stays free.
+pub(super) fn store(config: &Config) -> queue_sled::Params {
+    queue_sled::Params {
+        cache: config.store.index_cache,
+        memory: usize::try_from(config.store.message_memory).unwrap_or(usize::MAX),
+        min_free: config.limits.min_free_disk.max(2 * config.limits.message_size),
+        min_inodes: config.limits.min_free_inodes,
+        ..queue_sled::Params::default()
+    }
+}
