@@ -133,9 +133,9 @@ pub(crate) fn start(disk: &Arc<dyn Disk>, store: &Path, params: &Params) -> Resu
         Base { disk: &**disk, store, params, store_id: identity.store_id, segments: &segments, tail: &tail };
     let believed = checkpoint.ok_or("there is no checkpoint".to_owned());
     let caught_up = believed.and_then(|checkpoint| {
-        base.from_sled(checkpoint).or_else(|error| {
+        base.catch_up(checkpoint).or_else(|error| {
             // Without room sled can do nothing at all.
-            if ballast.release() { base.from_sled(checkpoint) } else { Err(error) }
+            if ballast.release() { base.catch_up(checkpoint) } else { Err(error) }
         })
     });
     let (kv, index, replayed) = match caught_up {
@@ -143,7 +143,7 @@ pub(crate) fn start(disk: &Arc<dyn Disk>, store: &Path, params: &Params) -> Resu
         Err(why) => {
             let empty = segments.all().is_empty();
             let built =
-                base.from_log().or_else(|error| if ballast.release() { base.from_log() } else { Err(error) });
+                base.rebuild().or_else(|error| if ballast.release() { base.rebuild() } else { Err(error) });
             report.rebuilt = (!empty).then_some(why);
             built?
         }
@@ -180,7 +180,7 @@ struct Base<'a> {
 
 impl Base<'_> {
     /// The index as it is, and what the log has beyond it; or why it cannot be believed.
-    fn from_sled(&self, checkpoint: Checkpoint) -> Result<Caught, String> {
+    fn catch_up(&self, checkpoint: Checkpoint) -> Result<Caught, String> {
         let words = |error: IndexError| error.to_string();
         let idx = self.store.join("idx");
         let kv = SledKv::open(self.disk, &idx, self.params.cache).map_err(words)?;
@@ -202,7 +202,7 @@ impl Base<'_> {
     }
 
     /// Everything from the log.
-    fn from_log(&self) -> Result<Caught, OpenError> {
+    fn rebuild(&self) -> Result<Caught, OpenError> {
         if !self.tail.whole {
             let id = self.tail.unbroken_from;
             return Err(OpenError::Salvage(format!("the segment before {id:08x} is missing or damaged")));

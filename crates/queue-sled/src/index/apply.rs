@@ -4,7 +4,7 @@ use std::sync::Arc;
 use mail::{MailboxName, QueueId, Uid, ViewName};
 use queue::{Delivered, Queued};
 
-use super::kv::{IndexError, IndexKv};
+use super::kv::{EachRow, IndexError, IndexKv};
 use super::rows::{Digest, FORMAT, MailboxRow, QueueRow, StateRow, ViewRow, decode, encode};
 use super::{delivery, keys, removal};
 use crate::log::Lsn;
@@ -200,11 +200,7 @@ impl Index {
     }
 
     /// Reads rows that nothing pending has changed: hands that down first.
-    pub(super) fn scan(
-        &mut self,
-        prefix: &[u8],
-        each: &mut dyn FnMut(&[u8], &[u8]) -> Result<bool, IndexError>,
-    ) -> Result<(), IndexError> {
+    pub(super) fn scan(&mut self, prefix: &[u8], each: EachRow<'_>) -> Result<(), IndexError> {
         self.flush()?;
         self.kv.scan(prefix, &[], each)
     }

@@ -52,10 +52,11 @@ impl Checkpoint {
 
     /// Nothing is known of the index any more: the next start builds it again.
     pub(crate) fn remove(disk: &dyn Disk, store: &Path) -> io::Result<()> {
-        match disk.unlink(&store.join("CKPT")) {
-            Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
-            Ok(()) | Err(_) => disk.fsync_dir(store),
-        }
+        let gone = match disk.unlink(&store.join("CKPT")) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
+            outcome => outcome,
+        };
+        gone.and_then(|()| disk.fsync_dir(store))
     }
 }
 

@@ -4,6 +4,9 @@ use std::sync::{Arc, PoisonError, RwLock};
 /// A change of one key: a new value, or none.
 pub(crate) type Op = (Vec<u8>, Option<Vec<u8>>);
 
+/// Takes a key and its value; false ends the scan.
+pub(crate) type EachRow<'a> = &'a mut dyn FnMut(&[u8], &[u8]) -> Result<bool, IndexError>;
+
 /// Why the index cannot be used any more. Every one of them ends in building it again.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum IndexError {
@@ -25,12 +28,7 @@ pub(crate) trait IndexKv: Send + Sync {
     fn apply(&self, ops: Vec<Op>) -> Result<(), IndexError>;
 
     /// Every key from `from` on that begins with `prefix`, in order, until `each` says false.
-    fn scan(
-        &self,
-        prefix: &[u8],
-        from: &[u8],
-        each: &mut dyn FnMut(&[u8], &[u8]) -> Result<bool, IndexError>,
-    ) -> Result<(), IndexError>;
+    fn scan(&self, prefix: &[u8], from: &[u8], each: EachRow<'_>) -> Result<(), IndexError>;
 
     /// Hands what was applied to the kernel. Not durable before the files are synced.
     fn flush(&self) -> Result<(), IndexError>;
@@ -73,12 +71,7 @@ impl IndexKv for MemoryKv {
         Ok(())
     }
 
-    fn scan(
-        &self,
-        prefix: &[u8],
-        from: &[u8],
-        each: &mut dyn FnMut(&[u8], &[u8]) -> Result<bool, IndexError>,
-    ) -> Result<(), IndexError> {
+    fn scan(&self, prefix: &[u8], from: &[u8], each: EachRow<'_>) -> Result<(), IndexError> {
         let rows = self.0.lock().expect("no panic inside").clone();
         for (key, value) in rows.range(from.max(prefix).to_vec()..) {
             if !key.starts_with(prefix) || !each(key, value)? {

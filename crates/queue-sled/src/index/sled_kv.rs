@@ -2,7 +2,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
 use std::time::Duration;
 
-use super::kv::{IndexError, IndexKv, Op};
+use super::kv::{EachRow, IndexError, IndexKv, Op};
 use super::rows::VALUE_MAX;
 use crate::disk::{Disk, is_no_space};
 
@@ -78,12 +78,7 @@ impl IndexKv for SledKv {
         guarded(|| self.db().apply_batch(batch))
     }
 
-    fn scan(
-        &self,
-        prefix: &[u8],
-        from: &[u8],
-        each: &mut dyn FnMut(&[u8], &[u8]) -> Result<bool, IndexError>,
-    ) -> Result<(), IndexError> {
+    fn scan(&self, prefix: &[u8], from: &[u8], each: EachRow<'_>) -> Result<(), IndexError> {
         let mut rows = guarded(|| Ok(self.db().range(from.max(prefix)..)))?;
         while let Some((key, value)) = guarded(|| rows.next().transpose())? {
             if !key.starts_with(prefix) || !each(&key, &value)? {

@@ -10,9 +10,7 @@ impl Lsn {
     }
 
     pub(crate) fn segment(self) -> u32 {
-        #[expect(clippy::cast_possible_truncation, reason = "the upper half of 64 bits")]
-        let segment = (self.0 >> 32) as u32;
-        segment
+        (self.0 >> 32) as u32
     }
 
     pub(crate) fn offset(self) -> u32 {

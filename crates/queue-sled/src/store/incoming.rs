@@ -117,7 +117,8 @@ impl SledIncoming {
         }
         match Draft::accept(envelope, body, self.crc) {
             Ok(draft) => {
-                drop(blocking(move || Ok(drop(spill))).await);
+                // Its file goes where waiting for that hurts nobody.
+                tokio::task::spawn_blocking(move || drop(spill));
                 Ok((draft, None))
             }
             Err(_) => {

@@ -139,7 +139,7 @@ fn read_whole(additions: &Additions, body: &Body, served: &Served, wait: Wait) -
         match piece {
             Piece::Prelude(range) => octets.extend_from_slice(&additions.prelude[range.clone()]),
             Piece::Received(range) => {
-                octets.extend_from_slice(&received[narrow(range.start)..narrow(range.end)])
+                octets.extend_from_slice(&received[narrow(range.start)..narrow(range.end)]);
             }
             Piece::Crlf(range) => octets.extend_from_slice(&b"\r\n"[range.clone()]),
         }

@@ -193,33 +193,33 @@ impl Store for SledStore {
             outcomes.push(self.submit(Draft::delete(&part).map_err(too_long)?).await?);
         }
         for waiter in outcomes {
-            done(outcome(waiter).await?)?;
+            done(&outcome(waiter).await?)?;
         }
         Ok(())
     }
 
     async fn seen(&self, group: Expunge) -> Result<(), StoreError> {
         for part in parts(vec![group]) {
-            done(self.change(Draft::seen(&part)).await?)?;
+            done(&self.change(Draft::seen(&part)).await?)?;
         }
         Ok(())
     }
 
     async fn purge(&self, mailbox: &MailboxName, uids: Vec<Uid>) -> Result<(), StoreError> {
         for part in uids.chunks(UIDS_MAX) {
-            done(self.change(Draft::purge(mailbox, part)).await?)?;
+            done(&self.change(Draft::purge(mailbox, part)).await?)?;
         }
         Ok(())
     }
 
     async fn join(&self, mailbox: &MailboxName, view: &ViewName, from: Join) -> Result<(), StoreError> {
         let change = ViewChange { mailbox: mailbox.clone(), view: view.clone(), join: Some(from) };
-        done(self.change(Draft::view(&change)).await?)
+        done(&self.change(Draft::view(&change)).await?)
     }
 
     async fn leave(&self, mailbox: &MailboxName, view: &ViewName) -> Result<(), StoreError> {
         let change = ViewChange { mailbox: mailbox.clone(), view: view.clone(), join: None };
-        done(self.change(Draft::view(&change)).await?)
+        done(&self.change(Draft::view(&change)).await?)
     }
 
     fn usage(&self, mailbox: &MailboxName) -> Usage {
@@ -245,7 +245,7 @@ async fn outcome(waiter: oneshot::Receiver<Result<Outcome, StoreError>>) -> Resu
     waiter.await.unwrap_or(Err(StoreError::Unavailable))
 }
 
-fn done(outcome: Outcome) -> Result<(), StoreError> {
+fn done(outcome: &Outcome) -> Result<(), StoreError> {
     match outcome {
         Outcome::NoView => Err(StoreError::NoView),
         Outcome::Done | Outcome::Delivered(_) | Outcome::Held(_) => Ok(()),
