@@ -25,6 +25,8 @@ mod params;
 mod reader;
 mod start;
 mod store;
+#[cfg(test)]
+mod tests;
 
 pub use params::Params;
 pub use start::{OpenError, StartReport};

@@ -20,7 +20,7 @@ use crate::log::{Answer, Job, Lsn};
 use crate::mailbox::{Found, Snapshot, load};
 use crate::params::Params;
 use crate::reader::blocking;
-use crate::start::{OpenError, StartReport, start};
+use crate::start::{OpenError, StartReport, Started, start};
 use engine::Engine;
 pub use incoming::SledIncoming;
 pub use maildrop::{SledMaildrop, SledMessage};
@@ -49,14 +49,34 @@ impl SledStore {
     ) -> Result<(Self, StartReport), OpenError> {
         let started = start(&disk, path, &params)?;
         let report = started.report.clone();
-        let engine = Engine::run(disk, path, params, started)?;
-        Ok((Self { engine: Arc::new(engine) }, report))
+        Ok((Self::run(disk, path, params, started)?, report))
+    }
+
+    pub(crate) fn run(
+        disk: Arc<dyn Disk>,
+        path: &Path,
+        params: Params,
+        started: Started,
+    ) -> Result<Self, OpenError> {
+        Ok(Self { engine: Arc::new(Engine::run(disk, path, params, started)?) })
     }
 
     /// Waits until the segments prepared ahead are ready; false when they cannot be. **Blocks.** Nobody must
     /// wait for this; a measurement does.
     pub fn wait_prepared(&self) -> bool {
         self.engine.spares.wait_ready()
+    }
+
+    /// For tests: the index, and the log with the place where what is durable ends.
+    #[cfg(test)]
+    pub(crate) fn kv(&self) -> Option<Arc<dyn crate::index::IndexKv>> {
+        self.engine.kv.get()
+    }
+
+    /// See [`SledStore::kv`].
+    #[cfg(test)]
+    pub(crate) fn log(&self) -> (Arc<crate::log::segments::Segments>, Lsn) {
+        (self.engine.reader.segments.clone(), Lsn(self.engine.durable.load(Ordering::SeqCst)))
     }
 
     /// Writes a record; returns a future of what came of it.

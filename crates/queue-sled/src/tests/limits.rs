@@ -1,0 +1,152 @@
+//! What a store does at its bounds.
+
+use std::collections::BTreeSet;
+
+use queue::contract::{accept, deliver, envelope, listed, name, read, route, view};
+use queue::{Expunge, Incoming, Maildrop, Store, StoreError};
+
+use super::{Place, block_on, contents, names, queued, small};
+use crate::Params;
+
+#[test]
+fn a_backlog_longer_than_memory_is_routed_all_the_same() {
+    let place = Place::new(Params { queue_memory: 4000, ..small() });
+    block_on(async {
+        let (store, _) = place.open();
+        let mut ids = BTreeSet::new();
+        for n in 0..60 {
+            ids.insert(accept(&store, format!("message {n}\r\n").as_bytes()).await);
+        }
+        assert_eq!(queued(&store).await, ids.iter().copied().collect::<Vec<_>>());
+        store.close().await.expect("closed");
+        drop(store);
+        let (store, _) = place.open();
+        let held = *ids.iter().nth(40).expect("sixty");
+        assert!(store.hold(held, true).await.expect("answered"));
+        let mut after = None;
+        let mut found = Vec::new();
+        while let Some(last) = found.last().copied().or(Some(mail::QueueId(0))) {
+            let page = store.queued(after, 7).await.expect("readable");
+            assert!(page.iter().all(|message| message.held == (message.id == held)));
+            if page.is_empty() {
+                break;
+            }
+            found.extend(page.iter().map(|message| message.id));
+            assert!(last < found[found.len() - 1]);
+            after = found.last().copied();
+        }
+        assert_eq!(found, ids.iter().copied().collect::<Vec<_>>());
+        let mut routed = 0;
+        loop {
+            let page = store.queued(None, 5).await.expect("readable");
+            if page.is_empty() {
+                break;
+            }
+            routed += page.len();
+            let routes = page.iter().map(|message| route(message.id, &["alice"])).collect();
+            store.deliver(routes).await.expect("delivered");
+            accept(&store, b"more\r\n").await;
+            if routed > 90 {
+                break;
+            }
+        }
+        assert!(routed > 60, "{routed}");
+    });
+}
+
+#[test]
+fn without_memory_messages_go_through_a_file() {
+    let place = Place::new(Params { memory: 20_000, ..small() });
+    block_on(async {
+        let (store, _) = place.open();
+        let mut held = store.incoming(None).expect("admitted");
+        held.write(&[b'h'; 12_000]).await.expect("taken");
+        let body: Vec<u8> = (0..300_000u32).map(|n| b'a' + u8::try_from(n % 23).expect("small")).collect();
+        deliver(&store, &body, &["alice"]).await;
+        deliver(&store, &vec![b'b'; 5 << 20], &["alice"]).await;
+        let id = held.commit(envelope(&["alice"])).await.expect("committed");
+        store.deliver(vec![route(id, &["alice"])]).await.expect("delivered");
+        let maildrop = store.open(&name("alice"), &view("")).await.expect("opened");
+        assert!(read(&maildrop, 0).await.ends_with(&body));
+        assert_eq!(read(&maildrop, 1).await.len(), (5 << 20) + 21);
+        assert!(read(&maildrop, 2).await.ends_with(&[b'h'; 12_000]));
+        let mut dropped = store.incoming(Some(9 << 20)).expect("admitted");
+        dropped.write(&vec![b'd'; 300_000]).await.expect("taken");
+        drop(dropped);
+        tokio::time::sleep(std::time::Duration::from_millis(200)).await;
+        let big = names(&place.path().join("big"));
+        assert!(
+            big.len() == 1 && big[0].ends_with(".msg"),
+            "only what is over 4 MiB stays beside the log: {big:?}"
+        );
+    });
+}
+
+#[test]
+fn the_budget_comes_back() {
+    let place = Place::new(Params { memory: 100_000, ..small() });
+    block_on(async {
+        let (store, _) = place.open();
+        for _ in 0..50 {
+            accept(&store, &[b'x'; 60_000]).await;
+        }
+        assert!(names(&place.path().join("big")).is_empty());
+        let opened = place.disk.count(crate::disk::faulty::Op::Unlink);
+        accept(&store, &[b'x'; 60_000]).await;
+        assert_eq!(place.disk.count(crate::disk::faulty::Op::Unlink), opened, "nothing was spilled");
+    });
+}
+
+#[test]
+fn a_full_disk_takes_no_mail_and_still_deletes() {
+    let place = Place::new(small());
+    block_on(async {
+        let (store, _) = place.open();
+        let uids = deliver(&store, b"one\r\n", &["alice"]).await;
+        place.disk.say_free(Some(1000));
+        tokio::time::sleep(std::time::Duration::from_millis(1100)).await;
+        assert!(matches!(store.admit(1), Err(StoreError::Full(_))));
+        assert!(matches!(store.incoming(None), Err(StoreError::Full(_))));
+        let group = Expunge { mailbox: name("alice"), view: view(""), uids };
+        store.delete(vec![group]).await.expect("deleted");
+        assert!(listed(&store, "alice", "").await.is_empty());
+        place.disk.say_free(None);
+        tokio::time::sleep(std::time::Duration::from_millis(1100)).await;
+        store.admit(1).expect("there is room again");
+        assert!(matches!(store.admit(u64::MAX), Err(StoreError::Full(_))));
+    });
+}
+
+#[test]
+fn mailboxes_that_do_not_fit_in_memory_are_read_again() {
+    let place = Place::new(Params { entries: 10, ..small() });
+    block_on(async {
+        let (store, _) = place.open();
+        for n in 0..40 {
+            deliver(&store, b"x\r\n", &[["alice", "bob", "carol"][n % 3]]).await;
+            if n % 5 == 0 {
+                contents(&store).await;
+            }
+        }
+        let lengths: Vec<_> = contents(&store).await.values().map(Vec::len).collect();
+        assert_eq!(lengths, [14, 13, 13]);
+    });
+}
+
+#[test]
+fn after_close_nothing_is_promised() {
+    let place = Place::new(small());
+    block_on(async {
+        let (store, _) = place.open();
+        deliver(&store, b"one\r\n", &["alice"]).await;
+        let incoming = store.incoming(None).expect("admitted");
+        let maildrop = store.open(&name("alice"), &view("")).await.expect("opened");
+        store.close().await.expect("closed");
+        store.close().await.expect("again");
+        assert!(matches!(incoming.commit(envelope(&["alice"])).await, Err(StoreError::Unavailable)));
+        assert!(matches!(store.admit(1), Err(StoreError::Unavailable)));
+        assert!(matches!(store.hold(mail::QueueId(1), true).await, Err(StoreError::Unavailable)));
+        assert_eq!(maildrop.len(), 1);
+        assert_eq!(read(&maildrop, 0).await, b"Delivered-To: alice\r\none\r\n");
+    });
+}
