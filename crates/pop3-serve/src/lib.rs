@@ -11,7 +11,7 @@ mod listing;
 mod session;
 
 pub use driver::{Access, Pop3, Service, serve};
-pub use listing::{Kind, ListingCache, Messages, Opened};
+pub use listing::{ListingCache, Messages, Opened};
 pub use session::{
     Answer, Ask, Credentials, End, Fetch, FetchError, LoginRefused, Params, Peer, Session, Step, Tally,
     Utf8Fallback,

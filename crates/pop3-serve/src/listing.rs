@@ -36,7 +36,7 @@ impl<M: queue::Maildrop> Messages for M {
 
 /// Which of the two listings.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum Kind {
+pub(crate) enum Kind {
     /// LIST: numbers and octets (RFC 1939 §5).
     Scan,
     /// UIDL: numbers and unique-ids (RFC 1939 §7).

@@ -14,7 +14,8 @@ pub(super) struct Journal {
     peer: Option<IpAddr>,
     pub(super) tls: Option<TlsInfo>,
     pub(super) tally: Tally,
-    login: Option<(String, Option<String>)>,
+    /// What the user is called, and which of the passwords it was.
+    login: Option<(String, String)>,
 }
 
 impl Journal {
@@ -23,7 +24,8 @@ impl Journal {
     }
 
     pub(super) fn logged_in(&mut self, user: &str, login: &Login) {
-        self.login = Some((Shown(user).to_string(), login.password.clone()));
+        let key = login.password.as_deref().map_or_else(String::new, |name| Shown(name).to_string());
+        self.login = Some((Shown(user).to_string(), key));
     }
 
     pub(super) fn login_refused(&self, user: &str, refused: LoginRefused) {
@@ -34,7 +36,9 @@ impl Journal {
             LoginRefused::InUse => "too many sessions of this login",
             LoginRefused::Unavailable => "maildrop not available",
         };
-        info!(user = %Shown(user), peer = %Peer(self.peer), tls = self.version(), reason, "POP3 login refused");
+        // As a string and not as its display, so that no name can pass for the fields behind it.
+        let user = Shown(user).to_string();
+        info!(user, peer = %Peer(self.peer), tls = %self.version(), reason, "POP3 login refused");
     }
 
     /// Our own failure, which no client is told more of than that there is one.
@@ -49,10 +53,10 @@ impl Journal {
             match reason {
                 // Worth a line only to those who look for it.
                 Reason::Session(End::Quit) | Reason::Disconnected | Reason::Handshake | Reason::Shutdown => {
-                    debug!(%peer, tls, %reason, "POP3 session without login");
+                    debug!(%peer, %tls, %reason, "POP3 session without login");
                 }
                 Reason::Session(_) | Reason::WriteTimeout | Reason::Store => {
-                    info!(%peer, tls, %reason, "POP3 session without login");
+                    info!(%peer, %tls, %reason, "POP3 session without login");
                 }
             }
             return;
@@ -60,9 +64,9 @@ impl Journal {
         let Tally { tops, top_octets, retrs, retr_octets, deleted, messages, octets } = self.tally;
         info!(
             user,
-            key = %Shown(key.as_deref().unwrap_or("-")),
+            key,
             %peer,
-            tls,
+            %tls,
             top = %format_args!("{tops}/{top_octets}"),
             retr = %format_args!("{retrs}/{retr_octets}"),
             del = %format_args!("{deleted}/{messages}"),

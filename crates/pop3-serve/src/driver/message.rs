@@ -106,3 +106,100 @@ impl<M: Maildrop> Reading<M> {
         Ok(())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::ops::Range;
+
+    use queue::{Entry, Stamp};
+
+    use super::*;
+
+    /// One message, in chunks of 1,000 octets, that breaks off after `left`.
+    struct Single {
+        octets: Bytes,
+        left: usize,
+    }
+
+    struct Chunks(Bytes);
+
+    impl Message for Chunks {
+        async fn chunk(&mut self) -> Result<Option<Bytes>, StoreError> {
+            let length = self.0.len().min(1000);
+            Ok((length > 0).then(|| self.0.split_to(length)))
+        }
+    }
+
+    impl Maildrop for Single {
+        type Message = Chunks;
+
+        fn len(&self) -> usize {
+            1
+        }
+
+        fn entry(&self, _index: usize) -> Option<Entry<'_>> {
+            None
+        }
+
+        fn octets(&self) -> u64 {
+            self.octets.len() as u64
+        }
+
+        fn stamp(&self) -> Stamp {
+            Stamp(0)
+        }
+
+        async fn message(&self, _index: usize, range: Range<u64>) -> Result<Chunks, StoreError> {
+            let narrow = |offset: u64| usize::try_from(offset).expect("small").min(self.left);
+            Ok(Chunks(self.octets.slice(narrow(range.start)..narrow(range.end))))
+        }
+    }
+
+    async fn read(
+        octets: &[u8],
+        left: usize,
+        lines: Option<u64>,
+        ascii_only: bool,
+    ) -> Result<Vec<u8>, OpenError> {
+        let single = Arc::new(Single { octets: Bytes::copy_from_slice(octets), left });
+        let fetch = Fetch { index: 0, octets: octets.len() as u64, lines, ascii_only };
+        let mut reading = Reading::open(single, fetch).await?;
+        let mut out = Vec::new();
+        while let Some(chunk) = reading.next().await? {
+            out.extend_from_slice(&chunk);
+        }
+        Ok(out)
+    }
+
+    #[tokio::test]
+    async fn every_way_reads_all_of_it() {
+        for length in [0, 1, 999, 1000, 32 * 1024, 32 * 1024 + 1, 160 * 1024, 700_001] {
+            let octets: Vec<u8> = (0..length).map(|at| b"A: b\r\n"[at % 6]).collect();
+            for lines in [None, Some(0), Some(999), Some(1000)] {
+                for ascii_only in [false, true] {
+                    let got = read(&octets, usize::MAX, lines, ascii_only).await.ok().expect("read");
+                    assert!(got == octets, "{length} {lines:?} {ascii_only}");
+                }
+            }
+        }
+    }
+
+    #[tokio::test]
+    async fn a_message_that_breaks_off_is_short_and_not_endless() {
+        let octets = vec![b'a'; 100_000];
+        for lines in [None, Some(0)] {
+            assert_eq!(read(&octets, 50_000, lines, false).await.ok().expect("read").len(), 50_000);
+        }
+    }
+
+    #[tokio::test]
+    async fn only_the_header_must_be_ascii() {
+        let padding = b"X: y\r\n".repeat(1000);
+        let with = |tail: &[u8]| [padding.as_slice(), tail].concat();
+        let body = with("\r\nü\r\n".as_bytes());
+        assert!(read(&body, usize::MAX, None, true).await.is_ok_and(|got| got == body));
+        let header = with("S: ü\r\n\r\n".as_bytes());
+        assert!(matches!(read(&header, usize::MAX, None, true).await, Err(OpenError::NeedsUtf8)));
+        assert!(read(&header, usize::MAX, None, false).await.is_ok());
+    }
+}

@@ -104,7 +104,8 @@ impl<S: Store> Pickup<'_, S> {
             plain_login: self.service.access.plain_login(conn.peer()),
             bare_lf: conn.peer().trusted,
         };
-        let params = self.service.params.clone();
+        let service = self.service;
+        let params = if self.permit.gate().stressed() { &service.stressed } else { &service.params }.clone();
         let write = params.write_timeout;
         let mut session = Session::new(params, peer, Instant::now().into_std());
         loop {
@@ -150,7 +151,7 @@ impl<S: Store> Pickup<'_, S> {
     }
 
     async fn secure(&mut self, conn: Conn, tls: &Tls) -> Result<Conn, Reason> {
-        let handshake = conn.start_tls(tls, self.service.handshake_timeout);
+        let handshake = conn.start_tls(tls, self.service.access.handshake_timeout);
         let (conn, info) = handshake.await.map_err(|_| Reason::Handshake)?;
         self.journal.tls = Some(info);
         Ok(conn)

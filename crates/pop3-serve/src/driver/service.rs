@@ -15,8 +15,9 @@ use crate::session::Params;
 /// What all POP3 connections share.
 pub struct Service<S: Store> {
     pub(super) params: Arc<Params>,
+    /// When connections are scarce.
+    pub(super) stressed: Arc<Params>,
     pub(super) access: Access,
-    pub(super) handshake_timeout: Duration,
     pub(super) store: S,
     pub(super) directory: Directory,
     pub(super) budget: LoginBudget,
@@ -39,6 +40,9 @@ pub struct Access {
     pub listing_cache: usize,
     /// For a TLS handshake.
     pub handshake_timeout: Duration,
+    /// From the connection to the login while four fifths of all connections are taken; the first line that
+    /// is no command closes then.
+    pub stressed_login_timeout: Duration,
 }
 
 impl Default for Access {
@@ -49,6 +53,7 @@ impl Default for Access {
             sessions_per_login: 20,
             listing_cache: 16 << 20,
             handshake_timeout: Duration::from_secs(15),
+            stressed_login_timeout: Duration::from_secs(10),
         }
     }
 }
@@ -69,9 +74,12 @@ impl<S: Store> Service<S> {
         budget: LoginBudget,
         tls: Option<Tls>,
     ) -> Self {
+        let mut stressed = params.clone();
+        stressed.login_timeout = access.stressed_login_timeout.min(params.login_timeout);
+        stressed.faults_before_login = 1;
         Self {
             params: Arc::new(params),
-            handshake_timeout: access.handshake_timeout,
+            stressed: Arc::new(stressed),
             store,
             directory,
             budget,

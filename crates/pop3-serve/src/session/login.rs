@@ -81,7 +81,7 @@ impl Session {
 
     pub(super) fn logged_in(
         &mut self,
-        authorization: Authorization,
+        utf8: bool,
         opened: Opened,
         expire: Option<u32>,
         responses: &mut Responses<'_>,
@@ -92,7 +92,6 @@ impl Session {
         self.tally = Tally { messages, octets, ..Tally::default() };
         (self.commanded, self.progressed, self.faults) = (now, now, 0);
         responses.ok(format_args!("{messages} messages ({octets} octets)"));
-        let Authorization { utf8, user: _ } = authorization;
         State::Transaction(Transaction { maildrop, utf8, expire })
     }
 

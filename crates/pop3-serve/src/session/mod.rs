@@ -178,7 +178,7 @@ impl Session {
             }
             State::LoginAnswered(_, at, _) if now < at => (0, state, Some(Step::Pause(at))),
             State::LoginAnswered(authorization, _, Ok((opened, expire))) => {
-                (0, self.logged_in(authorization, opened, expire, &mut responses, now), None)
+                (0, self.logged_in(authorization.utf8, opened, expire, &mut responses, now), None)
             }
             State::LoginAnswered(authorization, _, Err(refused)) => {
                 (0, self.not_logged_in(authorization, refused, &mut responses), None)

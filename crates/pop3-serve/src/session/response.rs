@@ -163,3 +163,40 @@ impl Responses<'_> {
         self.0.extend_from_slice(b".\r\n");
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+
+    use super::*;
+
+    #[test]
+    fn every_negative_response_has_its_dialog() {
+        use Fault::*;
+        use Refusal::*;
+        let faults = [TooLong, BareLf, Control, Unknown, WrongState, NotUtf8, Sasl, NoTls, BehindStls];
+        let refusals = [
+            TlsFirst,
+            Mechanism,
+            Cancelled,
+            Denied,
+            Throttled,
+            Busy,
+            InUse,
+            Unavailable,
+            NoSuchMessage,
+            Deleted,
+            NotDeleted,
+            NeedsUtf8,
+            Language,
+        ];
+        let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/../../tests/dialogs/pop3");
+        let mut dialogs = String::new();
+        for entry in fs::read_dir(folder).expect("the folder of dialogs") {
+            dialogs.push_str(&fs::read_to_string(entry.expect("an entry").path()).expect("a dialog"));
+        }
+        for text in faults.map(Fault::text).into_iter().chain(refusals.map(Refusal::text)) {
+            assert!(dialogs.contains(&format!("S: -ERR {text}\n")), "{text}");
+        }
+    }
+}

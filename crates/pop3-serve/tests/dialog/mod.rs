@@ -2,6 +2,7 @@
 
 mod read;
 mod replay;
+mod robust;
 
 pub(crate) use read::Dialog;
 pub(crate) use replay::Replay;

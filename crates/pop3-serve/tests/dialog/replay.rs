@@ -103,6 +103,22 @@ impl Replay {
         }
     }
 
+    /// Feeds pieces to the end or to the session's end: what came back, how many octets were taken, and
+    /// whether it closed.
+    pub(crate) fn push<'p>(mut self, pieces: impl Iterator<Item = &'p [u8]>) -> (Vec<u8>, usize, bool) {
+        let mut fed = 0;
+        self.run();
+        for piece in pieces {
+            fed += piece.len();
+            self.input.extend_from_slice(piece);
+            self.run();
+            if self.ended.is_some() {
+                break;
+            }
+        }
+        (self.output, fed - self.input.len(), self.ended.is_some())
+    }
+
     /// Until the session wants what is not there.
     fn run(&mut self) {
         while self.ended.is_none() && !self.securing {

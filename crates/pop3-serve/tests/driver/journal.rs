@@ -1,0 +1,112 @@
+//! What the log says of a session, and what it never says.
+
+use std::io;
+use std::sync::{Arc, Mutex};
+
+use crate::world::World;
+use tracing_subscriber::fmt::MakeWriter;
+
+#[derive(Clone, Default)]
+struct Log(Arc<Mutex<Vec<u8>>>);
+
+impl io::Write for Log {
+    fn write(&mut self, octets: &[u8]) -> io::Result<usize> {
+        self.0.lock().expect("no panic").extend_from_slice(octets);
+        Ok(octets.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+impl MakeWriter<'_> for Log {
+    type Writer = Self;
+
+    fn make_writer(&self) -> Self {
+        self.clone()
+    }
+}
+
+/// Runs `what` and gives back all that was logged, down to the least.
+async fn logged(what: impl Future<Output = ()>) -> String {
+    let log = Log::default();
+    let subscriber = tracing_subscriber::fmt()
+        .with_writer(log.clone())
+        .with_max_level(tracing::Level::TRACE)
+        .with_ansi(false)
+        .finish();
+    let guard = tracing::subscriber::set_default(subscriber);
+    what.await;
+    drop(guard);
+    let octets = log.0.lock().expect("no panic").clone();
+    String::from_utf8(octets).expect("UTF-8")
+}
+
+#[tokio::test]
+async fn one_line_for_each_session() {
+    let log = logged(async {
+        let world = World::with_mail(3).await;
+        let mut client = world.connect().logged_in().await;
+        for command in ["RETR 1", "TOP 2 0", "UIDL"] {
+            client.say(command).await;
+            client.body().await;
+        }
+        client.say("DELE 1").await;
+        client.say("DELE 2").await;
+        client.say("QUIT").await;
+        client.rest().await;
+    })
+    .await;
+    let line = log.lines().find(|line| line.contains("POP3 session")).expect("a line");
+    for part in [
+        "user=\"alice\"",
+        "key=\"phone\"",
+        "peer=127.0.0.1",
+        "tls=-",
+        "retr=1/",
+        "top=1/",
+        "del=2/3",
+        "size=",
+    ] {
+        assert!(line.contains(part), "{part} in {line}");
+    }
+    assert!(line.contains("reason=quit"), "{line}");
+    assert_eq!(log.matches("POP3").count(), 1, "{log}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn no_password_no_body_and_nothing_that_a_terminal_obeys() {
+    let log = logged(async {
+        let world = World::with_mail(0).await;
+        world.deliver(b"Subject: canary-subject\r\n\r\ncanary-body\r\n").await;
+        let mut client = world.connect();
+        client.line().await;
+        client.say("PASS canary-pass-without-user").await;
+        client.say("USER alice").await;
+        client.say("PASS canary-wrong").await;
+        client.say("USER \u{202e}evil\u{301}").await;
+        client.say("PASS canary-nobody").await;
+        // base64 of \0alice\0canary and of canary-sasl
+        client.say("AUTH PLAIN AGFsaWNlAGNhbmFyeQ==").await;
+        client.rest().await;
+        let mut client = world.connect();
+        client.line().await;
+        client.say("AUTH LOGIN YWxpY2U=").await;
+        client.say("Y2FuYXJ5LXNhc2w=").await;
+        client.say("canary unknown \x1b[2J").await;
+        client.say(&format!("PASS {}", "canary".repeat(60))).await;
+        client.rest().await;
+        let mut client = world.connect().logged_in().await;
+        client.say("RETR 1").await;
+        client.body().await;
+        client.say("USER canary").await;
+        client.say("PASS canary").await;
+        drop(client);
+        tokio::time::sleep(std::time::Duration::from_secs(1)).await;
+    })
+    .await;
+    assert!(log.contains("POP3 login refused"), "{log}");
+    assert!(!log.contains("canary") && !log.contains("Y2FuYXJ5") && !log.contains("secret"), "{log}");
+    assert!(!log.contains('\x1b') && !log.contains('\u{202e}'), "{log}");
+}

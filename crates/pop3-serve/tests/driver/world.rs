@@ -1,0 +1,170 @@
+//! A store with mail in it, a directory that knows alice, and connections to the driver.
+
+use std::net::{IpAddr, SocketAddr};
+use std::sync::{Arc, LazyLock};
+use std::time::Duration;
+
+use directory::{Directory, DomainSpec, MailboxSpec, Password, Spec, Table, VerifierParams};
+use mail::Secret;
+use net::{Conn, Gate, GateParams, Io, LoginBudget, LoginBudgetParams, Networks, Peer, Tls};
+use pop3_serve::{Access, Params, Service, serve};
+use queue::{MemoryStore, contract};
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, DuplexStream, duplex};
+use tokio::task::JoinHandle;
+use tokio::time::timeout;
+use tokio_util::sync::CancellationToken;
+
+/// Hashing is slow by intent: once is enough.
+static HASH: LazyLock<String> = LazyLock::new(|| directory::password::hash(&Secret::from(&b"secret"[..])));
+
+pub(crate) struct World {
+    pub(crate) store: MemoryStore,
+    pub(crate) service: Arc<Service<MemoryStore>>,
+    pub(crate) gate: Gate,
+    pub(crate) stop: CancellationToken,
+}
+
+impl World {
+    pub(crate) fn new(access: Access, tls: Option<Tls>) -> Self {
+        let store = MemoryStore::new();
+        let params = Params { hostname: "mx.example.test".into(), ..Params::default() };
+        let budget = LoginBudget::new(LoginBudgetParams::default());
+        let service = Service::new(params, access, store.clone(), people(), budget, tls);
+        let gate = Gate::new(GateParams {
+            total: 50,
+            per_address: 50,
+            per_network: 500,
+            rate_per_minute: 1000,
+            trusted: Networks::default(),
+        });
+        Self { store, service: Arc::new(service), gate, stop: CancellationToken::new() }
+    }
+
+    /// With so many messages of alice's.
+    pub(crate) async fn with_mail(messages: u32) -> Self {
+        let world = Self::new(Access::default(), None);
+        for number in 1..=messages {
+            world.deliver(format!("Subject: {number}\r\n\r\n.\r\nbody {number}\r\n").as_bytes()).await;
+        }
+        world
+    }
+
+    pub(crate) async fn deliver(&self, octets: &[u8]) {
+        contract::deliver(&self.store, octets, &["alice"]).await;
+    }
+
+    /// How many messages alice has.
+    pub(crate) async fn left(&self) -> usize {
+        contract::listed(&self.store, "alice", "").await.len()
+    }
+
+    /// A connection from this machine.
+    pub(crate) fn connect(&self) -> Client<DuplexStream> {
+        self.connect_from("127.0.0.1", 1 << 20)
+    }
+
+    /// One from somewhere else, with so much room for what nobody reads.
+    pub(crate) fn connect_from(&self, address: &str, room: usize) -> Client<DuplexStream> {
+        let (ours, theirs) = duplex(room);
+        let served = self.serve(ours, address, false);
+        Client { io: theirs, served, seen: Vec::new() }
+    }
+
+    pub(crate) fn serve(&self, io: impl Io + 'static, address: &str, implicit_tls: bool) -> JoinHandle<()> {
+        let ip: IpAddr = address.parse().expect("an address");
+        let peer = Peer { address: Some(SocketAddr::new(ip, 50000)), local: None, trusted: false };
+        let conn = Conn::new(io, peer);
+        let (service, gate, stop) = (self.service.clone(), self.gate.clone(), self.stop.clone());
+        tokio::spawn(async move {
+            let permit = gate.enter(None, tokio::time::Instant::now()).expect("a slot");
+            serve(conn, &permit, &service, implicit_tls, &stop).await;
+        })
+    }
+}
+
+fn people() -> Directory {
+    let alice = MailboxSpec {
+        name: "alice".into(),
+        addresses: Vec::new(),
+        passwords: vec![Password { name: Some("phone".into()), hash: HASH.clone() }],
+        receives: true,
+        quota: None,
+    };
+    let domain =
+        DomainSpec { name: "example.test".into(), catch_all: Some("alice".into()), ..DomainSpec::default() };
+    let spec = Spec { domains: vec![domain], mailboxes: vec![alice], ..Spec::default() };
+    let (table, faults) = Table::build(&spec);
+    Directory::new(table.unwrap_or_else(|| panic!("{faults:?}")), VerifierParams::default())
+}
+
+/// The other end.
+pub(crate) struct Client<T> {
+    pub(crate) io: T,
+    pub(crate) served: JoinHandle<()>,
+    seen: Vec<u8>,
+}
+
+impl<T: AsyncRead + AsyncWrite + Unpin> Client<T> {
+    pub(crate) fn new(io: T, served: JoinHandle<()>) -> Self {
+        Self { io, served, seen: Vec::new() }
+    }
+
+    /// Past the greeting and the login.
+    pub(crate) async fn logged_in(mut self) -> Self {
+        assert_eq!(self.line().await, "+OK mx.example.test POP3 ready");
+        assert_eq!(self.say("USER alice").await, "+OK send PASS");
+        let welcome = self.say("PASS secret").await;
+        assert!(welcome.starts_with("+OK "), "{welcome}");
+        self
+    }
+
+    /// Sends a line, and the first line that comes back.
+    pub(crate) async fn say(&mut self, line: &str) -> String {
+        self.send(format!("{line}\r\n").as_bytes()).await;
+        self.line().await
+    }
+
+    pub(crate) async fn send(&mut self, octets: &[u8]) {
+        self.io.write_all(octets).await.expect("sent");
+        self.io.flush().await.expect("sent");
+    }
+
+    pub(crate) async fn line(&mut self) -> String {
+        loop {
+            if let Some(end) = self.seen.windows(2).position(|two| two == b"\r\n") {
+                let line = self.seen.drain(..end + 2).collect::<Vec<_>>();
+                return String::from_utf8(line[..end].to_vec()).expect("UTF-8");
+            }
+            assert!(self.read().await > 0, "closed in a line: {:?}", self.seen.escape_ascii().to_string());
+        }
+    }
+
+    /// A multi-line response after its first line, dots removed.
+    pub(crate) async fn body(&mut self) -> Vec<u8> {
+        let mut body = Vec::new();
+        loop {
+            let line = self.line().await;
+            if line == "." {
+                return body;
+            }
+            body.extend_from_slice(line.strip_prefix('.').unwrap_or(&line).as_bytes());
+            body.extend_from_slice(b"\r\n");
+        }
+    }
+
+    /// All that comes until the server closes.
+    pub(crate) async fn rest(mut self) -> String {
+        while self.read().await > 0 {}
+        timeout(Duration::from_secs(3600), self.served).await.expect("ends").expect("no panic");
+        String::from_utf8(self.seen).expect("UTF-8")
+    }
+
+    async fn read(&mut self) -> usize {
+        let mut octets = [0; 16 << 10];
+        // A broken pipe is an end as good as any.
+        let read = timeout(Duration::from_secs(3600), self.io.read(&mut octets)).await.expect("in time");
+        let read = read.unwrap_or(0);
+        self.seen.extend_from_slice(&octets[..read]);
+        read
+    }
+}
