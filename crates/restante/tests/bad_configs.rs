@@ -89,3 +89,30 @@ fn the_files_that_every_fixture_shares_have_no_fault() {
     fs::set_permissions(dir.path().join("tls.key"), Permissions::from_mode(0o600)).unwrap();
     assert_eq!(said(dir.path()), "\n");
 }
+
+/// Whatever stands in the files, the answer is words.
+#[test]
+fn no_text_makes_it_panic() {
+    let [restante, mailboxes, rules] =
+        config::File::ALL.map(|file| config::shipped(file).replace("\n#", "\n"));
+    let whole = config::Texts { dir: "/etc/restante".into(), restante, mailboxes, rules };
+    for place in (0..whole.restante.len()).step_by(127) {
+        for what in ["", "\"", "[", "é", "\n=", "password='"] {
+            let damaged = |text: &str| {
+                let at = text.floor_char_boundary(place.min(text.len()));
+                if what.is_empty() {
+                    text[..at].to_owned()
+                } else {
+                    format!("{}{what}{}", &text[..at], &text[at..])
+                }
+            };
+            let texts = config::Texts {
+                restante: damaged(&whole.restante),
+                mailboxes: damaged(&whole.mailboxes),
+                ..whole.clone()
+            };
+            let said = config::check(&texts).map_or_else(|faults| faults.render(true), |_| "fine".into());
+            assert!(!said.is_empty());
+        }
+    }
+}

@@ -59,7 +59,7 @@ impl Failure {
             Self::Config(faults) => {
                 let count = counted(faults.errors(), "fault");
                 format!(
-                    "{}\n\nrestante: {count} in the configuration; `restante check` shows them again",
+                    "{}\n\nrestante: {count} in the configuration: correct that first",
                     faults.render(colour)
                 )
             }

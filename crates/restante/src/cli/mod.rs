@@ -87,7 +87,7 @@ pub fn run() -> ExitCode {
         // The reader has what it wanted: `restante recipients | head`.
         Err(Failure::Output(error)) if error.kind() == io::ErrorKind::BrokenPipe => ExitCode::SUCCESS,
         Err(failure) => {
-            say(&failure.words(io::stderr().is_terminal()));
+            say(&failure.words(has_colour()));
             ExitCode::from(failure.code())
         }
     }
@@ -109,6 +109,11 @@ impl Verb {
     }
 }
 
+/// On a terminal, unless its owner wants none (no-color.org).
+fn has_colour() -> bool {
+    io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty())
+}
+
 /// One piece of text for the person at the terminal. If even that cannot be written, nobody is there.
 pub(crate) fn say(words: &str) {
     let _ = writeln!(io::stderr(), "{words}");
@@ -117,7 +122,7 @@ pub(crate) fn say(words: &str) {
 /// Says what is wrong without stopping anything.
 pub(crate) fn warn(warnings: &crate::config::Faults) {
     if !warnings.is_empty() {
-        say(&format!("{}\n", warnings.render(io::stderr().is_terminal())));
+        say(&format!("{}\n", warnings.render(has_colour())));
     }
 }
 

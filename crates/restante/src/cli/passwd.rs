@@ -32,7 +32,7 @@ pub(crate) fn run(context: &mut Context<'_>, args: &Args) -> Result<Answer, Fail
     let mut edit = Edit::open(&context.config)?;
     let mailbox = edit.named(&args.mailbox)?;
     let name = args.name.as_deref();
-    let which = name.map_or_else(|| format!("`{mailbox}`"), |name| format!("`{name}` of `{mailbox}`"));
+    let which = name.map_or_else(|| format!("of `{mailbox}`"), |name| format!("`{name}` of `{mailbox}`"));
     if args.remove {
         edit.remove_password(&mailbox, name)?;
         edit.save()?;
@@ -59,8 +59,7 @@ pub(super) const RELOAD: &str = "; a running restante reads it on SIGHUP (system
 /// A password from a person or a pipe that is fit to be set.
 pub(super) fn chosen(piped: bool) -> Result<Secret, Failure> {
     let fit = |secret: &Secret| {
-        password::check_strength(secret)
-            .map_err(|why| Failure::Data(format!("{why}; `--generate` makes one up")))
+        password::check_strength(secret).map_err(|why| Failure::Data(format!("{why}; nothing was written")))
     };
     if piped {
         let secret = prompt::piped_password().map_err(Failure::Input)?;
@@ -72,11 +71,18 @@ pub(super) fn chosen(piped: bool) -> Result<Secret, Failure> {
             "no terminal to ask at: give the password with --stdin, or --generate one".into(),
         ));
     }
-    let secret = prompt::typed_password("New password").map_err(Failure::Input)?;
+    let secret = typed("New password")?;
     fit(&secret)?;
-    let again = prompt::typed_password("Again").map_err(Failure::Input)?;
+    let again = typed("Again")?;
     if secret.expose() != again.expose() {
         return Err(Failure::Data("the two are not the same; nothing was written".into()));
     }
     Ok(secret)
+}
+
+fn typed(question: &str) -> Result<Secret, Failure> {
+    prompt::typed_password(question).map_err(|error| match error.kind() {
+        io::ErrorKind::Interrupted => Failure::Data("given up; nothing was written".into()),
+        _ => Failure::Input(error),
+    })
 }

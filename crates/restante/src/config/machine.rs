@@ -177,14 +177,8 @@ fn limits(s: &mut Section<'_, '_>, limits: &mut Limits) {
     s.set("line-length", &mut limits.line_length, length(1_000..=16 * MIB));
     s.set("received", &mut limits.received, count(10..=1_000));
     s.set("quota", &mut limits.quota, size_or_none(QUOTA));
-    s.set("receiving", &mut limits.receiving, size(MIB..=TIB));
     s.set("min-free-disk", &mut limits.min_free_disk, size(0..=TIB));
     s.set("min-free-inodes", &mut limits.min_free_inodes, count(0..=1_000_000_000));
-    if limits.receiving < limits.message_size {
-        let problem =
-            Problem::new("`receiving` is smaller than one message", "").hint("raise it over `message-size`");
-        s.notes.error(s.span_of("receiving"), problem);
-    }
 }
 
 /// What a mailbox may be limited to.

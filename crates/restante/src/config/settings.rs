@@ -319,9 +319,7 @@ pub struct Limits {
     pub received: u32,
     /// A mailbox that names no quota of its own; none: no limit.
     pub quota: Option<u64>,
-    /// Messages in flight, together.
-    pub receiving: u64,
-    /// Disk that stays free; never less than twice `message_size` and 2 % of the disk.
+    /// Disk that stays free; never less than twice `message_size`.
     pub min_free_disk: u64,
     /// Inodes that stay free.
     pub min_free_inodes: u64,
@@ -337,7 +335,6 @@ impl Default for Limits {
             line_length: 64 * 1024,
             received: 100,
             quota: Some(2 * GIB),
-            receiving: 512 * MIB,
             min_free_disk: 256 * MIB,
             min_free_inodes: 1_000,
         }
