@@ -147,13 +147,14 @@ pub(super) fn login_budget(config: &Config) -> LoginBudgetParams {
     }
 }
 
-/// How much of the machine the store may use. Twice the longest message, or what the file says if it is more,
-/// stays free.
+/// How much of the machine the store may use. Of the disk stays free what the file says, and never less than
+/// two of the longest messages or a fiftieth of it.
 pub(super) fn store(config: &Config) -> queue_sled::Params {
+    let disk = rustix::fs::statvfs(&config.state_dir).map_or(0, |disk| disk.f_blocks * disk.f_frsize);
     queue_sled::Params {
         cache: config.store.index_cache,
         memory: usize::try_from(config.store.message_memory).unwrap_or(usize::MAX),
-        min_free: config.limits.min_free_disk.max(2 * config.limits.message_size),
+        min_free: config.limits.min_free_disk.max(2 * config.limits.message_size).max(disk / 50),
         min_inodes: config.limits.min_free_inodes,
         ..queue_sled::Params::default()
     }
