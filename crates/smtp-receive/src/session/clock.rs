@@ -16,7 +16,8 @@ pub(crate) enum WaitsFor {
     Content,
 }
 
-/// How long the peer may still keep us waiting. Time passes only by what callers say it is.
+/// How long the peer may still keep us waiting (RFC 5321 §3.8, §4.5.3.2.5, §4.5.3.2.7). Time passes only by
+/// what callers say it is.
 #[derive(Debug)]
 pub(crate) struct Clock {
     patience: Patience,
@@ -119,6 +120,7 @@ mod tests {
         assert_eq!(clock.wait(WaitsFor::Command, start + SECOND * 300), Some(Ending::Timeout));
     }
 
+    /// RFC 5321 §4.5.3.2.5.
     #[test]
     fn content_must_keep_its_rate() {
         let start = Instant::now();

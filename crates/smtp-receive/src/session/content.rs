@@ -6,7 +6,8 @@ use super::state::{Asked, Chunk, Passing, Receiving, State, Transaction};
 use super::step::{Ask, Step};
 use super::{Progress, Session};
 
-/// The octets of messages: what follows DATA and BDAT.
+/// The octets of messages: what follows DATA and BDAT. Their end is answered as soon as it can be (RFC 5321
+/// §6.1), and what is refused there is gone (RFC 5321 §4.2.5).
 impl Session {
     pub(super) fn begin_data(&mut self, transaction: Transaction) {
         self.clock.served();
@@ -19,7 +20,8 @@ impl Session {
         self.state = State::Chunk(receiving, chunk);
     }
 
-    /// A BDAT is refused: its octets are consumed and never obeyed (RFC 3030 §2), and the transaction is over.
+    /// A BDAT is refused: its octets are consumed and never obeyed (RFC 3030 §2), and the transaction is
+    /// over. By LMTP the last one is answered for each recipient (RFC 2033 §4.3).
     pub(super) fn fail_chunk(&mut self, transaction: Transaction, chunk: &Chunk, reply: Reply) {
         let times = if chunk.last { self.replies(&transaction) } else { 1 };
         self.pass(Passing { left: chunk.left, reply, times, then: Box::new(State::Idle(transaction.hello)) });

@@ -1,7 +1,7 @@
 use memchr::memmem;
 
-/// Finds the end of data and the stuffed dots (RFC 5321 §4.5.2). It knows CRLF alone: nothing else begins a
-/// line, so nothing else can end a message.
+/// Finds the end of data and the stuffed dots (RFC 5321 §4.1.1.4, §4.5.2). It knows CRLF alone: nothing else
+/// begins a line, so nothing else can end a message.
 ///
 /// | state | octets | is | next |
 /// |---|---|---|---|
@@ -113,6 +113,7 @@ mod tests {
         }
     }
 
+    /// RFC 5321 §4.5.2.
     #[test]
     fn every_short_stream_at_every_split_reads_as_its_lines_say() {
         const ALPHABET: &[u8] = b"\r\n.a\0";

@@ -2,7 +2,7 @@ use memchr::memchr;
 
 const NAME: &[u8] = b"received:";
 
-/// Counts the Received fields of a header as it passes (RFC 5321 §6.3).
+/// Counts the Received fields of a header as it passes (RFC 5321 §6.3), whatever they say (RFC 5321 §3.7.2).
 #[derive(Debug)]
 pub(crate) struct Hops {
     at: At,

@@ -77,7 +77,8 @@ impl LineReader {
     }
 }
 
-/// UTF-8 without control characters (RFC 6531 §3.3); white space at the end is borne (RFC 5321 §4.1.1).
+/// UTF-8 without control characters (RFC 5321 §2.4, RFC 6531 §3.3); white space at the end is borne (RFC 5321
+/// §4.1.1).
 fn text(line: &[u8]) -> Option<&str> {
     let text = std::str::from_utf8(line).ok()?.trim_end_matches([' ', '\t']);
     (!text.chars().any(char::is_control)).then_some(text)
@@ -91,6 +92,7 @@ mod tests {
         LineReader::default().read(input, 20, BareNewline::Refuse)
     }
 
+    /// RFC 5321 §4.1.1.
     #[test]
     fn a_line_ends_with_crlf() {
         assert_eq!(read(b"NOOP\r\nQUIT"), (6, Line::Command("NOOP")));

@@ -30,6 +30,7 @@ use state::{Asked, Hello, Receiving, State, Transaction};
 use step::{Answer, Ask, Step};
 
 /// One session. The driver calls [`Session::step`] again and again with all the input it has not consumed.
+/// Each command has one reply, in its turn (RFC 5321 §4.2, RFC 2920 §3.2).
 #[derive(Debug)]
 pub struct Session {
     params: Arc<Params>,
@@ -85,7 +86,7 @@ impl Session {
         let mut taken = 0;
         loop {
             if let Some(step) = self.due.pop_front() {
-                // What was sent behind STARTTLS was not protected (RFC 3207 §4.2).
+                // What was sent behind STARTTLS was not protected (RFC 3207 §4, §4.2).
                 return (if step == Step::StartTls { input.len() } else { taken }, step);
             }
             let (octets, progress) = self.advance(&input[taken..], now);
@@ -177,6 +178,7 @@ impl Session {
             if input.is_empty() {
                 return Progress::Starved;
             }
+            // RFC 5321 §3.1 would wait for QUIT: here is nobody to wait for.
             self.end(Ending::EarlyTalker);
             return Progress::Again;
         }
@@ -261,7 +263,8 @@ impl Session {
         self.send(Reply::Refused(refusal));
     }
 
-    /// Says at the end of data what became of the message: by LMTP to each recipient (RFC 2033 §4.2).
+    /// Says at the end of data what became of the message: once (RFC 5321 §4.1.1.4), and by LMTP to each
+    /// recipient (RFC 2033 §4.2).
     fn report(&mut self, recipients: usize, reply: Reply, refused: Vec<(usize, Refusal)>) {
         if self.params.dialect == Dialect::Smtp {
             return self.send(reply);
@@ -299,7 +302,7 @@ impl Session {
         }
     }
 
-    /// Counts an error; false when the session has ended over it.
+    /// Counts an error; false when the session has ended over it, against RFC 5321 §3.8 and by RFC 5321 §7.8.
     fn bear(&mut self) -> bool {
         let limits = self.params.errors;
         self.counts.errors = self.counts.errors.saturating_add(1);

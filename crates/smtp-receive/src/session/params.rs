@@ -1,11 +1,13 @@
 use std::time::Duration;
 
-/// What a session must know beforehand. Each listener has its own; the defaults are those of a public MX.
+/// What a session must know beforehand. Each listener has its own; the defaults are those of a public MX,
+/// and no limit is below RFC 5321 §4.5.3.1.
 #[derive(Debug, Clone)]
 pub struct Params {
     /// Our name in the greeting, in the answer to EHLO and at the end.
     pub hostname: String,
-    /// What stands behind the name in the 220; nothing that tells a version unless the operator wants it.
+    /// What stands behind the name in the 220; nothing that tells a version unless the operator wants it
+    /// (RFC 5321 §3.1).
     pub banner: String,
     /// Which protocol is spoken.
     pub dialect: Dialect,
@@ -13,15 +15,17 @@ pub struct Params {
     pub starttls: bool,
     /// What happens to CR, LF and NUL where mail may not have them.
     pub bare_newline: BareNewline,
-    /// Most octets of a message; SIZE announces it (RFC 1870).
+    /// Most octets of a message; SIZE announces it (RFC 1870 §4, RFC 5321 §4.5.3.1.7).
     pub message_size: u64,
     /// Most recipients of a message (RFC 5321 §4.5.3.1.8 wants at least 100).
     pub recipients: usize,
-    /// Most transactions of a session; LIMITS announces it (RFC 9422 §4).
+    /// Most transactions of a session; LIMITS announces it (RFC 9422 §4.1).
     pub mails: u32,
-    /// Most octets of a command with its CRLF (RFC 5321 §4.5.3.1.4 wants 512 and room for parameters).
+    /// Most octets of a command with its CRLF (RFC 5321 §2.3.8). RFC 5321 §4.5.3.1.4 wants 512, RFC 6531 §3.1
+    /// and others room for parameters.
     pub command_line: usize,
-    /// Most octets of a line of text without its CRLF. RFC 5321 §4.5.3.1.6 wants 998; real mail has more.
+    /// Most octets of a line of text without its CRLF. RFC 5321 §4.5.3.1.6 and RFC 6152 §3 want 998; real
+    /// mail has more.
     pub text_line: usize,
     /// Most Received fields: a message with more goes round in circles (RFC 5321 §6.3).
     pub received: u32,
@@ -36,7 +40,8 @@ pub struct Params {
 pub enum Dialect {
     /// RFC 5321.
     Smtp,
-    /// RFC 2033: LHLO, and a reply for every recipient at the end of data.
+    /// LHLO, and a reply for every recipient at the end of data (RFC 2033 §4.1, §4.2). Where there is a queue
+    /// RFC 2033 §5 would rather have SMTP; an upstream that filters is better served with an answer for each.
     Lmtp,
 }
 

@@ -10,7 +10,7 @@ use super::params::{Dialect, Params};
 /// reply line (RFC 5321 §4.5.3.1.5).
 const TEXT: usize = 400;
 
-/// Everything that a session can say.
+/// Everything that a session can say. The text tells what it answers (RFC 2920 §3.2).
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Reply {
     /// The greeting.
@@ -50,7 +50,7 @@ pub enum Reply {
     Ended(Ending),
 }
 
-/// How the peer broke the protocol.
+/// How the peer broke the protocol, or passed a limit (RFC 5321 §4.5.3.1.9).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Fault {
     /// No such command.
@@ -59,7 +59,7 @@ pub enum Fault {
     NotOffered,
     /// A command line of too many octets.
     LineTooLong,
-    /// A command line with control characters, or not in UTF-8.
+    /// A command line with control characters, or not in UTF-8 (RFC 5321 §4.1.2).
     NotText,
     /// A command line that ends in a bare LF.
     BareLineFeed,
@@ -99,14 +99,14 @@ pub enum Fault {
     Loop,
 }
 
-/// Why something was not taken, though it was well said.
+/// Why something was not taken, though it was well said. Nobody is written to about it (RFC 5321 §6.2).
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Refusal {
     /// Nobody has this address.
     UnknownRecipient,
     /// The address is closed, and this is what its owner says.
     ClosedRecipient(String),
-    /// Not our domain: we do not relay.
+    /// Not our domain: we do not relay (RFC 5321 §3.6.2, §7.9).
     NotLocal,
     /// Every mailbox that the address names is full.
     MailboxFull,
@@ -134,7 +134,7 @@ pub struct PolicyRefusal {
 /// Why we end a session.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Ending {
-    /// The peer talked before we greeted.
+    /// The peer talked before we greeted (RFC 5321 §3.1).
     EarlyTalker,
     /// The peer speaks HTTP.
     NotSmtp,
@@ -181,8 +181,8 @@ impl Reply {
         out.extend_from_slice(b"\r\n");
     }
 
-    /// Code and enhanced status code (RFC 5321 §4.2.3, RFC 2034, RFC 3463); the greeting, the answers to
-    /// EHLO and HELO and 354 have none.
+    /// Code (RFC 5321 §4.2, §4.2.3, §4.3.1, §4.3.2) and enhanced status code (RFC 2034 §4); the greeting, the
+    /// answers to EHLO and HELO and 354 have none.
     fn status(&self) -> (u16, &str) {
         match self {
             Self::Greeting => (220, ""),

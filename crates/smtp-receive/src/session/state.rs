@@ -80,7 +80,7 @@ impl Hello {
 pub(crate) struct Transaction {
     pub(crate) hello: Hello,
     pub(crate) envelope: Envelope,
-    /// What SIZE declared.
+    /// What SIZE declared: an estimate that the message may miss (RFC 1870 §6.1, §6.3).
     pub(crate) declared: Option<u64>,
     /// There was a RCPT, whatever became of it.
     pub(crate) tried: bool,
@@ -92,7 +92,7 @@ pub(crate) struct Receiving {
     pub(crate) transaction: Transaction,
     /// Octets at the start of the input that are known to be the message's.
     pub(crate) clear: u64,
-    /// Octets that came, and octets that stand for them.
+    /// Octets that came, and octets that stand for them; the limit is on these (RFC 1870 §5).
     pub(crate) came: u64,
     pub(crate) octets: u64,
     text: TextReader,

@@ -4,7 +4,8 @@ use super::params::BareNewline;
 use super::reply::Fault;
 
 /// Lets through what a store may hold: lines that end in CRLF, no other CR or LF, no NUL, no line beyond
-/// the limit. It sees the octets of the message, however they were framed and cut, and copies none.
+/// the limit. It sees the octets of the message, however they were framed and cut, and copies none. Nothing
+/// else is held against a message (RFC 5321 §2.3.8, §3.3, §4.5.2), and nothing else mended (RFC 5321 §6.4).
 #[derive(Debug)]
 pub(crate) struct TextReader {
     bare: BareNewline,

@@ -91,6 +91,7 @@ fn assert_same(script: &Script, one: &Player, other: &Player, how: &str) {
     assert_eq!(one.stored, other.stored, "{} {how}", script.name);
 }
 
+/// RFC 5321 §4.5.3.1.5.
 #[test]
 fn every_dialog_goes_as_written_however_it_is_cut() {
     let scripts = all();
@@ -113,6 +114,7 @@ fn every_dialog_goes_as_written_however_it_is_cut() {
 }
 
 /// Every reply code of the session stands in some dialog.
+/// RFC 2034 §4; RFC 5321 §4.2, §4.2.3, §4.3.1, §4.3.2.
 #[test]
 fn every_reply_code_has_a_dialog() {
     let scripts = all();

@@ -77,6 +77,7 @@ async fn play(script: &Script) {
     assert_eq!(server.stored().await, wanted, "{}", script.name);
 }
 
+/// RFC 2920 §3.2.
 #[tokio::test]
 async fn pipelined_commands_are_answered_in_one_write() {
     let server = Server::new(Params::default(), Rules::default(), None);
@@ -115,6 +116,7 @@ async fn a_full_mailbox_puts_off_and_postmaster_never() {
 }
 
 /// The forms by which a relay is tricked, on a domain that takes everything.
+/// RFC 5321 §7.9.
 #[tokio::test]
 async fn nothing_is_relayed() {
     let server =
@@ -177,6 +179,7 @@ async fn a_store_that_fails_in_the_middle_is_told_at_the_end() {
     assert_eq!(server.stored().await.len(), 2);
 }
 
+/// RFC 5321 §4.1.1.5, §4.1.1.10.
 #[tokio::test]
 async fn who_goes_away_leaves_nothing() {
     let server = Server::new(Params::default(), Rules::default(), None);
@@ -254,6 +257,7 @@ async fn who_does_not_read_is_left() {
 }
 
 /// A stop in the middle of anything: what was acknowledged is there, and nothing else.
+/// RFC 5321 §3.8.
 #[tokio::test(start_paused = true)]
 async fn a_stop_loses_nothing_acknowledged() {
     for at in 0..60u64 {

@@ -2,6 +2,7 @@
 
 mod dialogs;
 mod driver;
+mod logs;
 mod player;
 mod properties;
 mod script;

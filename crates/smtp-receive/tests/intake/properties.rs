@@ -77,6 +77,7 @@ fn play(params: &Params, octets: &[u8], cuts: &[usize]) -> Player {
 proptest! {
     #![proptest_config(ProptestConfig { cases: 3000, ..ProptestConfig::default() })]
 
+    /// RFC 2920 §3.2; RFC 3030 §2.
     #[test]
     fn any_talk_cut_anyhow_goes_the_same(
         talk in vec(words(), 0..40),
@@ -97,6 +98,7 @@ proptest! {
         prop_assert!(closed.is_none_or(|at| at + 1 == whole.events.len()), "nothing after Close");
     }
 
+    /// RFC 5321 §4.2.
     #[test]
     fn a_command_has_one_reply(talk in vec(command(), 1..30)) {
         let params = Params { errors: ErrorLimits::unlimited(), ..Params::default() };

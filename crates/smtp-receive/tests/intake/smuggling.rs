@@ -68,6 +68,7 @@ pub(crate) fn assert_clean(body: &[u8]) {
     }
 }
 
+/// RFC 5321 §4.1.1.4.
 #[test]
 fn no_sequence_but_one_ends_a_message() {
     for bare_newline in [BareNewline::Refuse, BareNewline::Normalize] {
@@ -102,6 +103,7 @@ fn the_true_sequence_ends_it() {
 }
 
 /// The octets of a chunk are counted: whatever they look like, the message is what the count says.
+/// RFC 3030 §2.
 #[test]
 fn chunks_are_counted_whatever_is_in_them() {
     for sequence in SEQUENCES {

@@ -76,6 +76,7 @@ async fn talk<S: AsyncRead + AsyncWrite + Unpin>(
     got.lines().map(str::to_owned).collect()
 }
 
+/// RFC 3207 §4.1.
 #[tokio::test]
 async fn mail_comes_by_tls_and_what_was_injected_before_it_does_not() {
     let listening = listen().await;

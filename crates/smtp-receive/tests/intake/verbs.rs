@@ -19,6 +19,7 @@ fn code(player: &mut Player, line: &str) -> String {
     last[3..].split(' ').take(2).collect::<Vec<_>>().join(" ")
 }
 
+/// RFC 5321 §4.5.3.1.1, §4.5.3.1.2.
 #[test]
 fn senders() {
     let mut player = session();
@@ -108,6 +109,7 @@ fn recipients() {
 }
 
 /// What is no text in any place of an argument is refused, and nothing falls over.
+/// RFC 5321 §4.1.2.
 #[test]
 fn every_octet_in_every_argument() {
     let mut player = session();

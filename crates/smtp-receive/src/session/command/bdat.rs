@@ -53,6 +53,7 @@ fn read(arguments: &str) -> Option<Chunk> {
 mod tests {
     use super::read;
 
+    /// RFC 3030 §2.
     #[test]
     fn a_size_is_digits() {
         let chunk = |text| read(text).map(|chunk| (chunk.size, chunk.last));

@@ -5,7 +5,7 @@ use crate::session::reply::Fault;
 use crate::session::state::{Asked, State};
 use crate::session::step::Ask;
 
-/// RFC 5321 §4.1.1.4.
+/// RFC 5321 §4.1.1.4, §4.3.2. Without a recipient there is no 354 (RFC 2920 §3.2).
 pub(super) fn run(session: &mut Session, arguments: &str) {
     if !arguments.is_empty() {
         return session.fault(Fault::Arguments);

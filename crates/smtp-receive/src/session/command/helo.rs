@@ -6,12 +6,12 @@ use crate::session::reply::{Fault, Reply};
 use crate::session::state::{Hello, State};
 use crate::session::{Session, is_name};
 
-/// RFC 5321 §4.1.1.1.
+/// RFC 5321 §2.2.1, §4.1.1.1.
 pub(super) fn ehlo(session: &mut Session, name: &str) {
     greet(session, name, Dialect::Smtp, Protocol::Esmtp);
 }
 
-/// RFC 5321 §4.1.1.1, for those who know no extensions.
+/// RFC 5321 §3.2, §4.1.1.1, for those who know no extensions.
 pub(super) fn helo(session: &mut Session, name: &str) {
     greet(session, name, Dialect::Smtp, Protocol::Smtp);
 }

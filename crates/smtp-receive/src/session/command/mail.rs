@@ -9,7 +9,7 @@ use crate::session::reply::{Ending, Fault};
 use crate::session::state::{Asked, Hello, State, Transaction};
 use crate::session::step::Ask;
 
-/// RFC 5321 §4.1.1.2.
+/// RFC 5321 §3.3, §4.1.1.2, §4.1.4.
 pub(super) fn run(session: &mut Session, arguments: &str) {
     let hello = match mem::replace(&mut session.state, State::Closed) {
         State::Idle(hello) => hello,
@@ -37,6 +37,7 @@ fn read(arguments: &str, hello: &Hello, most: u64) -> Result<(ReversePath, MailP
         return Err(Fault::Parameter);
     }
     let parameters = MailParameters::read(rest)?;
+    // An estimate, which tells nothing of where the message ends (RFC 1870 §6, §6.1).
     if parameters.size.is_some_and(|size| size > most) {
         return Err(Fault::TooBig);
     }

@@ -1,4 +1,4 @@
-//! The commands (RFC 5321 §4.1.1). A new one is a file here and a row in [`TABLE`].
+//! The commands (RFC 5321 §4.1.1, §4.1.4, §4.5.1). A new one is a file here and a row in [`TABLE`].
 
 mod bdat;
 mod data;
@@ -36,7 +36,7 @@ const TABLE: &[(&str, Run)] = &[
     ("HELP", help::run),
 ];
 
-/// Runs one command line.
+/// Runs one command line; verbs come in any case (RFC 5321 §2.4).
 pub(super) fn run(session: &mut Session, line: &str) {
     let (verb, arguments) = line.split_once(' ').unwrap_or((line, ""));
     match TABLE.iter().find(|(name, _)| name.eq_ignore_ascii_case(verb)) {

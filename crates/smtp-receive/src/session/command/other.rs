@@ -7,7 +7,7 @@ const NOT_OFFERED: &[&str] =
 /// Commands of another protocol: a browser was sent here, and what follows was written by a stranger.
 const HTTP: &[&str] = &["CONNECT", "DELETE", "GET", "HEAD", "OPTIONS", "PATCH", "POST", "PUT", "TRACE"];
 
-/// What is in no table (RFC 5321 §4.2.4).
+/// What is in no table (RFC 5321 §3.8, §4.1.5, §4.2.4).
 pub(super) fn run(session: &mut Session, verb: &str) {
     let is_in = |verbs: &[&str]| verbs.iter().any(|name| name.eq_ignore_ascii_case(verb));
     if is_in(HTTP) {

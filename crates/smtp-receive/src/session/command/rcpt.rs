@@ -8,7 +8,7 @@ use crate::session::reply::{Fault, Reply};
 use crate::session::state::{Asked, State, Transaction};
 use crate::session::step::Ask;
 
-/// RFC 5321 §4.1.1.3.
+/// RFC 5321 §3.3, §4.1.1.3.
 pub(super) fn run(session: &mut Session, arguments: &str) {
     let mut transaction = match mem::replace(&mut session.state, State::Closed) {
         State::Transaction(transaction) => transaction,
@@ -22,7 +22,8 @@ pub(super) fn run(session: &mut Session, arguments: &str) {
         }
         Err(fault) => {
             session.state = State::Transaction(transaction);
-            // A sender that goes on is told so for each recipient; that is no error of his (RFC 5321 §4.5.3.1.10).
+            // A sender that goes on is told so for each recipient; that is no error of his (RFC 5321
+            // §4.5.3.1.8, §4.5.3.1.10).
             if fault == Fault::TooManyRecipients {
                 session.send(Reply::Fault(fault));
             } else {

@@ -3,7 +3,7 @@ use mail::Body;
 use super::{Extension, MailParameters, Parameter, always, no_argument};
 use crate::session::reply::Fault;
 
-/// RFC 6152: octets with the high bit are taken as they are, declared or not.
+/// RFC 6152 §2, §3: octets with the high bit are taken as they are, declared or not (RFC 5321 §2.4).
 pub(super) const EIGHT_BIT_MIME: Extension = Extension {
     keyword: "8BITMIME",
     offered: always,

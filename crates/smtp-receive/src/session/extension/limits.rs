@@ -1,6 +1,6 @@
 use super::{Extension, always};
 
-/// RFC 9422 §4: what a client should know before it runs into it.
+/// RFC 9422 §3, §4.1, §4.2: what a client should know before it runs into it.
 pub(super) const LIMITS: Extension = Extension {
     keyword: "LIMITS",
     offered: always,

@@ -1,4 +1,5 @@
-//! The service extensions that EHLO announces (RFC 5321 §2.2). A new one is a file here and a row in [`ALL`].
+//! The service extensions that EHLO announces (RFC 5321 §2.2.2). A new one is a file here and a row in
+//! [`ALL`].
 
 mod chunking;
 mod eight_bit_mime;
@@ -69,7 +70,7 @@ impl MailParameters {
     }
 }
 
-/// Writes the whole answer to EHLO or LHLO.
+/// Writes the whole answer to EHLO (RFC 5321 §3.5.2, §4.1.1.1, §4.2.1, §4.2.4) or LHLO (RFC 2033 §5).
 pub(crate) fn write_all(params: &Params, secured: bool, out: &mut Vec<u8>) {
     let offered = ALL.iter().filter(|extension| (extension.offered)(params, secured));
     let lines = offered.map(|extension| match (extension.argument)(params) {
@@ -100,6 +101,7 @@ mod tests {
         MailParameters::read(text)
     }
 
+    /// RFC 5321 §2.4, §4.1.1.1.
     #[test]
     fn parameters_are_read_in_any_order_and_case() {
         let all = MailParameters { size: Some(7), body: Some(Body::EightBitMime), smtputf8: true };
@@ -108,6 +110,7 @@ mod tests {
         assert_eq!(read(""), Ok(MailParameters::default()));
     }
 
+    /// RFC 1870 §3; RFC 6152 §3; RFC 6531 §3.4.
     #[test]
     fn what_was_not_offered_is_told_apart_from_what_is_malformed() {
         for text in [" AUTH=<>", " RET=FULL", " X", " =", " SIZE7"] {

@@ -1,7 +1,8 @@
 use super::{Extension, MailParameters, Parameter, always};
 use crate::session::reply::Fault;
 
-/// RFC 1870: the limit is announced, and a message that is declared bigger is refused at MAIL.
+/// RFC 1870 §3, RFC 5321 §4.5.3.1.7: the limit is announced, and a message that is declared bigger is refused
+/// at MAIL.
 pub(super) const SIZE: Extension = Extension {
     keyword: "SIZE",
     offered: always,
@@ -9,7 +10,7 @@ pub(super) const SIZE: Extension = Extension {
     parameter: Some(Parameter { name: "SIZE", read }),
 };
 
-/// RFC 1870 §4: one to twenty digits.
+/// RFC 1870 §4, §6: one to twenty digits, once.
 fn read(value: Option<&str>, parameters: &mut MailParameters) -> Result<(), Fault> {
     let digits = value.filter(|value| value.bytes().all(|octet| octet.is_ascii_digit()));
     let size = digits.and_then(|digits| digits.parse().ok()).ok_or(Fault::Arguments)?;

@@ -1,7 +1,7 @@
 use super::{Extension, MailParameters, Parameter, always, no_argument};
 use crate::session::reply::Fault;
 
-/// RFC 6531: addresses and header fields beyond ASCII.
+/// RFC 6531 §3.1, §3.2, §3.4, §3.6: addresses and header fields beyond ASCII.
 pub(super) const SMTPUTF8: Extension = Extension {
     keyword: "SMTPUTF8",
     offered: always,

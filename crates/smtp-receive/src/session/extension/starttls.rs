@@ -1,6 +1,6 @@
 use super::{Extension, no_argument};
 
-/// RFC 3207: offered until TLS is on.
+/// RFC 3207 §4, §6: offered until TLS is on, demanded of nobody.
 pub(super) const STARTTLS: Extension = Extension {
     keyword: "STARTTLS",
     offered: |params, secured| params.starttls && !secured,
