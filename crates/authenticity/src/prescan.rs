@@ -40,7 +40,7 @@ pub enum HeaderFault {
 pub struct Scanned {
     /// The first bound that was broken.
     pub fault: Option<HeaderFault>,
-    /// Fields that only we may write, to be hidden when the mail is served.
+    /// Fields that only we may write, to be hidden when the mail is served (RFC 5321 §4.4, RFC 8601 §5).
     pub cuts: Vec<Cut>,
 }
 
@@ -248,6 +248,7 @@ mod tests {
         String::from_utf8(left).expect("text")
     }
 
+    /// RFC 5321 §4.4.
     #[test]
     fn fields_that_only_we_may_write_are_cut_whole() {
         let text = "Return-Path: <x>\r\nSubject: a\r\nDELIVERED-TO: b\r\n c\r\n\td\r\nX-Restante-Rule: e\r\n\
@@ -255,6 +256,7 @@ mod tests {
         assert_eq!(served(text), "Subject: a\r\nReceived: g\r\n\r\nReturn-Path: body\r\n");
     }
 
+    /// RFC 8601 §2.2, §2.5, §5.
     #[test]
     fn results_are_cut_only_when_they_claim_to_be_ours() {
         for ours in [

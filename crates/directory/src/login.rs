@@ -68,7 +68,8 @@ static NOBODY: LazyLock<Arc<[StoredPassword]>> = LazyLock::new(|| {
 });
 
 impl Table {
-    /// Reads a login name: `alice`, `alice@example.com`, by any name of the domain. Forms with `+` or `/`
+    /// Reads a login name: `alice`, `alice@example.com`, by any name of the domain. It folds as addresses do,
+    /// which is not SASLprep (RFC 5034 §4, RFC 6856 §2.2). Forms with `+` or `/`
     /// name no mailbox, and so nobody. None when no user can be called so at all.
     ///
     /// What nobody's name costs is what some mailbox's name costs, always the same one for the same name

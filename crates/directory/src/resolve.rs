@@ -60,7 +60,7 @@ impl Tell for Vec<Step> {
         self.push(Step { at, why });
     }
 
-    /// Where it leads, each alias on the way told once: `check` has seen that they end.
+    /// Where it leads (RFC 5321 §3.9), each alias on the way told once: `check` has seen that they end.
     fn alias(&mut self, table: &Table, index: usize) {
         let mut seen = vec![index];
         let mut next = 0;
@@ -247,7 +247,7 @@ fn cut(separator: Option<char>, local: &str) -> Option<(&str, &str)> {
 
 /// `user%there@here`, `there!user@here` and `"user@there"@here` ask us to carry mail on. Such an address
 /// is somebody's only where it is configured letter for letter: a glob or a catch-all would turn the asking
-/// of every relay probe into a delivery.
+/// of every relay probe into a delivery (RFC 5321 §2.3.11).
 fn asks_for_relay(local: &str) -> bool {
     local.contains(['%', '!', '@'])
 }

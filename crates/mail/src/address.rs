@@ -8,7 +8,7 @@ use crate::fold;
 /// Most octets of a domain (RFC 5321 §4.5.3.1.2).
 const DOMAIN_MAX: usize = 255;
 /// Most octets of a local part. RFC 5321 §4.5.3.1.1 obliges us to 64; rewritten senders (SRS, VERP) are
-/// longer than that every day, so we take what a path can hold.
+/// longer than that every day, so we take what a path can hold (RFC 5321 §4.5.3.1.3).
 const LOCAL_MAX: usize = 255;
 
 /// Why a text is no address.
@@ -47,7 +47,7 @@ impl LocalPart {
         if atoms { Ok(Self(text.into())) } else { Err(AddressError::LocalPart) }
     }
 
-    /// The text without quotes, in the case it came in.
+    /// The text without quotes, in the case it came in (RFC 5321 §2.4).
     pub fn as_str(&self) -> &str {
         &self.0
     }
@@ -102,7 +102,8 @@ impl Domain {
         &self.0
     }
 
-    /// The form to compare by: lower-case U-labels, so that `xn--bcher-kva.example` is `bücher.example`.
+    /// The form to compare by (RFC 6531 §3.2): lower-case U-labels, so that `xn--bcher-kva.example` is
+    /// `bücher.example`.
     pub fn folded(&self) -> String {
         if self.0.starts_with('[') {
             return self.0.to_ascii_lowercase();
@@ -241,6 +242,7 @@ fn literal_ip(inner: &str) -> Option<IpAddr> {
 mod tests {
     use super::*;
 
+    /// RFC 5321 §2.4, §4.1.2, §4.1.3; RFC 6531 §3.2.
     #[test]
     fn well_formed_addresses_print_as_they_came() {
         for text in [
@@ -260,6 +262,7 @@ mod tests {
         }
     }
 
+    /// RFC 6531 §3.2, §3.3.
     #[test]
     fn the_rest_is_refused() {
         for text in [
@@ -295,6 +298,7 @@ mod tests {
         }
     }
 
+    /// RFC 6531 §3.2.
     #[test]
     fn folding_makes_one_of_the_spellings() {
         let fold = |t: &str| Address::parse(t).expect(t).folded();
@@ -309,6 +313,7 @@ mod tests {
         assert_eq!(ascii("Example.TEST"), "Example.TEST");
     }
 
+    /// RFC 5321 §4.1.2.
     #[test]
     fn needless_quotes_go_and_needed_ones_stay() {
         assert_eq!(Address::parse("\"alice\"@b").expect("valid").to_string(), "alice@b");

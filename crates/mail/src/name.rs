@@ -87,7 +87,8 @@ fn check(part: &str) -> Result<(), NameError> {
     if part.is_empty() {
         return Err(NameError::Empty);
     }
-    // `+` and `/` and `@` have a meaning in logins; the rest would ask for quoting in files and on command lines.
+    // `+` and `/` and `@` have a meaning in logins; the rest would ask for quoting in files, on command lines
+    // and in addresses (RFC 5321 §4.1.2).
     let ok = |c: char| {
         c.is_alphanumeric() || ".-_'".contains(c) || (!c.is_ascii() && !c.is_control() && !c.is_whitespace())
     };
@@ -111,6 +112,7 @@ mod tests {
         assert_eq!(MailboxName::parse("a@straße.example").expect("valid").as_str(), "a@straße.example");
     }
 
+    /// RFC 5321 §4.1.2.
     #[test]
     fn what_logins_or_paths_would_read_otherwise_is_no_name() {
         for text in

@@ -18,7 +18,7 @@ pub enum PathError {
 /// Where a bounce would go: `<>`, or an address (RFC 5321 §4.1.1.2).
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub enum ReversePath {
-    /// `<>`: a bounce or a notice itself, never to be bounced.
+    /// `<>`: a bounce or a notice itself, never to be bounced (RFC 5321 §4.5.5).
     Null,
     /// The sender.
     Address(Address),
@@ -27,7 +27,7 @@ pub enum ReversePath {
 /// One recipient as the client wrote it (RFC 5321 §4.1.1.3).
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub enum ForwardPath {
-    /// `<postmaster>` without a domain, in any case.
+    /// `<postmaster>` without a domain, in any case (RFC 5321 §2.3.5).
     Postmaster,
     /// The recipient.
     Address(Address),
@@ -35,7 +35,7 @@ pub enum ForwardPath {
 
 impl ReversePath {
     /// Reads a path at the start of `text`; also gives what follows the closing bracket.
-    /// A source route is stripped (RFC 5321 Appendix C).
+    /// A source route is stripped (RFC 5321 §3.6.1, §4.1.2).
     pub fn parse(text: &str) -> Result<(Self, &str), PathError> {
         let (inner, rest) = bracketed(text)?;
         if inner.is_empty() {
@@ -55,7 +55,7 @@ impl ReversePath {
 
 impl ForwardPath {
     /// Reads a path at the start of `text`; also gives what follows the closing bracket.
-    /// A source route is stripped (RFC 5321 Appendix C).
+    /// A source route is stripped (RFC 5321 §3.6.1, §4.1.2).
     pub fn parse(text: &str) -> Result<(Self, &str), PathError> {
         let (inner, rest) = bracketed(text)?;
         if inner.eq_ignore_ascii_case("postmaster") {
@@ -140,6 +140,7 @@ mod tests {
         ForwardPath::parse(text).map(|(path, rest)| (path.to_string(), rest))
     }
 
+    /// RFC 5321 §3.3, §3.6.1.
     #[test]
     fn routes_are_stripped_and_parameters_left() {
         assert_eq!(forward("<@a,@b:c@d> X=Y"), Ok(("c@d".into(), " X=Y")));
@@ -148,6 +149,7 @@ mod tests {
         assert_eq!(forward("<PostMaster>"), Ok(("postmaster".into(), "")));
     }
 
+    /// RFC 5321 §4.5.5.
     #[test]
     fn the_null_path_is_a_sender_only() {
         assert_eq!(ReversePath::parse("<> SIZE=1"), Ok((ReversePath::Null, " SIZE=1")));

@@ -165,7 +165,8 @@ impl Conn {
     }
 
     /// Puts TLS under the connection. Input that came before is dropped: it was not protected
-    /// (RFC 3207 §4.2, RFC 2595 §4).
+    /// (RFC 3207 §4.2, RFC 2595 §4). A handshake that does not end well is the end (RFC 3207 §4.1, RFC 2595
+    /// §2.5).
     pub async fn start_tls(self, tls: &Tls, limit: Duration) -> Result<(Self, TlsInfo), ConnError> {
         let peer = self.peer;
         let stream = timeout(limit, tls.accept(self.io)).await.map_err(|_| ConnError::Timeout)??;
@@ -218,6 +219,7 @@ mod tests {
         assert_eq!(conn.input()[..2], sent[LARGE - 1..=LARGE]);
     }
 
+    /// RFC 2920 §3.2.
     #[tokio::test]
     async fn replies_leave_together() {
         let (mut conn, mut theirs) = pair();

@@ -115,7 +115,7 @@ pub trait Handler: Clone + Send + 'static {
     fn busy(&self) -> &'static [u8];
 }
 
-/// Takes connections until `stop`; each runs as a task of `tasks`.
+/// Takes connections until `stop` (RFC 5321 §4.5.4.2); each runs as a task of `tasks`.
 pub async fn accept<H: Handler>(
     bound: Bound,
     gate: Gate,
@@ -238,6 +238,7 @@ mod tests {
         (stream, String::from_utf8_lossy(&got[..octets]).into_owned())
     }
 
+    /// RFC 5321 §4.5.4.2.
     #[tokio::test]
     async fn whom_there_is_no_slot_for_is_told_so() {
         let bound = Bound::bind(&ListenAddress::Tcp(([127, 0, 0, 1], 0).into())).expect("bound");

@@ -14,7 +14,7 @@ pub(crate) const PAGE: usize = 2048;
 pub trait Messages: Send + Sync {
     /// How many messages.
     fn count(&self) -> usize;
-    /// The `index`-th, from 0.
+    /// The `index`-th, from 0; clients count from 1 (RFC 1939 §4).
     fn entry(&self, index: usize) -> Option<Entry<'_>>;
     /// The sum of all octets.
     fn octets(&self) -> u64;
@@ -224,6 +224,7 @@ mod tests {
         assert_eq!(pages.octets, pages.lru.iter().map(|(_, lines)| lines.len() + OVERHEAD).sum::<usize>());
     }
 
+    /// RFC 1939 §7.
     #[test]
     fn a_foreign_unique_id_is_printed_when_it_is_one() {
         let print = |foreign: &str| {

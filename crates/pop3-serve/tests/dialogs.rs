@@ -19,6 +19,7 @@ fn files() -> Vec<PathBuf> {
     files
 }
 
+/// RFC 2449 §6.6.
 #[test]
 fn every_dialog_whole_and_cut_at_every_octet() {
     let mut failures = Vec::new();

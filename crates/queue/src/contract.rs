@@ -157,6 +157,7 @@ async fn settled<S: Store>(store: &S, ids: &[QueueId]) {
 }
 
 /// A committed message is queued with its envelope, also after a reopen.
+/// RFC 5321 §6.1.
 pub async fn accepted_is_queued<E: Engine>(engine: &E) {
     let store = engine.open().await;
     let id = accept(&store, b"one\r\n").await;
@@ -181,6 +182,7 @@ pub async fn dropped_leaves_nothing<E: Engine>(engine: &E) {
 }
 
 /// Out of the queue and into the mailbox at once, and only once.
+/// RFC 5321 §6.1.
 pub async fn delivery_is_one_step<E: Engine>(engine: &E) {
     let store = engine.open().await;
     let id = accept(&store, b"one\r\n").await;
@@ -233,6 +235,7 @@ pub async fn held_stays_queued<E: Engine>(engine: &E) {
 }
 
 /// What a maildrop lists stays as it was and readable, whatever others do.
+/// RFC 1939 §4, §7.
 pub async fn snapshots_do_not_change<E: Engine>(engine: &E) {
     let store = engine.open().await;
     let one = deliver(&store, b"one\r\n", &["alice"]).await;
@@ -344,6 +347,7 @@ pub async fn strangers_have_no_view<E: Engine>(engine: &E) {
 }
 
 /// Prelude, cuts and the final CRLF are where the additions put them, in every range.
+/// RFC 1939 §11.
 pub async fn served_as_planned<E: Engine>(engine: &E) {
     let store = engine.open().await;
     let id = accept(&store, b"Hidden: x\r\nSubject: y\r\n\r\nbody").await;
@@ -442,6 +446,7 @@ pub async fn big_messages_come_back<E: Engine>(engine: &E) {
 }
 
 /// The UIDL of another server stays with its entry.
+/// RFC 1939 §7.
 pub async fn foreign_names_stay<E: Engine>(engine: &E) {
     let store = engine.open().await;
     let id = accept(&store, b"one\r\n").await;
@@ -475,6 +480,7 @@ pub async fn arrival_wakes<E: Engine>(engine: &E) {
 }
 
 /// A uid or queue id is new, always.
+/// RFC 1939 §7.
 pub async fn uids_are_never_used_again<E: Engine>(engine: &E) {
     let mut used = Vec::new();
     for _ in 0..3 {

@@ -13,9 +13,9 @@
 //! | done per view | that view no longer lists it; others do | the last view's delete, or [`Store::purge`] |
 //! | gone | no mailbox holds it; its octets may be freed | |
 //!
-//! Every arrow is one atomic, durable step: a crash leaves a message on one side of it or the other. The
-//! message becomes ours at the instant `commit` returns its [`QueueId`](mail::QueueId). *On hold* is a mark
-//! on a queued message, not a state: the router passes it by.
+//! Every arrow is one atomic, durable step: a crash leaves a message on one side of it or the other, and
+//! loses none (RFC 5321 §6.1). The message becomes ours at the instant `commit` returns its
+//! [`QueueId`](mail::QueueId). *On hold* is a mark on a queued message, not a state: the router passes it by.
 
 #[cfg(any(test, feature = "contract"))]
 pub mod contract;

@@ -3,7 +3,8 @@ use std::ops::Range;
 use crate::Additions;
 
 /// The plan by which [`Additions`] and the octets received become the octets served: one small calculation
-/// that every engine shares, so that sizes and contents cannot disagree.
+/// that every engine shares, so that sizes and contents cannot disagree (RFC 1939 §11). What is hidden is
+/// still there (RFC 5321 §4.5.2).
 #[derive(Debug, Clone)]
 pub struct Served {
     pieces: Vec<Piece>,
@@ -112,6 +113,7 @@ mod tests {
         out
     }
 
+    /// RFC 5321 §4.5.2.
     #[test]
     fn any_range_is_that_range_of_the_whole() {
         let additions = Additions {

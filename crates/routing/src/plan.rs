@@ -15,7 +15,8 @@ pub enum Plan {
 }
 
 /// Plans one message from what its envelope recorded at RCPT: the 250 promised that answer, so a directory
-/// that has changed since does not send it elsewhere.
+/// that has changed since does not send it elsewhere. Of the envelope an alias changes the recipient alone
+/// (RFC 5321 §3.9.1).
 ///
 /// A mailbox gets one entry however many recipients lead there; a recipient that came by an alias with
 /// `duplicate = true` has an entry to itself.

@@ -43,7 +43,8 @@ fn received(out: &mut String, host: &Host, id: QueueId, envelope: &Envelope) {
     let by = format!("by {}", host.name);
     let with = format!("with {}", protocol(trace, envelope.smtputf8));
     let id = format!("id {id}");
-    // More than one recipient in `for` would tell each of the blind copies of the others.
+    // More than one recipient in `for` would tell each of the blind copies of the others (RFC 5321 §7.2,
+    // §7.6).
     let single = match envelope.recipients.as_slice() {
         [only] => Some(format!("for <{}>;", only.path)),
         _ => None,
@@ -55,7 +56,7 @@ fn received(out: &mut String, host: &Host, id: QueueId, envelope: &Envelope) {
     write_field(out, "Received", &words);
 }
 
-/// The names of RFC 3848 and RFC 6531 §4.3.
+/// The names of RFC 3848 §1 and RFC 6531 §4.3.
 fn protocol(trace: &Trace, utf8: bool) -> &'static str {
     match (trace.protocol, utf8, trace.tls.is_some()) {
         (Protocol::Local, _, _) => "local",
@@ -113,6 +114,7 @@ mod tests {
         String::from_utf8(prelude).expect("text")
     }
 
+    /// RFC 5321 §4.4, §4.5.5.
     #[test]
     fn one_recipient_is_named_everywhere() {
         assert_eq!(
@@ -126,6 +128,7 @@ mod tests {
         );
     }
 
+    /// RFC 5321 §4.4, §7.2, §7.6.
     #[test]
     fn several_recipients_do_not_learn_of_each_other() {
         let text = rendered(&envelope(&["a@example.test", "secret@example.test", "b@example.test"]), &[0, 2]);
@@ -134,6 +137,7 @@ mod tests {
         assert!(text.contains("id 000000000000002a;"));
     }
 
+    /// RFC 3848 §1; RFC 5321 §4.4; RFC 6531 §4.3.
     #[test]
     fn every_way_in_has_its_name() {
         let mut envelope = envelope(&["a@example.test"]);

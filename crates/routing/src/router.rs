@@ -16,7 +16,8 @@ const PAGE: usize = 256;
 /// How long the router rests after the store could not do its part.
 const REST: Duration = Duration::from_secs(1);
 
-/// Empties the queue into mailboxes, oldest first, as long as it runs.
+/// Empties the queue into mailboxes, oldest first, as long as it runs: the 250 has promised it (RFC 5321
+/// §2.1, §4.2.5).
 ///
 /// It keeps no state that a restart would miss: what is queued is asked of the store, and a delivery is
 /// one atomic step of the store. Whatever happens in between, a message is either still queued or in its

@@ -111,6 +111,7 @@ async fn what_waited_and_what_comes_is_delivered_in_order() {
     running.stopped().await;
 }
 
+/// RFC 5321 §3.9.1.
 #[tokio::test(start_paused = true)]
 async fn twins_collapse_unless_an_alias_wants_them() {
     let store = MemoryStore::new();
@@ -125,6 +126,7 @@ async fn twins_collapse_unless_an_alias_wants_them() {
     running.stopped().await;
 }
 
+/// RFC 5321 §4.2.5.
 #[tokio::test(start_paused = true)]
 async fn mail_for_a_vanished_mailbox_waits_and_holds_nobody_up() {
     let store = MemoryStore::new();
@@ -143,6 +145,7 @@ async fn mail_for_a_vanished_mailbox_waits_and_holds_nobody_up() {
     running.stopped().await;
 }
 
+/// RFC 5321 §2.1, §4.2.5.
 #[tokio::test(start_paused = true)]
 async fn a_failing_store_is_asked_again_and_nothing_is_lost_or_doubled() {
     let store = MemoryStore::new();

@@ -91,6 +91,7 @@ async fn the_second_time_costs_no_hash() {
     assert_eq!(directory.ask("alice", "leaf").await, said("denied", 1));
 }
 
+/// RFC 5034 §4; RFC 6856 §2.2.
 #[tokio::test]
 async fn logins_are_mailbox_names_by_any_name_of_their_domain() {
     let directory = directory(vec![

@@ -178,6 +178,7 @@ fn names_of_a_domain_are_one_and_domains_are_not() {
     );
 }
 
+/// RFC 5321 §2.4.
 #[test]
 fn spellings_fold() {
     let spec = with(&[mailbox("müller", &[]), mailbox("strasse", &[])], &[], &[], None);
@@ -218,6 +219,7 @@ fn the_first_separator_cuts_and_a_leading_one_does_not() {
     );
 }
 
+/// RFC 5321 §3.9.
 #[test]
 fn aliases_are_followed_to_their_end_and_each_mailbox_is_named_once() {
     let spec = with(
@@ -292,6 +294,7 @@ fn duplicate_on_any_alias_of_the_way_asks_for_a_copy_each() {
     );
 }
 
+/// RFC 5321 §2.3.5, §4.5.1.
 #[test]
 fn postmaster_and_abuse_always_resolve() {
     let closed =
@@ -351,6 +354,7 @@ fn the_catch_all_is_postmaster_where_nobody_else_is() {
 }
 
 /// Every way to ask for relaying, under a catch-all and a glob that would swallow it.
+/// RFC 5321 §2.3.11, §3.6.1.
 #[test]
 fn relay_tricks_are_refused_as_what_they_are() {
     let spec = with(

@@ -32,7 +32,7 @@ enum Reason {
     Session(End),
     /// The client closed, or the connection broke.
     Disconnected,
-    /// It did not take what we sent.
+    /// It did not take what we sent (RFC 2449 §6.6).
     WriteTimeout,
     /// The handshake failed.
     Handshake,

@@ -13,9 +13,9 @@ pub(super) enum When {
     },
 }
 
-/// CAPA's response (RFC 2449 §5, §6). The same tags in both states, for some clients ask only once, but for
-/// STLS, which has no use after the login, and EXPIRE. USER and SASL are named only where a password may
-/// be sent (RFC 2595 §4).
+/// CAPA's response (RFC 2449 §5, §6.1, §6.2, §6.6, §6.8, §6.9; RFC 3206 §6; RFC 5034 §3). The same tags in
+/// both states, for some clients ask only once, but for STLS, which has no use after the login, and EXPIRE.
+/// USER and SASL are named only where a password may be sent (RFC 2595 §4, §6).
 pub(super) fn list(when: When, context: &mut Context<'_, '_>) {
     let Context { params, peer, responses, .. } = context;
     responses.ok(format_args!("capabilities"));
@@ -33,7 +33,8 @@ pub(super) fn list(when: When, context: &mut Context<'_, '_>) {
     }
     responses.line(format_args!("UTF8 USER"));
     responses.line(format_args!("LANG"));
-    // RFC 2449 §6.7: USER says that the days differ between users, who learn theirs after the login.
+    // RFC 1939 §8, RFC 2449 §6.7: USER says that the days differ between users, who learn theirs after the
+    // login.
     match when {
         When::BeforeLogin => match params.expire {
             Some(days) => responses.line(format_args!("EXPIRE {days} USER")),

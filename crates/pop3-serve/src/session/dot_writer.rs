@@ -120,6 +120,7 @@ mod tests {
         });
     }
 
+    /// RFC 1939 §3.
     #[test]
     fn no_message_ends_its_response_early() {
         every_message(8, |message| {

@@ -17,7 +17,8 @@ pub struct Params {
     pub progress_timeout: Duration,
     /// Octets of a command line with its CRLF (RFC 2449 §4).
     pub command_octets: usize,
-    /// Octets of a SASL response with its CRLF: the longest PLAIN message (RFC 4616 §2) in base64.
+    /// Octets of a SASL response with its CRLF: the longest PLAIN message (RFC 2595 §6, RFC 5034 §4) in
+    /// base64.
     pub sasl_octets: usize,
     /// Commands that are none, before the login: the last one closes.
     pub faults_before_login: u32,
@@ -30,7 +31,8 @@ pub struct Params {
     pub failure_delays: Vec<Duration>,
     /// Days that every login's mail is kept at least (RFC 2449 §6.7); none: nothing expires.
     pub expire: Option<u32>,
-    /// What a client gets that has not said UTF8 and asks for a message with UTF-8 in its header.
+    /// What a client gets that has not said UTF8 and asks for a message with UTF-8 in its header (RFC 6856
+    /// §2.1, §4).
     pub utf8_fallback: Utf8Fallback,
     /// Responses are written when that many octets of them wait, or when the client's turn has come.
     pub write_octets: usize,

@@ -100,7 +100,8 @@ impl Fault {
 }
 
 impl Refusal {
-    /// The response code with its bracket and space (RFC 2449 §8, RFC 3206, RFC 6856 §5), then the text.
+    /// The response code with its bracket and space (RFC 2449 §6.4, §8, RFC 3206 §4, §5, RFC 6856 §5), then
+    /// the text.
     fn text(self) -> &'static str {
         match self {
             Self::TlsFirst => "STLS first: no passwords in the clear",
@@ -125,7 +126,7 @@ impl Refusal {
 pub(super) struct Responses<'o>(pub(super) &'o mut Vec<u8>);
 
 impl Responses<'_> {
-    /// A positive response (RFC 1939 §3).
+    /// A positive response (RFC 1939 §3, RFC 2449 §3).
     pub(super) fn ok(&mut self, text: fmt::Arguments<'_>) {
         self.line(format_args!("+OK {text}"));
     }

@@ -10,7 +10,7 @@ use crate::listing::{Kind, Opened};
 /// Where a session is (RFC 1939 §3). A state owns what only it may know: nobody has a maildrop before the
 /// login, nobody a user name after it.
 pub(super) enum State {
-    /// The greeting is due.
+    /// The greeting is due (RFC 1939 §4).
     Connected,
     /// Nobody is logged in.
     Authorization(Authorization),

@@ -13,14 +13,14 @@ pub struct Peer {
     pub tls: bool,
     /// STLS can put it there.
     pub tls_offered: bool,
-    /// A password may come in the clear.
+    /// A password may come in the clear (RFC 2595 §2.2).
     pub plain_login: bool,
     /// Lines may end with a bare LF.
     pub bare_lf: bool,
 }
 
 impl Peer {
-    /// A password may come now.
+    /// A password may come now (RFC 2595 §2.3, RFC 5034 §4).
     pub(super) fn may_login(&self) -> bool {
         self.tls || self.plain_login
     }
@@ -104,7 +104,7 @@ pub enum LoginRefused {
     Throttled,
     /// It cannot be looked at now.
     Busy,
-    /// It was right, and there are too many sessions of this login.
+    /// It was right, and there are too many sessions of this login (RFC 2449 §8.1.2).
     InUse,
     /// It was right, and the maildrop cannot be opened now.
     Unavailable,

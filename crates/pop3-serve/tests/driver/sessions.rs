@@ -44,6 +44,7 @@ async fn what_is_stored_is_what_is_collected() {
     assert_eq!(world.left().await, 4);
 }
 
+/// RFC 1939 §4.
 #[tokio::test]
 async fn two_sessions_do_not_disturb_each_other() {
     let world = World::with_mail(4).await;
@@ -96,6 +97,7 @@ async fn a_login_has_twenty_sessions_and_they_all_work() {
     assert_eq!(late.say("PASS secret").await, "+OK 0 messages (0 octets)");
 }
 
+/// RFC 1939 §6.
 #[tokio::test(start_paused = true)]
 async fn a_session_that_does_not_end_deletes_nothing() {
     let world = World::with_mail(3).await;
@@ -124,6 +126,7 @@ async fn a_session_that_does_not_end_deletes_nothing() {
     assert_eq!(world.left().await, 3);
 }
 
+/// RFC 1939 §6.
 #[tokio::test]
 async fn a_failed_deletion_is_told() {
     let world = World::with_mail(2).await;
@@ -148,6 +151,7 @@ async fn a_poll_changes_nothing_in_the_store() {
     assert_eq!(client.say("QUIT").await, "+OK bye");
 }
 
+/// RFC 2449 §6.6.
 #[tokio::test(start_paused = true)]
 async fn who_does_not_read_is_left_behind() {
     let world = World::with_mail(1).await;
@@ -161,6 +165,7 @@ async fn who_does_not_read_is_left_behind() {
     assert_eq!(world.left().await, 2);
 }
 
+/// RFC 2449 §6.6.
 #[tokio::test(start_paused = true)]
 async fn who_reads_slowly_gets_it_all() {
     let world = World::with_mail(0).await;
@@ -307,6 +312,7 @@ async fn a_pipelined_batch_costs_few_writes() {
     assert!(writes <= 12, "{writes} writes");
 }
 
+/// RFC 2595 §2.3.
 #[tokio::test]
 async fn no_password_in_the_clear_from_the_network() {
     let world = World::with_mail(1).await;

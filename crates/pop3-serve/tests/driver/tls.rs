@@ -41,6 +41,7 @@ async fn handshake(
     Client::new(io, client.served)
 }
 
+/// RFC 2595 §2.5.
 #[tokio::test]
 async fn stls_opens_the_way_to_the_mail() {
     let (world, connector) = secured_world();
@@ -95,6 +96,7 @@ async fn implicit_tls_speaks_after_the_handshake() {
     assert_eq!(client.rest().await, "");
 }
 
+/// RFC 2595 §2.5.
 #[tokio::test(start_paused = true)]
 async fn a_handshake_that_does_not_come_ends() {
     let (world, _) = secured_world();

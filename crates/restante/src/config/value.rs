@@ -183,7 +183,7 @@ pub(super) fn address(value: &DeValue<'_>) -> Read<IpAddr> {
     string(value, expected)?.parse().map_err(|_| Problem::new("is no IP address", expected))
 }
 
-/// A host name that others can look up.
+/// A host name that others can look up, in A-labels (RFC 6531 §3.7.1).
 pub(super) fn hostname(value: &DeValue<'_>) -> Read<String> {
     let expected = "expected a host name such as \"mx.example.com\"";
     let text = string(value, expected)?;

@@ -5,7 +5,7 @@ use zeroize::Zeroizing;
 
 use super::{Before, Command, Context, Credentials, Fault, No, Refusal, Responses, login_allowed};
 
-/// The mechanisms that CAPA and a bare AUTH name.
+/// The mechanisms that CAPA and a bare AUTH name (RFC 2595 §9).
 pub(in crate::session) const MECHANISMS: [&str; 2] = ["PLAIN", "LOGIN"];
 
 /// What the next line of the client is.
@@ -28,8 +28,8 @@ pub(in crate::session) enum Next {
     Login(Credentials),
 }
 
-/// AUTH [mechanism [initial response]] (RFC 5034 §4). Bare, it lists the mechanisms, as clients from before
-/// CAPA expect.
+/// AUTH [mechanism [initial response]] (RFC 5034 §4, §5). Bare, it lists the mechanisms, as clients from
+/// before CAPA expect.
 pub(super) fn run(command: &Command<'_>, context: &mut Context<'_, '_>) -> Result<Before, No> {
     login_allowed(context)?;
     let (mechanism, initial) = command.words();
@@ -121,6 +121,7 @@ mod tests {
         }
     }
 
+    /// RFC 5034 §4.
     #[test]
     fn plain_messages() {
         let alice = Ok(("alice".to_owned(), b"secret".to_vec()));
@@ -138,6 +139,7 @@ mod tests {
         assert_eq!(login(&long).map(|(_, password)| password.len()), Ok(256));
     }
 
+    /// RFC 5034 §4.
     #[test]
     fn what_is_no_base64_is_a_fault() {
         for response in [&b"a"[..], b"%%%%", b"AGFsaWNlAHNlY3JldA", b"AGFsaWNlAHNlY3Jl dA==", b"**"] {

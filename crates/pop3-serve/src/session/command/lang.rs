@@ -1,6 +1,6 @@
 use super::{Command, Context, No, Refusal};
 
-/// LANG [tag] (RFC 6856 §3). Only English is spoken, which is also the default that `*` and `i-default`
+/// LANG [tag] (RFC 6856 §3.2). Only English is spoken, which is also the default that `*` and `i-default`
 /// ask for.
 pub(super) fn run(command: &Command<'_>, context: &mut Context<'_, '_>) -> Result<(), No> {
     match command.word("LANG [tag]")? {

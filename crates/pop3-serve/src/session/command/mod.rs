@@ -25,7 +25,7 @@ use crate::listing::Kind;
 
 use auth::Exchange;
 
-/// Every command there is.
+/// Every command there is; keywords come in any case (RFC 1939 §3).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Verb {
     Auth,

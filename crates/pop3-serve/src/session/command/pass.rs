@@ -2,8 +2,8 @@ use mail::Secret;
 
 use super::{Authorization, Before, Command, Context, Credentials, Fault, No, login_allowed};
 
-/// PASS string (RFC 1939 §7): all behind the one space is the password, spaces too. It uses up what USER
-/// said, right or wrong.
+/// PASS string (RFC 1939 §7): all behind the one space is the password, spaces too, and octets that RFC
+/// 6856 §2.2 would refuse. It uses up what USER said, right or wrong.
 pub(super) fn run(
     state: &mut Authorization,
     command: &Command<'_>,

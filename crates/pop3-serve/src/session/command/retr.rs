@@ -1,6 +1,6 @@
 use super::{After, Command, Context, Fetch, No, Transaction};
 
-/// RETR msg (RFC 1939 §5).
+/// RETR msg (RFC 1939 §5), in as many octets as LIST said (RFC 6856 §2.1).
 pub(super) fn run(
     state: &mut Transaction,
     command: &Command<'_>,

@@ -1,6 +1,7 @@
 use super::{Authorization, Before, Command, Context, Fault, No, login_allowed};
 
-/// USER name (RFC 1939 §7). Answered the same whether or not there is such a user.
+/// USER name (RFC 1939 §7, RFC 6856 §2.2). Answered the same whether or not there is such a user (RFC 1939
+/// §13).
 pub(super) fn run(
     state: &mut Authorization,
     command: &Command<'_>,

@@ -1,6 +1,6 @@
 use super::{Authorization, Before, Command, Context, No};
 
-/// UTF8 (RFC 6856 §2): from here on the client takes UTF-8 in headers.
+/// UTF8 (RFC 6856 §2, §2.1): from here on the client takes UTF-8 in headers.
 pub(super) fn run(
     state: &mut Authorization,
     command: &Command<'_>,
