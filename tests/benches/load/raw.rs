@@ -1,0 +1,185 @@
+//! The limit: what group commit reaches on this disk with nothing around it.
+//!
+//! Producers hand payloads to one committer, which writes what is there with one `pwritev` and one
+//! `fdatasync` into a file that was filled with zeros and synced before, and wakes who waits for it.
+
+use std::fs::File;
+use std::io::{self, IoSlice, Write};
+use std::path::Path;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Condvar, Mutex, OnceLock, PoisonError};
+use std::thread::{self, Thread};
+use std::time::{Duration, Instant};
+
+use rustix::fs::fdatasync;
+use rustix::io::pwritev;
+
+use super::figures::Latencies;
+
+const FILE: u64 = 256 << 20;
+/// The most that one batch holds, as in the store.
+const BATCH_OCTETS: usize = 4 << 20;
+const BATCH_RECORDS: usize = 512;
+const BLOCK: u64 = 4_096;
+
+/// A pre-written file that is overwritten round and round.
+#[derive(Debug)]
+pub(crate) struct Raw {
+    file: File,
+    end: u64,
+}
+
+/// What one slice came to.
+#[derive(Debug)]
+pub(crate) struct Outcome {
+    pub(crate) per_second: f64,
+    pub(crate) latencies: Latencies,
+    /// Octets that went to the disk.
+    pub(crate) written: u64,
+}
+
+struct Desk {
+    waiting: Mutex<Waiting>,
+    work: Condvar,
+    tickets: Vec<Ticket>,
+    failed: AtomicBool,
+}
+
+#[derive(Default)]
+struct Ticket {
+    thread: OnceLock<Thread>,
+    done: AtomicBool,
+}
+
+struct Waiting {
+    producers: Vec<usize>,
+    open: bool,
+}
+
+impl Raw {
+    /// Writes the file; takes a few seconds.
+    pub(crate) fn prepare(folder: &Path) -> io::Result<Self> {
+        let mut file = File::create_new(folder.join("raw"))?;
+        let zeros = vec![0; 1 << 20];
+        for _ in 0..FILE / (1 << 20) {
+            file.write_all(&zeros)?;
+        }
+        file.sync_all()?;
+        Ok(Self { file, end: 0 })
+    }
+
+    /// Runs so many producers for so long.
+    pub(crate) fn slice(&mut self, producers: usize, size: usize, time: Duration) -> io::Result<Outcome> {
+        let desk = Desk {
+            waiting: Mutex::new(Waiting { producers: Vec::with_capacity(producers), open: true }),
+            work: Condvar::new(),
+            tickets: (0..producers).map(|_| Ticket::default()).collect(),
+            failed: AtomicBool::new(false),
+        };
+        // One for each producer: a single one would never leave the nearest cache.
+        let payloads = vec![vec![b'x'; size]; producers];
+        let until = Instant::now() + time;
+        thread::scope(|scope| {
+            let committer = scope.spawn(|| self.commit(&desk, &payloads));
+            let start = |producer| {
+                let desk = &desk;
+                let builder = thread::Builder::new().stack_size(128 << 10);
+                builder.spawn_scoped(scope, move || desk.produce(producer, until))
+            };
+            let threads: Vec<_> = (0..producers).map(start).collect();
+            let mut outcome = Outcome { per_second: 0.0, latencies: Latencies::default(), written: 0 };
+            let mut failed = Ok(());
+            for thread in threads {
+                match thread.map(thread::ScopedJoinHandle::join) {
+                    Ok(Ok((count, latencies))) => {
+                        outcome.per_second += f64::from(count) / time.as_secs_f64();
+                        outcome.latencies.merge(&latencies);
+                    }
+                    Ok(Err(_)) => failed = Err(io::Error::other("a producer died")),
+                    Err(error) => failed = Err(error),
+                }
+            }
+            desk.close();
+            outcome.written = committer.join().map_err(|_| io::Error::other("the committer died"))??;
+            failed.map(|()| outcome)
+        })
+    }
+
+    fn commit(&mut self, desk: &Desk, payloads: &[Vec<u8>]) -> io::Result<u64> {
+        let most = (BATCH_OCTETS / payloads[0].len()).clamp(1, BATCH_RECORDS);
+        let mut batch = Vec::with_capacity(most);
+        let mut result = Ok(0);
+        while desk.take(&mut batch, most) {
+            // After a failure nothing is written any more, but nobody may be left waiting.
+            result = result.and_then(|octets| Ok(octets + self.write(payloads, &batch)?));
+            desk.failed.store(result.is_err(), Ordering::Release);
+            for producer in &batch {
+                let ticket = &desk.tickets[*producer];
+                ticket.done.store(true, Ordering::Release);
+                ticket.thread.get().expect("set before it asked").unpark();
+            }
+        }
+        result
+    }
+
+    fn write(&mut self, payloads: &[Vec<u8>], batch: &[usize]) -> io::Result<u64> {
+        let slices: Vec<_> = batch.iter().map(|producer| IoSlice::new(&payloads[*producer])).collect();
+        let octets = slices.iter().map(|slice| slice.len() as u64).sum();
+        if self.end + octets > FILE {
+            self.end = 0;
+        }
+        let written = pwritev(&self.file, &slices, self.end)?;
+        if written as u64 != octets {
+            return Err(io::Error::other("a short write"));
+        }
+        fdatasync(&self.file)?;
+        self.end = (self.end + octets).next_multiple_of(BLOCK);
+        Ok(octets)
+    }
+}
+
+impl Desk {
+    fn produce(&self, producer: usize, until: Instant) -> (u32, Latencies) {
+        let mut latencies = Latencies::default();
+        let mut count = 0;
+        let ticket = &self.tickets[producer];
+        ticket.thread.get_or_init(thread::current);
+        let mut start = Instant::now();
+        loop {
+            let mut waiting = self.waiting.lock().unwrap_or_else(PoisonError::into_inner);
+            let first = waiting.producers.is_empty();
+            waiting.producers.push(producer);
+            drop(waiting);
+            if first {
+                self.work.notify_one();
+            }
+            while !ticket.done.swap(false, Ordering::Acquire) {
+                thread::park();
+            }
+            let now = Instant::now();
+            if now >= until || self.failed.load(Ordering::Acquire) {
+                return (count, latencies);
+            }
+            latencies.add(now - start);
+            count += 1;
+            start = now;
+        }
+    }
+
+    /// Waits for work; false when there will be none.
+    fn take(&self, batch: &mut Vec<usize>, most: usize) -> bool {
+        batch.clear();
+        let mut waiting = self.waiting.lock().unwrap_or_else(PoisonError::into_inner);
+        while waiting.producers.is_empty() && waiting.open {
+            waiting = self.work.wait(waiting).unwrap_or_else(PoisonError::into_inner);
+        }
+        let taken = waiting.producers.len().min(most);
+        batch.extend(waiting.producers.drain(..taken));
+        !batch.is_empty()
+    }
+
+    fn close(&self) {
+        self.waiting.lock().unwrap_or_else(PoisonError::into_inner).open = false;
+        self.work.notify_one();
+    }
+}

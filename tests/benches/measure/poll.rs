@@ -1,0 +1,135 @@
+use std::io::{self, Error};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use restante_tests::Appliance;
+
+use super::{Budget, MEBI, MICRO, Part};
+use crate::load::figures::Latencies;
+use crate::load::pop3::{Buffer, await_count, poll};
+use crate::load::smtp::{Crowd, Limit, Load, Texts};
+use crate::options::Options;
+use crate::process::{Usage, resident};
+use crate::report::Table;
+
+/// Clients that poll at once.
+const CLIENTS: usize = 4;
+/// The least a slice waits for, so that a slow poll is measured at all.
+const LEAST: u64 = 4;
+/// Octets of the messages that fill the mailboxes.
+const SIZE: usize = 512;
+/// Connections that fill them.
+const SENDERS: usize = 64;
+/// How long the router may need for a mailbox.
+const DRAIN: Duration = Duration::from_secs(300);
+
+/// Polls a second of mailboxes of different sizes, from a login that is remembered.
+#[derive(Debug)]
+pub(crate) struct PollPart<'a> {
+    options: &'a Options,
+    appliance: &'a Appliance,
+    table: Table,
+}
+
+#[derive(Debug, Default)]
+struct Polled {
+    polls: u64,
+    received: u64,
+    first_octet: Latencies,
+}
+
+impl<'a> PollPart<'a> {
+    /// The mailboxes that the appliance must have.
+    pub(crate) fn mailboxes(options: &Options) -> Vec<String> {
+        options.mailboxes.iter().map(|size| format!("poll{size}")).collect()
+    }
+
+    /// Fills the mailboxes.
+    pub(crate) fn new(options: &'a Options, appliance: &'a Appliance) -> io::Result<Self> {
+        for (mailbox, size) in Self::mailboxes(options).iter().zip(&options.mailboxes) {
+            let start = Instant::now();
+            let wanted = *size as u64;
+            let tally = Crowd::gather(Load {
+                address: appliance.smtp,
+                connections: SENDERS,
+                threads: 1,
+                texts: Texts::new(std::slice::from_ref(mailbox), SIZE),
+                limit: Limit::Messages(wanted),
+            })?
+            .deliver()?;
+            let accepted = start.elapsed().as_secs_f64();
+            await_count(appliance.pop3, mailbox, wanted, DRAIN)?;
+            let delivered = start.elapsed().as_secs_f64();
+            let rate = tally.total() as f64 / accepted;
+            crate::say(&format!(
+                "{mailbox}: filled at {rate:.0} messages/s, delivered after {delivered:.1} s"
+            ));
+        }
+        let columns = options.mailboxes.iter().map(usize::to_string).collect();
+        let title = format!("POP3 polls (login, STAT, UIDL, QUIT) by {CLIENTS} clients; messages held:");
+        Ok(Self { options, appliance, table: Table::new(title, columns) })
+    }
+
+    fn slice(&self, mailbox: &str) -> io::Result<Polled> {
+        let until = Instant::now() + self.options.slice;
+        let client = || {
+            let (mut polled, mut buffer) = (Polled::default(), Buffer::default());
+            while Instant::now() < until || polled.polls < LEAST {
+                let once = poll(self.appliance.pop3, mailbox, &mut buffer)?;
+                polled.polls += 1;
+                polled.received += once.received;
+                polled.first_octet.add(once.first_octet);
+            }
+            Ok::<_, Error>(polled)
+        };
+        thread::scope(|scope| {
+            let clients: Vec<_> = (0..CLIENTS).map(|_| scope.spawn(client)).collect();
+            let mut all = Polled::default();
+            for client in clients {
+                let polled = client.join().map_err(|_| Error::other("a polling client died"))??;
+                all.polls += polled.polls;
+                all.received += polled.received;
+                all.first_octet.merge(&polled.first_octet);
+            }
+            Ok(all)
+        })
+    }
+
+    fn measure(&mut self, column: usize, mailbox: &str) -> io::Result<f64> {
+        let pid = self.appliance.pid();
+        let (server, client, start) = (Usage::of(pid)?, Usage::here()?, Instant::now());
+        let polled = self.slice(mailbox)?;
+        let (server, client, took) =
+            (Usage::of(pid)?.since(server), Usage::here()?.since(client), start.elapsed());
+        let polls = polled.polls as f64;
+        let per_octet = server.total() * MICRO * 1e3 / polled.received as f64;
+        let mut add = |row, value| self.table.add(row, column, value);
+        add("polls/s", polls / took.as_secs_f64());
+        add("server CPU, user, us/poll", server.user * MICRO / polls);
+        add("server CPU, system, us/poll", server.system * MICRO / polls);
+        add("client CPU, us/poll", client.total() * MICRO / polls);
+        add("octets sent/poll", polled.received as f64 / polls);
+        add("server CPU, ns/octet", per_octet);
+        add("UIDL to its first octet, median, ms", polled.first_octet.quantile(0.5));
+        add("server resident, MiB", resident(pid)? as f64 / MEBI);
+        Ok(per_octet)
+    }
+}
+
+impl Part for PollPart<'_> {
+    fn round(&mut self, _budget: &mut Budget) -> io::Result<()> {
+        let mut costs = Vec::new();
+        for (column, mailbox) in Self::mailboxes(self.options).iter().enumerate() {
+            costs.push(self.measure(column, mailbox)?);
+        }
+        let Some(base) = self.options.mailboxes.iter().position(|size| *size == 1_000) else { return Ok(()) };
+        for (column, cost) in costs.iter().enumerate() {
+            self.table.add("cost of an octet against 1,000 messages", column, cost / costs[base]);
+        }
+        Ok(())
+    }
+
+    fn tables(&self) -> Vec<&Table> {
+        vec![&self.table]
+    }
+}

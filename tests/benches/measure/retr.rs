@@ -1,0 +1,92 @@
+use std::io;
+use std::time::{Duration, Instant};
+
+use restante_tests::Appliance;
+
+use super::{Budget, MEBI, MICRO, Part};
+use crate::load::pop3::{Buffer, Session, await_count};
+use crate::load::pump;
+use crate::load::smtp::{Crowd, Limit, Load, Texts};
+use crate::options::Options;
+use crate::process::Usage;
+use crate::report::Table;
+
+/// Octets of a message, how many of them a mailbox holds, and its name. The second is kept outside the log.
+const MAILBOXES: [(usize, u64, &str); 2] = [(1 << 20, 16, "retr1"), (10 << 20, 4, "retr10")];
+const DRAIN: Duration = Duration::from_secs(120);
+
+/// MB/s out of a mailbox over one connection, against what the loopback does.
+#[derive(Debug)]
+pub(crate) struct RetrPart<'a> {
+    options: &'a Options,
+    appliance: &'a Appliance,
+    table: Table,
+}
+
+impl<'a> RetrPart<'a> {
+    /// The mailboxes that the appliance must have.
+    pub(crate) fn mailboxes() -> Vec<String> {
+        MAILBOXES.iter().map(|(_, _, name)| (*name).to_owned()).collect()
+    }
+
+    /// Fills the mailboxes.
+    pub(crate) fn new(options: &'a Options, appliance: &'a Appliance) -> io::Result<Self> {
+        for (size, count, mailbox) in MAILBOXES {
+            Crowd::gather(Load {
+                address: appliance.smtp,
+                connections: 1,
+                threads: 1,
+                texts: Texts::new(&[mailbox.to_owned()], size),
+                limit: Limit::Messages(count),
+            })?
+            .deliver()?;
+            await_count(appliance.pop3, mailbox, count, DRAIN)?;
+        }
+        let columns = MAILBOXES.iter().map(|(size, _, _)| format!("{} MiB", size >> 20)).collect();
+        let title = format!(
+            "RETR over one connection, reads of {} KiB; messages of:",
+            Buffer::default().size() >> 10
+        );
+        Ok(Self { options, appliance, table: Table::new(title, columns) })
+    }
+
+    fn measure(&mut self, column: usize) -> io::Result<()> {
+        let mut buffer = Buffer::default();
+        let limit = pump::slice(self.options.slice, &mut buffer)?;
+        let (_, count, mailbox) = MAILBOXES[column];
+        let mut session = Session::login(self.appliance.pop3, mailbox, &mut buffer)?;
+        let sizes = (1..=count).map(|number| session.size(number)).collect::<io::Result<Vec<u64>>>()?;
+        let pid = self.appliance.pid();
+        let (server, client, start) = (Usage::of(pid)?, Usage::here()?, Instant::now());
+        let mut octets = 0;
+        for (number, size) in (1..=count).zip(&sizes).cycle() {
+            octets += session.retr(number, *size)?;
+            if start.elapsed() >= self.options.slice {
+                break;
+            }
+        }
+        let (server, client) = (Usage::of(pid)?.since(server), Usage::here()?.since(client));
+        let rate = octets as f64 / start.elapsed().as_secs_f64();
+        session.quit()?;
+
+        let mebis = octets as f64 / MEBI;
+        let mut add = |row, value| self.table.add(row, column, value);
+        add("loopback alone, MB/s", limit / 1e6);
+        add("RETR, MB/s", rate / 1e6);
+        add("ratio to the loopback", rate / limit);
+        add("server CPU, user, us/MiB", server.user * MICRO / mebis);
+        add("server CPU, system, us/MiB", server.system * MICRO / mebis);
+        add("client CPU, us/MiB", client.total() * MICRO / mebis);
+        Ok(())
+    }
+}
+
+impl Part for RetrPart<'_> {
+    fn round(&mut self, _budget: &mut Budget) -> io::Result<()> {
+        (0..MAILBOXES.len()).try_for_each(|column| self.measure(column))
+    }
+
+    fn tables(&self) -> Vec<&Table> {
+        vec![&self.table]
+    }
+}
