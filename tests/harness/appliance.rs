@@ -141,6 +141,14 @@ impl Appliance {
         self.launch();
     }
 
+    /// Starts it, and pulls the plug while it starts.
+    pub fn interrupt_start(&mut self, after: Duration) {
+        self.kill();
+        self.spawn();
+        thread::sleep(after);
+        self.kill();
+    }
+
     /// Lets it read its configuration again.
     pub fn hangup(&self) {
         self.signal(Signal::HUP);
@@ -174,6 +182,11 @@ impl Appliance {
     }
 
     fn launch(&mut self) {
+        self.spawn();
+        self.find_ports();
+    }
+
+    fn spawn(&mut self) {
         let log = File::create(self.log_file(self.starts)).expect("a log file");
         self.starts += 1;
         let mut words = self.setup.wrapper.clone();
@@ -182,7 +195,6 @@ impl Appliance {
         command.args(&words[1..]).arg("serve").arg("--allow-root").arg("--config").arg(self.folder.path());
         command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(log);
         self.child = Some(command.spawn().expect("started"));
-        self.find_ports();
     }
 
     fn find_ports(&mut self) {

@@ -66,7 +66,7 @@ impl Setup {
         table("smtp.limits", &wide(SMTP_LIMITS, &self.smtp_limits));
         table("pop3", &self.pop3);
         table("pop3.limits", &wide(POP3_LIMITS, ""));
-        table("lmtp", "listen = [\"unix:lmtp.sock\"]");
+        table("lmtp", &format!("listen = [\"unix:{}/lmtp.sock\"]", folder.display()));
         if !self.tls.is_empty() {
             table("tls", &self.tls);
         }

@@ -81,9 +81,6 @@ fn unknown_and_closed_addresses_are_refused_at_rcpt() {
         ("<nobody@example.test>", "550 5.1.1 no such recipient here"),
         ("<nobody+alice@example.test>", "550 5.1.1 no such recipient here"),
         ("<login-only@example.test>", "550 5.1.1 no such recipient here"),
-        ("<alice%client.example@example.test>", "550 5.1.1 no such recipient here"),
-        ("<\"alice@client.example\"@example.test>", "550 5.1.1 no such recipient here"),
-        ("<client.example!alice@example.test>", "550 5.1.1 no such recipient here"),
         ("<closed@example.test>", "550 5.1.1 this address is closed"),
         ("<closed+x@example.test>", "550 5.1.1 this address is closed"),
         ("<burned@other.example>", "550 5.1.1 burned in 2019"),
@@ -98,6 +95,9 @@ fn nothing_is_relayed() {
     let _running = APPLIANCE.get();
     for path in [
         "<a@client.example>",
+        "<alice%client.example@example.test>",
+        "<\"alice@client.example\"@example.test>",
+        "<client.example!alice@example.test>",
         "<alice@example.test.client.example>",
         "<alice@test>",
         "<alice@sub.example.test>",
