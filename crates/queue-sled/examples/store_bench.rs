@@ -3,6 +3,8 @@
 //!
 //! `cargo run --release -p queue-sled --example store_bench -- [PRODUCERS] [OCTETS] [SLICES] [SECONDS] [FOLDER]`
 
+#![expect(clippy::print_stdout, reason = "printing is what it is for")]
+
 use std::collections::VecDeque;
 use std::fs::File;
 use std::io::IoSlice;

@@ -17,6 +17,7 @@ use crate::index::sled_kv::SledKv;
 use crate::index::verify::verify;
 use crate::index::{Index, IndexError, IndexKv};
 use crate::log::Lsn;
+use crate::log::scan::Damage;
 use crate::log::segments::Segments;
 use crate::log::tail::{self, Tail};
 use crate::params::Params;
@@ -131,28 +132,29 @@ pub(crate) fn start(disk: &Arc<dyn Disk>, store: &Path, params: &Params) -> Resu
 
     let base =
         Base { disk: &**disk, store, params, store_id: identity.store_id, segments: &segments, tail: &tail };
-    let believed = checkpoint.ok_or("there is no checkpoint".to_owned());
+    let believed = checkpoint.ok_or(Distrust::NoCheckpoint);
     let caught_up = believed.and_then(|checkpoint| {
         base.catch_up(checkpoint).or_else(|error| {
             // Without room sled can do nothing at all.
             if ballast.release() { base.catch_up(checkpoint) } else { Err(error) }
         })
     });
+    let mut lost = None;
     let (kv, index, replayed) = match caught_up {
         Ok(base) => base,
         Err(why) => {
+            if let Distrust::Ahead(applied) = why {
+                lost = Some(Damage { from: tail.end, to: applied });
+            }
             let empty = segments.all().is_empty();
             let built =
                 base.rebuild().or_else(|error| if ballast.release() { base.rebuild() } else { Err(error) });
-            report.rebuilt = (!empty).then_some(why);
+            report.rebuilt = (!empty).then_some(why.to_string());
             built?
         }
     };
     report.replayed = replayed.records;
-    let mut damage = [tail.damage.clone(), replayed.damage].concat();
-    damage.sort_by_key(|damage| damage.from);
-    damage.dedup();
-    report.damaged = damage.iter().map(|damage| format!("{}-{}", damage.from, damage.to)).collect();
+    report.damaged = damaged(&tail, replayed, lost);
     kv.flush()?;
     if clean {
         // From here on the mark would lie.
@@ -164,6 +166,35 @@ pub(crate) fn start(disk: &Arc<dyn Disk>, store: &Path, params: &Params) -> Resu
     ballast.restore();
     let (store_id, segment_size) = (identity.store_id, identity.segment_size);
     Ok(Started { store_id, segment_size, lock, segments, ballast, kv, index, tail, report })
+}
+
+/// Places that held something once. What is invalid in the last batch was never acknowledged, and is none of
+/// them, unless the index had it already.
+fn damaged(tail: &Tail, replayed: Replayed, lost: Option<Damage>) -> Vec<String> {
+    let (known, unknown): (Vec<_>, Vec<_>) = tail.holes.iter().partition(|hole| hole.from < replayed.from);
+    let mut places = [tail.damage.clone(), replayed.damage, known].concat();
+    places.retain(|place| !unknown.contains(place));
+    places.extend(lost);
+    places.sort_by_key(|place| place.from);
+    places.dedup();
+    places.iter().map(|place| format!("{}-{}", place.from, place.to)).collect()
+}
+
+/// Why an index is not gone on from.
+#[derive(Debug, thiserror::Error)]
+enum Distrust {
+    #[error("there is no checkpoint")]
+    NoCheckpoint,
+    #[error("it has less in it than its checkpoint said")]
+    Behind,
+    #[error("the log has lost what was in it up to {0}")]
+    Ahead(Lsn),
+    #[error("segments are missing")]
+    Gap,
+    #[error(transparent)]
+    Index(#[from] IndexError),
+    #[error(transparent)]
+    Replay(#[from] ReplayError),
 }
 
 type Caught = (Arc<dyn IndexKv>, Index, Replayed);
@@ -180,24 +211,22 @@ struct Base<'a> {
 
 impl Base<'_> {
     /// The index as it is, and what the log has beyond it; or why it cannot be believed.
-    fn catch_up(&self, checkpoint: Checkpoint) -> Result<Caught, String> {
-        let words = |error: IndexError| error.to_string();
+    fn catch_up(&self, checkpoint: Checkpoint) -> Result<Caught, Distrust> {
         let idx = self.store.join("idx");
-        let kv = SledKv::open(self.disk, &idx, self.params.cache).map_err(words)?;
-        let kv: Arc<dyn IndexKv> = Arc::new(kv);
-        let mut index = Index::load(kv.clone(), self.store_id).map_err(words)?;
+        let kv: Arc<dyn IndexKv> = Arc::new(SledKv::open(self.disk, &idx, self.params.cache)?);
+        let mut index = Index::load(kv.clone(), self.store_id)?;
         let applied = index.applied();
         if applied < checkpoint.lsn {
-            return Err(format!("it is at {applied}, behind its checkpoint {}", checkpoint.lsn));
+            return Err(Distrust::Behind);
         }
         if applied > self.tail.end {
-            return Err(format!("it is at {applied}, ahead of the log's end {}", self.tail.end));
+            return Err(Distrust::Ahead(applied));
         }
         if applied.segment() < self.tail.unbroken_from && applied != Lsn(0) {
-            return Err(format!("segments are missing behind its place {applied}"));
+            return Err(Distrust::Gap);
         }
-        verify(&*kv, &index, !checkpoint.clean).map_err(words)?;
-        let replayed = replay(&mut index, self.segments, self.tail.end).map_err(|error| error.to_string())?;
+        verify(&*kv, &index, !checkpoint.clean)?;
+        let replayed = replay(&mut index, self.segments, self.tail.end)?;
         Ok((kv, index, replayed))
     }
 

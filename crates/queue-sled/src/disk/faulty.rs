@@ -50,9 +50,10 @@ impl FaultyDisk {
         self.0.lock().expect("no test panics while it holds the books")
     }
 
-    /// Orders a fault, counted from now.
-    pub(crate) fn order(&self, fault: Option<Fault>) {
-        self.books().fault = fault.map(|fault| (fault, 0));
+    /// Orders a fault, counted from now. Tells whether the one ordered before has been met.
+    pub(crate) fn order(&self, fault: Option<Fault>) -> bool {
+        let before = std::mem::replace(&mut self.books().fault, fault.map(|fault| (fault, 0)));
+        before.is_some_and(|(fault, seen)| seen > fault.at)
     }
 
     pub(crate) fn count(&self, op: Op) -> u64 {

@@ -25,13 +25,15 @@ pub(crate) enum ReplayError {
 /// What a replay did.
 #[derive(Debug, Default)]
 pub(crate) struct Replayed {
+    /// Where it began.
+    pub(crate) from: Lsn,
     pub(crate) records: u64,
     pub(crate) damage: Vec<Damage>,
 }
 
 /// Applies the records from the index's own place up to `end`, where the last segment's valid octets end.
 pub(crate) fn replay(index: &mut Index, segments: &Segments, end: Lsn) -> Result<Replayed, ReplayError> {
-    let mut replayed = Replayed::default();
+    let mut replayed = Replayed { from: index.applied(), ..Replayed::default() };
     let mut image = Image::default();
     let all = segments.all();
     for (ordinal, header) in all.iter().enumerate() {

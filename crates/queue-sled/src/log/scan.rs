@@ -28,9 +28,11 @@ pub(crate) struct Scanned {
     pub(crate) end: u32,
     /// Where the last batch begins that has a valid record.
     pub(crate) last_batch: Option<u32>,
-    /// Octets behind the end, or in the last batch, that were begun and never acknowledged.
+    /// Something was begun behind the end.
     pub(crate) torn: bool,
     pub(crate) damage: Vec<Damage>,
+    /// Invalid places of the last batch: never acknowledged, unless somebody knows better.
+    pub(crate) holes: Vec<Damage>,
 }
 
 /// Why a scan stopped.
@@ -102,7 +104,8 @@ impl Image {
             Extent::Sealed(end) => end,
             Extent::Tail => u32::try_from(self.0.len()).unwrap_or(u32::MAX),
         };
-        let mut found = Scanned { end: from, last_batch: None, torn: false, damage: Vec::new() };
+        let mut found =
+            Scanned { end: from, last_batch: None, torn: false, damage: Vec::new(), holes: Vec::new() };
         // Invalid places that are damage only if a batch begins behind them: before that, the power may
         // simply have gone while the last batch was written.
         let mut holes: Vec<Damage> = Vec::new();
@@ -135,7 +138,10 @@ impl Image {
                 found.damage.append(&mut holes);
                 found.end = end;
             }
-            Extent::Tail => found.torn = !holes.is_empty() || self.is_written(found.end),
+            Extent::Tail => {
+                found.torn = !holes.is_empty() || self.is_written(found.end);
+                found.holes = holes;
+            }
         }
         Ok(found)
     }

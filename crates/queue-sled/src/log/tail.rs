@@ -22,6 +22,8 @@ pub(crate) struct Tail {
     pub(crate) whole: bool,
     pub(crate) torn: bool,
     pub(crate) damage: Vec<Damage>,
+    /// Invalid places of the last batch. What the index had applied there was acknowledged: then it is damage.
+    pub(crate) holes: Vec<Damage>,
 }
 
 /// Finds the segments, registers them, and finds the end of the last one. Its last valid batch is written
@@ -40,8 +42,8 @@ pub(crate) fn find(
     }
     let Some(newest) = headers.values().next_back() else {
         let chain = Chain { last_id, previous: 0, prev_end: 0 };
-        let (torn, damage) = (false, Vec::new());
-        return Ok(Tail { chain, end: Lsn(0), unbroken_from: 0, whole: true, torn, damage });
+        let (torn, damage, holes) = (false, Vec::new(), Vec::new());
+        return Ok(Tail { chain, end: Lsn(0), unbroken_from: 0, whole: true, torn, damage, holes });
     };
     let mut oldest = newest;
     while let Some(before) = headers.get(&oldest.previous) {
@@ -69,6 +71,7 @@ pub(crate) fn find(
         whole: oldest.previous == 0,
         torn: scanned.torn,
         damage: scanned.damage,
+        holes: scanned.holes,
     })
 }
 

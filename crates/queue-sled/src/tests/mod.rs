@@ -44,8 +44,10 @@ fn small() -> Params {
 }
 
 impl Place {
+    /// In memory where there is such a folder: these tests are about the order of calls, not about a disk.
     fn new(params: Params) -> Self {
-        Self { folder: tempfile::tempdir().expect("a folder"), disk: FaultyDisk::default(), params }
+        let folder = tempfile::tempdir_in("/dev/shm").or_else(|_| tempfile::tempdir()).expect("a folder");
+        Self { folder, disk: FaultyDisk::default(), params }
     }
 
     fn path(&self) -> PathBuf {

@@ -2,10 +2,12 @@
 
 use queue::Store;
 use queue::contract::{accept, deliver, listed};
+use rustix::io::Errno;
 
 use super::{Place, block_on, names, queued, small};
 use crate::OpenError;
 use crate::clock::wall_ms;
+use crate::disk::faulty::{Fault, Op};
 use crate::log::segment::{segment_id, segment_path};
 
 fn segments(place: &Place) -> Vec<u32> {
@@ -20,6 +22,7 @@ fn run(place: &Place) -> crate::StartReport {
     block_on(async {
         let (store, report) = place.open();
         accept(&store, b"one\r\n").await;
+        assert!(store.wait_prepared());
         store.close().await.expect("closed");
         report
     })
@@ -90,7 +93,7 @@ fn an_index_behind_its_checkpoint_is_not_believed() {
         assert_eq!(queued(&store).await.len(), 2);
         report
     });
-    assert!(report.rebuilt.is_some_and(|why| why.contains("behind")));
+    assert!(report.rebuilt.is_some_and(|why| why.contains("less")));
 }
 
 #[test]
@@ -177,4 +180,22 @@ fn half_received_messages_are_swept() {
     std::fs::write(&stray, b"whose?").expect("written");
     run(&place);
     assert!(!tmp.exists() && stray.exists());
+}
+
+#[test]
+fn the_last_batch_is_made_durable_before_it_is_believed() {
+    let place = Place::new(small());
+    let image = block_on(async {
+        let (store, _) = place.open();
+        deliver(&store, b"one\r\n", &["alice"]).await;
+        place.image()
+    });
+    let (segment, batch, end) = image.last_batch();
+    image.disk.order(Some(Fault { only: Some(Op::Fdatasync), at: 0, lasting: false, errno: Errno::IO }));
+    assert!(matches!(image.try_open(), Err(OpenError::Io(_))), "what cannot be synced is not built upon");
+    assert_eq!(image.disk.written(), u64::from(end - batch), "its last batch was written again");
+    assert_eq!(image.disk.unsynced(), [segment]);
+    image.disk.order(None);
+    let (store, _) = image.open();
+    assert_eq!(block_on(listed(&store, "alice", "")).len(), 1);
 }
