@@ -97,16 +97,11 @@ impl Journal {
     }
 
     pub(super) fn replied(&mut self, reply: &Reply) {
-        match reply {
-            Reply::Fault(fault) => match self.abandoned.take() {
-                Some((entry, octets)) => self.not_taken(&entry, octets, "refused", "-", fault.text()),
-                None => debug!(peer = %Peer(self.peer), fault = fault.text(), "SMTP fault of the peer"),
-            },
-            Reply::Ended(ending) => {
-                if let Some((entry, octets)) = self.abandoned.take() {
-                    self.not_taken(&entry, octets, "refused", "-", ending.text());
-                }
-            }
+        let abandoned = self.abandoned.take();
+        let (status, why) = match reply {
+            Reply::Fault(fault) => ("refused", fault.text()),
+            Reply::Ended(ending) => ("refused", ending.text()),
+            // The peer itself began anew, or went.
             Reply::Greeting
             | Reply::Helo
             | Reply::Extensions { .. }
@@ -120,8 +115,17 @@ impl Journal {
             | Reply::Help
             | Reply::ReadyForTls
             | Reply::Goodbye
-            | Reply::Refused(_) => {}
+            | Reply::Refused(_) => ("cut off", "given up by the peer"),
+        };
+        match (abandoned, reply) {
+            (Some((entry, octets)), _) => self.not_taken(&entry, octets, status, "-", why),
+            (None, Reply::Fault(_)) => debug!(peer = %Peer(self.peer), fault = why, "SMTP fault of the peer"),
+            (None, _) => {}
         }
+    }
+
+    pub(super) fn cut_off(&mut self, entry: &Entry, octets: u64, reason: Reason) {
+        self.not_taken(entry, octets, "cut off", "-", &reason.to_string());
     }
 
     pub(super) fn sender_refused(&mut self, from: &ReversePath, refusal: &Refusal) {

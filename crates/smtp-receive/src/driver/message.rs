@@ -5,8 +5,8 @@ use mail::{Envelope, Protocol, QueueId};
 use queue::{Incoming, Store, StoreError};
 use tokio::time::Instant;
 
-use super::Intake;
-use super::journal::Entry;
+use super::journal::{Entry, Journal};
+use super::{Intake, Reason};
 use crate::policy::{Inspection, Policy, Verdict};
 use crate::session::reply::{PolicyRefusal, Refusal};
 use crate::session::step::Answer;
@@ -29,6 +29,11 @@ impl<S: Store, P: Policy> Message<S, P> {
         if let Err(error) = incoming.write(octets).await {
             self.incoming = Err(error);
         }
+    }
+
+    /// The connection ended before the message did.
+    pub(super) fn cut_off(self, journal: &mut Journal, reason: Reason) {
+        journal.cut_off(&self.entry, self.incoming.map_or(0, |incoming| incoming.octets()), reason);
     }
 }
 

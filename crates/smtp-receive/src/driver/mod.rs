@@ -83,6 +83,9 @@ pub async fn serve<S: Store, P: Policy>(
     let journal = Journal::new(conn.peer());
     let mut intake = Intake { service, permit, stop, session, message: None, journal };
     let reason = intake.run(conn).await;
+    if let Some(message) = intake.message.take() {
+        message.cut_off(&mut intake.journal, reason);
+    }
     intake.journal.ended(reason);
 }
 
@@ -120,8 +123,9 @@ impl<S: Store, P: Policy> Intake<'_, S, P> {
                 }
                 Step::Ask(ask) => {
                     conn.consume(taken);
-                    let answer = self.decide(&mut conn, ask).await;
-                    answer.map(|answer| self.session.answer(answer))
+                    let answer = self.decide(ask).await;
+                    self.session.answer(answer);
+                    Ok(())
                 }
                 Step::Pause(time) => {
                     conn.consume(taken);
@@ -186,8 +190,8 @@ impl<S: Store, P: Policy> Intake<'_, S, P> {
         }
     }
 
-    async fn decide(&mut self, conn: &mut Conn, ask: Ask) -> Result<Answer, Reason> {
-        Ok(match ask {
+    async fn decide(&mut self, ask: Ask) -> Answer {
+        match ask {
             Ask::Sender { reverse_path, declared } => {
                 let admitted = self.service.store.admit(declared.unwrap_or(0));
                 let refused = admitted.err().map(|error| self.store_refuses("admit", &error));
@@ -198,12 +202,8 @@ impl<S: Store, P: Policy> Intake<'_, S, P> {
             }
             Ask::Recipient { path, declared } => self.recipient(path, declared),
             Ask::Begin { expected } => self.begin(expected),
-            Ask::Finish { envelope, octets } => {
-                // The disk may take its time: nobody waits for the replies before it.
-                self.flush(conn).await?;
-                self.finish(*envelope, octets).await
-            }
-        })
+            Ask::Finish { envelope, octets } => self.finish(*envelope, octets).await,
+        }
     }
 
     /// Our failure in the words of a reply; the log is told more.

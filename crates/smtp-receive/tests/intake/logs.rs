@@ -70,6 +70,15 @@ async fn a_postmaster_reads_what_became_of_each_message() {
     client.expect(&[("NOOP \x1b[2J", "500"), ("QUIT", "221")]).await;
     client.task.await.expect("no panic");
 
+    let mut client = server.connect(false);
+    client.open().await;
+    client.expect(&[("BDAT 3\r\n1", "250"), ("RSET", "250"), ("FOO", "500")]).await;
+    client.envelope().await;
+    client.expect(&[("DATA", "354")]).await;
+    client.send(b"half a message\r\n").await;
+    drop(client.stream);
+    client.task.await.expect("no panic");
+
     let lines = log.lines();
     let wanted = [
         "message id=0000000000000001 from=\"<a@b.example>\" to=\"<bob@example.test>\" size=6 status=\"queued\" mailbox=\"bob\" peer=192.0.2.1",
@@ -78,6 +87,9 @@ async fn a_postmaster_reads_what_became_of_each_message() {
         "recipient from=\"<\\\\u{202e}x@b.example>\" to=\"<nobody@example.test>\" status=\"refused\" peer=192.0.2.1",
         "recipient from=\"<\\\\u{202e}x@b.example>\" to=\"<full@example.test>\" status=\"deferred\" peer=192.0.2.1",
         "SMTP session peer=192.0.2.1 tls=\"-\" messages=1 refused=4 size=6",
+        "message from=\"<a@b.example>\" to=\"<bob@example.test>\" size=3 status=\"cut off\" peer=192.0.2.1",
+        "message from=\"<a@b.example>\" to=\"<bob@example.test>\" size=16 status=\"cut off\" peer=192.0.2.1",
+        "SMTP session peer=192.0.2.1 tls=\"-\" messages=0 refused=2 size=0",
     ];
     for (line, wanted) in lines.iter().zip(wanted) {
         assert!(line.contains(wanted), "{wanted}\n{line}");
