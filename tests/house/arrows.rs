@@ -125,13 +125,14 @@ fn is_word(c: char) -> bool {
     c.is_alphanumeric() || c == '_'
 }
 
-/// Where `token` stands in `text` as words of their own, and not behind `::`.
+/// Whether `token` stands in `text` as words of their own. In `tokio::net` the `net` is no crate, so a name in
+/// lower case must begin its path.
 fn stands_in(text: &str, token: &str) -> bool {
     text.match_indices(token).any(|(at, _)| {
         let (before, after) = (&text[..at], &text[at + token.len()..]);
-        !before.ends_with(is_word)
-            && (token.contains(' ') || token.contains("::") || !before.ends_with("::"))
-            && !after.starts_with(is_word)
+        let inside = before.strip_suffix("::").is_some_and(|path| path.ends_with(is_word));
+        let begins = !inside || token.starts_with(char::is_uppercase) || token.contains("::");
+        !before.ends_with(is_word) && begins && !after.starts_with(is_word)
     })
 }
 
@@ -286,4 +287,20 @@ fn the_map_shows_the_same_arrows() {
     let list: Vec<_> =
         ARROWS.iter().map(|(name, arrows)| (*name, arrows.iter().copied().collect())).collect();
     assert_eq!(map, list);
+}
+
+#[test]
+fn words_are_told_from_parts_of_words() {
+    for (text, token, found) in [
+        ("use std::net::TcpStream;", "TcpStream", true),
+        ("use net::Conn;", "use net", true),
+        ("use network;", "use net", false),
+        ("tokio::net::x()", "net", false),
+        ("::tokio::time", "tokio", true),
+        ("let now = std::time::Instant::now();", "Instant::now", true),
+        ("queue::StoreError", "queue::Store", false),
+        ("asleep", "sleep", false),
+    ] {
+        assert_eq!(stands_in(text, token), found, "{token} in {text}");
+    }
 }
