@@ -319,7 +319,7 @@ pub struct Limits {
     pub received: u32,
     /// A mailbox that names no quota of its own; none: no limit.
     pub quota: Option<u64>,
-    /// Disk that stays free; never less than twice `message_size`.
+    /// Disk that stays free; never less than twice `message_size` or a fiftieth of the disk.
     pub min_free_disk: u64,
     /// Inodes that stay free.
     pub min_free_inodes: u64,
