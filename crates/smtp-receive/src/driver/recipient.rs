@@ -28,6 +28,7 @@ impl<S: Store, P: Policy> Intake<'_, S, P> {
             Resolution::Deliver { mailboxes, duplicate } => {
                 let full =
                     !mailboxes.is_empty() && mailboxes.iter().all(|mailbox| self.is_full(mailbox, declared));
+                // Nothing but the disk keeps mail from postmaster (RFC 5321 §4.5.1).
                 if full && !self.service.directory.always_open(path) {
                     return Err(Refusal::MailboxFull);
                 }
@@ -39,6 +40,7 @@ impl<S: Store, P: Policy> Intake<'_, S, P> {
         }
     }
 
+    /// What was declared counts too (RFC 1870 §6.4).
     fn is_full(&self, mailbox: &MailboxName, declared: Option<u64>) -> bool {
         let Some(quota) = self.service.directory.quota(mailbox) else { return false };
         let used = self.service.store.usage(mailbox).octets;

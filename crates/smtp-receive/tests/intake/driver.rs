@@ -93,6 +93,7 @@ async fn pipelined_commands_are_answered_in_one_write() {
     assert!(replies.ends_with("354 end with a dot on a line of its own\r\n"));
 }
 
+/// RFC 1870 §6.4; RFC 5321 §4.5.1.
 #[tokio::test]
 async fn a_full_mailbox_puts_off_and_postmaster_never() {
     let server = Server::new(Params::default(), Rules::default(), None);
