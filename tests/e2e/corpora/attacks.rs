@@ -1,11 +1,12 @@
+use std::path::Path;
 use std::process::Command;
 use std::time::{Duration, Instant};
 
-use restante_tests::{Appliance, below, collect, deliver, finish, found, hidden, pop3, smtp, with_crlf};
+use restante_tests::{Appliance, assert_same, below, collect, deliver, finish, found, hidden, pop3, smtp, with_crlf};
 
 use crate::corpora;
 
-/// Each kind, and the answer to it at 10 kB, 1 MB and 8 MB.
+/// Each kind, and the answer to it at each of its [`sizes`].
 const KINDS: [(&str, [&str; 3]); 17] = [
     ("parts", ["250", "250", "250"]),
     ("parts_lf", ["250", "250", "250"]),
@@ -15,20 +16,25 @@ const KINDS: [(&str, [&str; 3]); 17] = [
     ("b64nest", ["250", "250", "250"]),
     ("headers", ["550", "550", "550"]),
     ("params", ["250", "550", "550"]),
-    ("addrs", ["250", "550", "550"]),
-    ("comments", ["250", "550", "550"]),
-    ("encwords", ["250", "550", "550"]),
+    ("addrs", ["250", "554", "554"]),
+    ("comments", ["250", "554", "554"]),
+    ("encwords", ["250", "554", "554"]),
     ("longline", ["250", "554", "554"]),
     ("dkimsigs", ["250", "550", "550"]),
-    ("hlist", ["250", "550", "550"]),
+    ("hlist", ["250", "554", "554"]),
     ("received", ["554", "554", "554"]),
     ("fromspace", ["250", "250", "250"]),
     ("twofrom", ["250", "250", "250"]),
 ];
-const SIZES: [usize; 3] = [10_000, 1_000_000, 8_000_000];
 
 /// What the process may have at most, whatever comes: its index cache and its message memory are part of it.
 const MEMORY: u64 = 256 << 20;
+
+/// The slow lane goes near to what a message may have.
+fn sizes() -> [usize; 3] {
+    let soak = std::env::var_os("RESTANTE_SOAK").is_some();
+    [10_000, 1_000_000, if soak { 30_000_000 } else { 3_000_000 }]
+}
 
 #[test]
 fn mail_that_exhausts_parsers_is_answered_at_once_and_costs_no_memory() {
@@ -36,42 +42,57 @@ fn mail_that_exhausts_parsers_is_answered_at_once_and_costs_no_memory() {
     let Some(python) = found("python3") else { return };
     let appliance = Appliance::start();
     let mut client = smtp(appliance.smtp);
-    let (mut taken, mut unexpected) = (Vec::new(), Vec::new());
+    let mut unexpected = Vec::new();
     for (kind, answers) in KINDS {
-        for (size, expected) in SIZES.into_iter().zip(answers) {
+        let mut taken = Vec::new();
+        for (size, expected) in sizes().into_iter().zip(answers) {
             let mail = generate(&python, &generator, kind, size);
             let started = Instant::now();
             let answer = deliver(&mut client, &["alice@example.test"], &mail);
             let took = started.elapsed();
-            assert!(took < Duration::from_secs(10), "{kind} of {size}: {took:?}");
+            // A debug build reads some ten megabytes in a second.
+            assert!(took < Duration::from_secs(2 + size as u64 / 1_000_000), "{kind} of {size}: {took:?}");
             if !answer.starts_with(expected) {
                 unexpected.push((kind, size, answer.clone()));
             }
             if answer.starts_with("250") {
-                taken.push((kind, size));
+                taken.push((size, mail));
             }
-            alive(&appliance);
         }
+        alive(&appliance);
+        check(&appliance, kind, &taken);
     }
     assert_eq!(unexpected, []);
     let peak = appliance.peak_memory();
     assert!(peak < MEMORY, "{} MiB", peak >> 20);
-    let collected = collect(appliance.pop3, "alice", taken.len());
-    for ((kind, size), collected) in taken.into_iter().zip(collected) {
-        let mail = generate(&python, &generator, kind, size);
-        let mut expected = hidden(&mail);
+}
+
+/// What was taken comes out as it went in.
+fn check(appliance: &Appliance, kind: &str, taken: &[(usize, Vec<u8>)]) {
+    for ((size, mail), collected) in taken.iter().zip(collect(appliance.pop3, "alice", taken.len())) {
+        let mut expected = hidden(mail);
         if !expected.ends_with(b"\r\n") {
             expected.extend_from_slice(b"\r\n");
         }
-        assert!(below(&collected.octets).1 == expected, "{kind} of {size} came out otherwise");
+        assert_same(below(&collected.octets).1, &expected, &format!("{kind} of {size}"));
     }
+    empty(appliance, "alice", taken.len());
 }
 
-fn generate(python: &std::path::Path, generator: &std::path::Path, kind: &str, size: usize) -> Vec<u8> {
+fn empty(appliance: &Appliance, user: &str, count: usize) {
+    let mut session = pop3(appliance.pop3, user);
+    for number in 1..=count {
+        assert!(session.command(&format!("DELE {number}")).starts_with("+OK"));
+    }
+    session.quit();
+}
+
+fn generate(python: &Path, generator: &Path, kind: &str, size: usize) -> Vec<u8> {
     let made = tempfile::NamedTempFile::new().expect("a file");
-    let script = "import subprocess, sys; sys.exit(subprocess.call(sys.argv[2:], stdout=open(sys.argv[1], 'wb')))";
+    let script = "import runpy, sys; sys.stdout = open(sys.argv.pop(1), 'w'); sys.argv.pop(0); \
+                  runpy.run_path(sys.argv[0], run_name='__main__')";
     let mut command = Command::new(python);
-    command.arg("-c").arg(script).arg(made.path()).arg(python).arg(generator).arg(kind).arg(size.to_string());
+    command.arg("-c").arg(script).arg(made.path()).arg(generator).arg(kind).arg(size.to_string());
     finish(&mut command, Duration::from_secs(60));
     with_crlf(&std::fs::read(made.path()).expect("readable"))
 }
@@ -82,9 +103,7 @@ fn alive(appliance: &Appliance) {
     let mut client = smtp(appliance.smtp);
     assert!(deliver(&mut client, &["bob@example.test"], b"Subject: canary\r\n\r\n").starts_with("250 "));
     collect(appliance.pop3, "bob", 1);
-    let mut session = pop3(appliance.pop3, "bob");
-    assert!(session.command("DELE 1").starts_with("+OK"));
-    session.quit();
+    empty(appliance, "bob", 1);
     let took = started.elapsed();
     assert!(took < Duration::from_secs(2), "the canary took {took:?}");
 }

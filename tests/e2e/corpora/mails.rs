@@ -1,7 +1,7 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use restante_tests::{Appliance, Setup, below, collect, deliver, deliver_chunks, hidden, smtp, with_crlf};
+use restante_tests::{Appliance, Setup, assert_same, below, collect, deliver, deliver_chunks, hidden, smtp, with_crlf};
 
 use crate::corpora;
 
@@ -74,7 +74,7 @@ fn every_mail_comes_out_as_it_went_in_or_is_refused_with_its_reply() {
         let collected = collect(appliance.pop3, user, taken.len());
         for ((name, mail), collected) in taken.into_iter().zip(collected) {
             let rest = below(&collected.octets).1;
-            assert!(rest == ended(&hidden(mail)), "{name} came out otherwise:\n{}", rest.escape_ascii());
+            assert_same(rest, &ended(&hidden(mail)), name);
         }
     }
 }
@@ -92,7 +92,7 @@ fn what_is_refused_from_strangers_is_repaired_for_the_trusted() {
         assert!(answer.starts_with("250 2.0.0 queued as "), "{name}: {answer}");
         let collected = collect(appliance.pop3, "alice", number);
         let rest = below(&collected[number - 1].octets).1;
-        assert!(rest == ended(&hidden(&repaired(&mail))), "{name}:\n{}", rest.escape_ascii());
+        assert_same(rest, &hidden(&repaired(&ended(&mail))), name);
     }
 }
 

@@ -1,4 +1,4 @@
-use restante_tests::{below, collect, deliver, deliver_chunks, smtp, stuffed};
+use restante_tests::{assert_same, below, collect, deliver, deliver_chunks, smtp, stuffed};
 
 use crate::APPLIANCE;
 
@@ -111,7 +111,7 @@ fn long_lines_are_kept_to_their_limit_and_refused_past_it() {
     assert_eq!(answer, "554 5.6.0 the message has a line that is too long");
     let collected = collect(appliance.pop3, "long", lengths.len());
     for (length, collected) in lengths.into_iter().zip(collected) {
-        assert!(below(&collected.octets).1 == line_of(length), "{length}");
+        assert_same(below(&collected.octets).1, &line_of(length), "a long line");
     }
 }
 
@@ -160,7 +160,7 @@ fn thirty_five_mebibytes_pass_and_one_octet_more_does_not() {
     let collected = collect(appliance.pop3, "big", 2 + edges.len());
     let expected = [LIMIT, LIMIT].into_iter().chain(edges);
     for (octets, collected) in expected.zip(collected) {
-        assert!(below(&collected.octets).1 == big(octets), "{octets}");
+        assert_same(below(&collected.octets).1, &big(octets), "a big message");
     }
 }
 
