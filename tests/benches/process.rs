@@ -2,6 +2,11 @@
 
 use std::fs;
 use std::io::{Error, Result};
+use std::thread;
+use std::time::{Duration, Instant};
+
+const REST: Duration = Duration::from_millis(200);
+const LONGEST_SETTLING: Duration = Duration::from_secs(5);
 
 /// Processor time in seconds.
 #[derive(Debug, Clone, Copy, Default)]
@@ -57,6 +62,22 @@ impl Machine {
     pub(crate) fn busy_since(self, earlier: Self) -> f64 {
         (self.busy - earlier.busy) / (self.all - earlier.all).max(f64::MIN_POSITIVE)
     }
+}
+
+/// Waits until a process has rested for a moment, but never long: what it does behind the scenes after a
+/// slice must not meet the next one.
+pub(crate) fn settle(pid: u32) -> Result<()> {
+    let until = Instant::now() + LONGEST_SETTLING;
+    let mut before = Usage::of(pid)?;
+    while Instant::now() < until {
+        thread::sleep(REST);
+        let now = Usage::of(pid)?;
+        if now.since(before).total() == 0.0 {
+            break;
+        }
+        before = now;
+    }
+    Ok(())
 }
 
 /// Resident memory in octets.

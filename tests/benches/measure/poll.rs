@@ -9,7 +9,7 @@ use crate::load::figures::Latencies;
 use crate::load::pop3::{Buffer, await_count, poll};
 use crate::load::smtp::{Crowd, Limit, Load, Texts};
 use crate::options::Options;
-use crate::process::{Usage, resident};
+use crate::process::{Usage, resident, settle};
 use crate::report::Table;
 
 /// Clients that poll at once.
@@ -118,6 +118,7 @@ impl<'a> PollPart<'a> {
 
 impl Part for PollPart<'_> {
     fn round(&mut self, _budget: &mut Budget) -> io::Result<()> {
+        settle(self.appliance.pid())?;
         let mut costs = Vec::new();
         for (column, mailbox) in Self::mailboxes(self.options).iter().enumerate() {
             costs.push(self.measure(column, mailbox)?);

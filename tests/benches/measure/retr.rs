@@ -8,7 +8,7 @@ use crate::load::pop3::{Buffer, Session, await_count};
 use crate::load::pump;
 use crate::load::smtp::{Crowd, Limit, Load, Texts};
 use crate::options::Options;
-use crate::process::Usage;
+use crate::process::{Usage, settle};
 use crate::report::Table;
 
 /// Octets of a message, how many of them a mailbox holds, and its name. The second is kept outside the log.
@@ -83,6 +83,7 @@ impl<'a> RetrPart<'a> {
 
 impl Part for RetrPart<'_> {
     fn round(&mut self, _budget: &mut Budget) -> io::Result<()> {
+        settle(self.appliance.pid())?;
         (0..MAILBOXES.len()).try_for_each(|column| self.measure(column))
     }
 

@@ -10,7 +10,7 @@ use crate::load::pop3::{Buffer, Session, await_count};
 use crate::load::raw::Raw;
 use crate::load::smtp::{Crowd, Limit, Load, Tally, Texts};
 use crate::options::{self, Options};
-use crate::process::{Machine, Usage, resident};
+use crate::process::{Machine, Usage, resident, settle};
 use crate::report::Table;
 
 /// How many mailboxes the senders deliver to.
@@ -123,6 +123,9 @@ impl Part for SmtpPart<'_> {
         for (column, producers) in self.options.connections.iter().enumerate() {
             if budget.is_spent()? {
                 return Ok(());
+            }
+            if let Some(appliance) = self.appliance {
+                settle(appliance.pid())?;
             }
             let raw = self.raw.slice(*producers, self.options.size, self.options.slice)?;
             budget.add(raw.written);
