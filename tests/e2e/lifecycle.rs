@@ -25,7 +25,10 @@ fn sigterm_ends_idle_sessions_and_lets_a_message_in_flight_finish() {
     sending.send(b"Subject: in flight\r\n\r\nfirst\r\n");
     let mut reader = pop3(appliance.pop3, "alice");
     let mut delivered = smtp(appliance.smtp);
-    assert!(deliver(&mut delivered, &["alice@example.test"], b"Subject: acknowledged\r\n\r\n").starts_with("250 "));
+    assert!(
+        deliver(&mut delivered, &["alice@example.test"], b"Subject: acknowledged\r\n\r\n")
+            .starts_with("250 ")
+    );
     assert!(reader.command("STAT").starts_with("+OK 0 "));
 
     let told = Instant::now();
@@ -45,7 +48,10 @@ fn sigterm_ends_idle_sessions_and_lets_a_message_in_flight_finish() {
     let kept = collect(appliance.pop3, "alice", 2);
     let mut bodies: Vec<&[u8]> = kept.iter().map(|one| below(&one.octets).1).collect();
     bodies.sort();
-    assert_eq!(bodies, [&b"Subject: acknowledged\r\n\r\n"[..], b"Subject: in flight\r\n\r\nfirst\r\nsecond\r\n"]);
+    assert_eq!(
+        bodies,
+        [&b"Subject: acknowledged\r\n\r\n"[..], b"Subject: in flight\r\n\r\nfirst\r\nsecond\r\n"]
+    );
 }
 
 #[test]
@@ -161,7 +167,9 @@ fn sockets_of_a_service_manager_are_served() {
         ..Setup::default()
     });
     let mut client = smtp(appliance.smtp);
-    assert!(deliver(&mut client, &["alice@example.test"], b"Subject: handed over\r\n\r\n").starts_with("250 "));
+    assert!(
+        deliver(&mut client, &["alice@example.test"], b"Subject: handed over\r\n\r\n").starts_with("250 ")
+    );
     let mut client = Client::connect_unix(&socket);
     assert!(client.reply().starts_with("220 "));
     assert!(client.ask("LHLO a.example").starts_with("250-"));
@@ -241,7 +249,8 @@ fn the_log_has_lines_for_people_and_no_secrets() {
     let tables = "[log]\nlevel = \"trace\"\n".into();
     let mut appliance = Appliance::with(Setup { tables, ..Setup::default() });
     let mut client = smtp(appliance.smtp);
-    let answer = deliver(&mut client, &["alice@example.test"], b"Subject: canary-subject\r\n\r\ncanary-body\r\n");
+    let answer =
+        deliver(&mut client, &["alice@example.test"], b"Subject: canary-subject\r\n\r\ncanary-body\r\n");
     let id = answer.strip_prefix("250 2.0.0 queued as ").expect("queued").to_owned();
     assert!(client.ask("QUIT").starts_with("221 "));
     let size = collect(appliance.pop3, "alice", 1)[0].size;

@@ -20,7 +20,10 @@ fn lmtp(appliance: &Appliance) -> Client {
     let mut client = Client::connect_unix(&appliance.lmtp());
     assert!(client.reply().starts_with("220 mx.example.test"));
     let extensions = client.ask("LHLO upstream.example");
-    assert!(extensions.contains("250-PIPELINING") && extensions.contains("ENHANCEDSTATUSCODES"), "{extensions}");
+    assert!(
+        extensions.contains("250-PIPELINING") && extensions.contains("ENHANCEDSTATUSCODES"),
+        "{extensions}"
+    );
     client
 }
 
@@ -47,7 +50,8 @@ fn each_recipient_has_its_answer_and_its_copy() {
     assert!(answers[0].starts_with("250 2.0.0 queued as "), "{}", answers[0]);
     assert!(answers.iter().all(|answer| *answer == answers[0]), "{answers:?}");
     assert!(client.ask("NOOP").starts_with("250 "), "one answer too many");
-    for (user, led) in [("alice", vec!["alice@example.test", "alice+again@example.test"]), ("bob", vec!["bob@example.test"])]
+    for (user, led) in
+        [("alice", vec!["alice@example.test", "alice+again@example.test"]), ("bob", vec!["bob@example.test"])]
     {
         let collected = collect(appliance.pop3, user, 1);
         let (prelude, rest) = below(&collected[0].octets);
@@ -133,5 +137,8 @@ fn the_recipients_are_listed_for_an_upstream() {
         assert!(answer.starts_with(expected), "{line}: {answer}");
     }
     let postfix = list("postfix");
-    assert!(postfix.lines().any(|line| line.starts_with("/^alice") && line.contains("example\\.test")), "{postfix}");
+    assert!(
+        postfix.lines().any(|line| line.starts_with("/^alice") && line.contains("example\\.test")),
+        "{postfix}"
+    );
 }

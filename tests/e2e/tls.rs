@@ -33,8 +33,8 @@ fn login(client: &mut Client, user: &str) -> String {
 #[test]
 fn mail_goes_in_and_out_by_both_versions() {
     let appliance = APPLIANCE.get();
-    for (number, (version, cipher)) in
-        (1..).zip([(&TLS12, "version=TLS1.2 cipher=TLS_ECDHE_"), (&TLS13, "version=TLS1.3 cipher=TLS13_AES_")])
+    for (number, (version, cipher)) in (1..)
+        .zip([(&TLS12, "version=TLS1.2 cipher=TLS_ECDHE_"), (&TLS13, "version=TLS1.3 cipher=TLS13_AES_")])
     {
         let mut client = starttls(&appliance).start_tls_of(&[version]);
         assert_eq!(client.tls.as_ref().expect("secured").version, version.version);
@@ -209,7 +209,10 @@ fn a_certificate_is_changed_by_sighup_and_a_broken_one_is_not_taken() {
     // And when it is put right, it is taken.
     let third = certificate(appliance.config_dir());
     appliance.hangup();
-    eventually(|| shown(&Client::connect_tls(appliance.pop3s)) == third, "the third certificate is not shown");
+    eventually(
+        || shown(&Client::connect_tls(appliance.pop3s)) == third,
+        "the third certificate is not shown",
+    );
 }
 
 fn eventually(met: impl Fn() -> bool, otherwise: &str) {

@@ -15,7 +15,9 @@ mod tls;
 pub use appliance::{Appliance, Shared};
 pub use client::{Client, Listed};
 pub use maildrop::{Collected, collect, pop3};
-pub use message::{Prelude, assert_same, below, deliver, deliver_chunks, envelope, hidden, smtp, stuffed, with_crlf};
+pub use message::{
+    Prelude, assert_same, below, deliver, deliver_chunks, envelope, hidden, smtp, stuffed, with_crlf,
+};
 pub use program::{Ended, finish, found, free_port, run, skipped};
 pub use setup::{PASSWORD, Setup, certificate};
 pub use tls::Handshake;

@@ -138,7 +138,9 @@ fn is_ours(line: &[u8]) -> bool {
     let Some((name, value)) = line.split_once(':') else { return false };
     let name = name.trim_end();
     let results = name == "authentication-results" && value.trim_start().starts_with("mx.example.test");
-    matches!(name, "return-path" | "delivered-to" | "x-original-to") || name.starts_with("x-restante-") || results
+    matches!(name, "return-path" | "delivered-to" | "x-original-to")
+        || name.starts_with("x-restante-")
+        || results
 }
 
 /// Fails at the first octet that differs, and shows it: mails are too long to be shown whole.
@@ -147,7 +149,8 @@ pub fn assert_same(found: &[u8], expected: &[u8], what: &str) {
         return;
     }
     let at = found.iter().zip(expected).take_while(|(one, other)| one == other).count();
-    let near = |octets: &[u8]| octets[at.saturating_sub(40)..octets.len().min(at + 40)].escape_ascii().to_string();
+    let near =
+        |octets: &[u8]| octets[at.saturating_sub(40)..octets.len().min(at + 40)].escape_ascii().to_string();
     let (here, there) = (near(found), near(expected));
     let lengths = format!("{} octets instead of {}", found.len(), expected.len());
     panic!("{what} came out otherwise at octet {at}, {lengths}:\n{here}\ninstead of\n{there}");

@@ -72,7 +72,10 @@ impl Setup {
         }
         text.push_str(&self.tables);
         write_secret(&folder.join("restante.toml"), &text);
-        write_secret(&folder.join("mailboxes.toml"), &self.mailboxes.replace("PASSWORD-HASH", password_hash()));
+        write_secret(
+            &folder.join("mailboxes.toml"),
+            &self.mailboxes.replace("PASSWORD-HASH", password_hash()),
+        );
     }
 }
 

@@ -2,7 +2,9 @@ use std::path::Path;
 use std::process::Command;
 use std::time::{Duration, Instant};
 
-use restante_tests::{Appliance, assert_same, below, collect, deliver, finish, found, hidden, pop3, smtp, with_crlf};
+use restante_tests::{
+    Appliance, assert_same, below, collect, deliver, finish, found, hidden, pop3, smtp, with_crlf,
+};
 
 use crate::corpora;
 

@@ -1,7 +1,9 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use restante_tests::{Appliance, Setup, assert_same, below, collect, deliver, deliver_chunks, hidden, smtp, with_crlf};
+use restante_tests::{
+    Appliance, Setup, assert_same, below, collect, deliver, deliver_chunks, hidden, smtp, with_crlf,
+};
 
 use crate::corpora;
 

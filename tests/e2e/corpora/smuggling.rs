@@ -14,8 +14,7 @@ enum Way {
 
 fn sequences() -> Option<Vec<Vec<u8>>> {
     let text = fs::read_to_string(corpora("smuggling")?.join("sequences.txt")).expect("readable");
-    let found: Vec<Vec<u8>> =
-        text.lines().filter(|line| line.starts_with('\\')).map(unescaped).collect();
+    let found: Vec<Vec<u8>> = text.lines().filter(|line| line.starts_with('\\')).map(unescaped).collect();
     assert_eq!(found.len(), 15);
     Some(found)
 }

@@ -27,7 +27,9 @@ fn one_copy_per_mailbox_names_each_recipient_that_led_there() {
     assert_eq!(prelude.delivered_to, "alice@example.test");
     assert_eq!(prelude.original_to, [&*to[0], &to[2], &to[3]]);
     assert!(!prelude.received.contains("for <"), "{}", prelude.received);
-    assert!(prelude.received.starts_with("from client.example ([127.0.0.1]) by mx.example.test with ESMTP id "));
+    assert!(
+        prelude.received.starts_with("from client.example ([127.0.0.1]) by mx.example.test with ESMTP id ")
+    );
     let copies = collect(appliance.pop3, "bob", 1);
     let (prelude, rest) = below(&copies[0].octets);
     assert_eq!(rest, MESSAGE);
@@ -46,7 +48,11 @@ fn one_copy_per_mailbox_names_each_recipient_that_led_there() {
     led.sort();
     assert_eq!(led, [["alice@example.test"], ["twice@example.test"]]);
     let (prelude, _) = below(&copies[3].octets);
-    assert!(prelude.received.contains(&format!(" id {id} for <a.smith@example.test>;")), "{}", prelude.received);
+    assert!(
+        prelude.received.contains(&format!(" id {id} for <a.smith@example.test>;")),
+        "{}",
+        prelude.received
+    );
 }
 
 #[test]

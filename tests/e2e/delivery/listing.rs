@@ -108,5 +108,7 @@ fn unique_ids_outlive_every_kind_of_end_and_are_never_given_again() {
     assert_eq!(uids(&now)[..3], kept);
     assert!(!uids(&first).contains(&now[3].uid), "a unique id was given twice");
     let listed: Vec<Listed> = pop3(appliance.pop3, "alice").listing("UIDL");
-    assert!(listed.iter().all(|line| line.value.len() <= 70 && line.value.bytes().all(|o| o.is_ascii_graphic())));
+    assert!(
+        listed.iter().all(|line| line.value.len() <= 70 && line.value.bytes().all(|o| o.is_ascii_graphic()))
+    );
 }

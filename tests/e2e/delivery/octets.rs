@@ -143,7 +143,8 @@ fn thirty_five_mebibytes_pass_and_one_octet_more_does_not() {
     assert_eq!(message.len(), LIMIT);
     let answer = deliver(&mut client, &["big@example.test"], &message);
     assert!(answer.starts_with("250 2.0.0 queued as "), "{answer}");
-    let answer = deliver_chunks(&mut client, &["big@example.test"], &message.chunks(1 << 20).collect::<Vec<_>>());
+    let answer =
+        deliver_chunks(&mut client, &["big@example.test"], &message.chunks(1 << 20).collect::<Vec<_>>());
     assert!(answer.starts_with("250 2.0.0 queued as "), "{answer}");
     let answer = deliver(&mut client, &["big@example.test"], &big(LIMIT + 1));
     assert!(answer.starts_with("552 5.3.4 "), "{answer}");

@@ -29,7 +29,8 @@ fn traced() -> Option<(Appliance, PathBuf, tempfile::TempDir)> {
     }
     let output_text = output.to_str().expect("text");
     // -D: the traced one is our child, so that its signals reach it.
-    let words = [strace.to_str().expect("text"), "-D", "-f", "-y", "-s", "96", "-o", output_text, "-e", TRACED];
+    let words =
+        [strace.to_str().expect("text"), "-D", "-f", "-y", "-s", "96", "-o", output_text, "-e", TRACED];
     let wrapper = words.map(str::to_owned).into();
     let appliance = Appliance::with(Setup { wrapper, ..Setup::default() });
     Some((appliance, output, folder))
@@ -84,9 +85,13 @@ fn every_250_follows_the_sync_that_covers_its_message() {
         let synced = trace.sync_between(&segment, written.left, call.entered);
         assert!(synced.is_some(), "{id} was promised before it was synced:\n{}", trace.around(call));
         // And the name of the segment is on the disk, else its octets are nobody's.
-        let named = trace.renamed_to(&segment, written.entered).expect("a segment has its name before a record");
+        let named =
+            trace.renamed_to(&segment, written.entered).expect("a segment has its name before a record");
         let folder = trace.calls.iter().find(|one| {
-            one.is_sync() && one.path().ends_with("/log") && one.entered > named.left && one.left < call.entered
+            one.is_sync()
+                && one.path().ends_with("/log")
+                && one.entered > named.left
+                && one.left < call.entered
         });
         assert!(folder.is_some(), "{id} is in a segment whose name was not synced");
         promised += 1;
@@ -114,7 +119,8 @@ fn the_ok_to_quit_follows_the_sync_of_its_deletions() {
     let trace = read(&output);
     // Nobody else writes meanwhile: what is written to the log between DELE and the answer is the deletion.
     let mut promised = 0;
-    for asked in trace.calls.iter().filter(|call| call.is_read() && call.arguments.contains("\"QUIT\\r\\n\"")) {
+    for asked in trace.calls.iter().filter(|call| call.is_read() && call.arguments.contains("\"QUIT\\r\\n\""))
+    {
         let socket = asked.descriptor();
         let after = |call: &&Call| call.entered > asked.left && call.descriptor() == socket && call.is_send();
         let answer = trace.calls.iter().find(after).expect("an answer to QUIT");
@@ -150,16 +156,24 @@ fn a_body_beside_the_log_is_on_the_disk_before_the_record_that_names_it() {
     assert!(appliance.stop().success());
     let trace = read(&output);
     let promise = trace.sent("250 2.0.0 queued as ").next().expect("a promise");
-    let place = u64::from_str_radix(&promise.text_after("queued as ").expect("an id")[..16], 16).expect("hexadecimal");
+    let place = u64::from_str_radix(&promise.text_after("queued as ").expect("an id")[..16], 16)
+        .expect("hexadecimal");
     let segment = format!("/{:08x}.seg", place >> 32);
     let record = trace.covering(&segment, place & 0xffff_ffff, promise.entered).expect("a record");
-    let body: Vec<&Call> = trace.calls.iter().filter(|call| call.is_write() && call.path().contains("/big/")).collect();
+    let body: Vec<&Call> =
+        trace.calls.iter().filter(|call| call.is_write() && call.path().contains("/big/")).collect();
     let last = body.last().expect("a body beside the log");
     let file = last.path().to_owned();
     let synced = trace.sync_between(&file, last.left, record.entered).expect("the body is synced first");
     let renamed = |call: &&Call| call.name.starts_with("rename") && call.arguments.contains("/big/");
     let named = trace.calls.iter().find(renamed).expect("it gets its name");
     assert!(named.entered > synced.left, "it is synced before it gets its name");
-    let folder = trace.calls.iter().find(|call| call.is_sync() && call.path().ends_with("/big") && call.entered > named.left);
-    assert!(folder.expect("its folder is synced").left < record.entered, "its folder is synced before the record");
+    let folder = trace
+        .calls
+        .iter()
+        .find(|call| call.is_sync() && call.path().ends_with("/big") && call.entered > named.left);
+    assert!(
+        folder.expect("its folder is synced").left < record.entered,
+        "its folder is synced before the record"
+    );
 }

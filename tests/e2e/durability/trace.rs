@@ -78,8 +78,13 @@ impl Trace {
                 call.arguments.push_str(tail);
                 calls.push(returned(call, at));
             } else if let Some((name, arguments)) = rest.split_once('(') {
-                let call =
-                    Call { name: name.into(), arguments: arguments.into(), result: -1, entered: at, left: at };
+                let call = Call {
+                    name: name.into(),
+                    arguments: arguments.into(),
+                    result: -1,
+                    entered: at,
+                    left: at,
+                };
                 match arguments.strip_suffix(" <unfinished ...>") {
                     Some(half) => drop(open.insert(process, Call { arguments: half.into(), ..call })),
                     None => calls.push(returned(call, at)),

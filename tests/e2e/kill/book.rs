@@ -131,7 +131,9 @@ pub(crate) fn message(number: u64) -> Vec<u8> {
     let mut message = format!("X-Number: {number}\r\nSubject: load\r\n\r\n").into_bytes();
     let mut line = 0_u64;
     while (message.len() as u64) < octets {
-        message.extend_from_slice(format!(".{number:016x} {line:016x} {:016x}\r\n", chance.below(1 << 31)).as_bytes());
+        message.extend_from_slice(
+            format!(".{number:016x} {line:016x} {:016x}\r\n", chance.below(1 << 31)).as_bytes(),
+        );
         line += 1;
     }
     message
@@ -141,6 +143,7 @@ pub(crate) fn message(number: u64) -> Vec<u8> {
 pub(crate) fn number_of(octets: &[u8]) -> u64 {
     let mark = b"X-Number: ";
     let at = octets.windows(mark.len()).position(|part| part == mark).expect("a number") + mark.len();
-    let digits: String = octets[at..].iter().map(|octet| char::from(*octet)).take_while(char::is_ascii_digit).collect();
+    let digits: String =
+        octets[at..].iter().map(|octet| char::from(*octet)).take_while(char::is_ascii_digit).collect();
     digits.parse().expect("a number")
 }

@@ -28,10 +28,16 @@ pub(crate) fn check(appliance: &Appliance, book: &Book, context: &str) {
     for (number, sent) in &pages.sent {
         let there = |user: &&'static str| present.contains(&(*user, *number));
         let asked = |user: &&'static str| pages.deletions.contains_key(&(*user, *number));
-        assert!(sent.answer != Answer::Refused || !sent.to.iter().any(there), "{context}: {number} was refused");
+        assert!(
+            sent.answer != Answer::Refused || !sent.to.iter().any(there),
+            "{context}: {number} was refused"
+        );
         // Routes are whole: where nobody deleted, all have it or none.
         let untouched: Vec<bool> = sent.to.iter().filter(|user| !asked(user)).map(there).collect();
-        assert!(untouched.windows(2).all(|pair| pair[0] == pair[1]), "{context}: {number} went half way: {sent:?}");
+        assert!(
+            untouched.windows(2).all(|pair| pair[0] == pair[1]),
+            "{context}: {number} went half way: {sent:?}"
+        );
     }
     for ((user, number), answer) in &pages.deletions {
         let back = *answer == Answer::Promised && present.contains(&(*user, *number));
@@ -48,7 +54,8 @@ fn settled(appliance: &Appliance, book: &Book, user: &'static str, context: &str
     let until = Instant::now() + PATIENCE;
     loop {
         let seen = read(appliance, book, user, context);
-        let missing = promised(&book.pages(), user).filter(|number| !seen.contains(number)).collect::<Vec<_>>();
+        let missing =
+            promised(&book.pages(), user).filter(|number| !seen.contains(number)).collect::<Vec<_>>();
         if missing.is_empty() {
             return trim(appliance, book, user, &seen);
         }
@@ -87,7 +94,12 @@ fn trim(appliance: &Appliance, book: &Book, user: &'static str, seen: &BTreeSet<
     let listed = client.listing("UIDL");
     let numbers: BTreeMap<String, u64> = {
         let pages = book.pages();
-        pages.owners.iter().filter(|(key, _)| key.0 == user).map(|(key, number)| (key.1.clone(), *number)).collect()
+        pages
+            .owners
+            .iter()
+            .filter(|(key, _)| key.0 == user)
+            .map(|(key, number)| (key.1.clone(), *number))
+            .collect()
     };
     let mut marked = Vec::new();
     for line in listed.iter().take(listed.len().saturating_sub(KEPT)) {
