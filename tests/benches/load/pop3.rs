@@ -48,6 +48,7 @@ pub(crate) struct Poll {
     pub(crate) received: u64,
     /// From UIDL to the first octet of the answer.
     pub(crate) first_octet: Duration,
+    pub(crate) messages: u64,
 }
 
 impl<'a> Session<'a> {
@@ -119,11 +120,11 @@ impl<'a> Session<'a> {
         Ok(whole - before)
     }
 
-    /// Deletes all messages, durably.
-    pub(crate) fn empty(mut self) -> io::Result<()> {
+    /// Deletes all messages but the first ones, durably.
+    pub(crate) fn trim(mut self, kept: u64) -> io::Result<()> {
         let (count, _) = self.stat()?;
         let mut commands = Vec::new();
-        for first in (1..=count).step_by(PIPELINE) {
+        for first in (kept + 1..=count).step_by(PIPELINE) {
             let numbers = first..(first + PIPELINE as u64).min(count + 1);
             commands.clear();
             for number in numbers.clone() {
@@ -131,7 +132,7 @@ impl<'a> Session<'a> {
             }
             self.stream.write_all(&commands)?;
             for _ in numbers {
-                self.line()?;
+                self.accepted()?;
             }
         }
         self.quit().map(drop)
@@ -191,9 +192,9 @@ impl<'a> Session<'a> {
 /// What a mail program does every minute: login, STAT, UIDL, QUIT.
 pub(crate) fn poll(address: SocketAddr, user: &str, buffer: &mut Buffer) -> io::Result<Poll> {
     let mut session = Session::login(address, user, buffer)?;
-    session.stat()?;
+    let (messages, _) = session.stat()?;
     let first_octet = session.uidl()?;
-    Ok(Poll { received: session.quit()?, first_octet })
+    Ok(Poll { received: session.quit()?, first_octet, messages })
 }
 
 /// Waits until a mailbox holds so many messages.

@@ -6,8 +6,8 @@ use restante_tests::Appliance;
 
 use super::{Budget, MEBI, MICRO, Part};
 use crate::load::figures::Latencies;
-use crate::load::pop3::{Buffer, await_count, poll};
-use crate::load::smtp::{Crowd, Limit, Load, Texts};
+use crate::load::pop3::{Buffer, Session, await_count, poll};
+use crate::load::smtp::{Crowd, Limit, Load, Tally, Texts};
 use crate::options::Options;
 use crate::process::{Usage, resident, settle};
 use crate::report::Table;
@@ -20,6 +20,10 @@ const LEAST: u64 = 4;
 const SIZE: usize = 512;
 /// Connections that fill them.
 const SENDERS: usize = 64;
+/// Polls that each find a new message.
+const FRESH: u64 = 50;
+/// How long such a message has to reach its mailbox before the poll.
+const ROUTING: Duration = Duration::from_millis(5);
 /// How long the router may need for a mailbox.
 const DRAIN: Duration = Duration::from_secs(300);
 
@@ -49,14 +53,7 @@ impl<'a> PollPart<'a> {
         for (mailbox, size) in Self::mailboxes(options).iter().zip(&options.mailboxes) {
             let start = Instant::now();
             let wanted = *size as u64;
-            let tally = Crowd::gather(Load {
-                address: appliance.smtp,
-                connections: SENDERS,
-                threads: 1,
-                texts: Texts::new(std::slice::from_ref(mailbox), SIZE),
-                limit: Limit::Messages(wanted),
-            })?
-            .deliver()?;
+            let tally = deliver(appliance, mailbox, wanted)?;
             let accepted = start.elapsed().as_secs_f64();
             await_count(appliance.pop3, mailbox, wanted, DRAIN)?;
             let delivered = start.elapsed().as_secs_f64();
@@ -114,6 +111,40 @@ impl<'a> PollPart<'a> {
         add("server resident, MiB", resident(pid)? as f64 / MEBI);
         Ok(per_octet)
     }
+
+    /// Polls that each find a message more than the one before, so that no listing can be ready.
+    fn measure_fresh(&mut self, column: usize, mailbox: &str) -> io::Result<()> {
+        let held = self.options.mailboxes[column] as u64;
+        let pid = self.appliance.pid();
+        let mut buffer = Buffer::default();
+        let (mut times, server) = (Latencies::default(), Usage::of(pid)?);
+        for new in 1..=FRESH {
+            deliver(self.appliance, mailbox, 1)?;
+            thread::sleep(ROUTING);
+            let start = Instant::now();
+            let polled = poll(self.appliance.pop3, mailbox, &mut buffer)?;
+            times.add(start.elapsed());
+            if polled.messages != held + new {
+                await_count(self.appliance.pop3, mailbox, held + new, DRAIN)?;
+            }
+        }
+        let server = Usage::of(pid)?.since(server);
+        self.table.add("with a new message: one poll, median, ms", column, times.quantile(0.5));
+        let each = server.total() * MICRO / FRESH as f64;
+        self.table.add("with a new message: server CPU, us/delivery and poll", column, each);
+        Session::login(self.appliance.pop3, mailbox, &mut buffer)?.trim(held)
+    }
+}
+
+fn deliver(appliance: &Appliance, mailbox: &str, count: u64) -> io::Result<Tally> {
+    Crowd::gather(Load {
+        address: appliance.smtp,
+        connections: SENDERS.min(usize::try_from(count).unwrap_or(SENDERS)),
+        threads: 1,
+        texts: Texts::new(&[mailbox.to_owned()], SIZE),
+        limit: Limit::Messages(count),
+    })?
+    .deliver()
 }
 
 impl Part for PollPart<'_> {
@@ -122,6 +153,7 @@ impl Part for PollPart<'_> {
         let mut costs = Vec::new();
         for (column, mailbox) in Self::mailboxes(self.options).iter().enumerate() {
             costs.push(self.measure(column, mailbox)?);
+            self.measure_fresh(column, mailbox)?;
         }
         let Some(base) = self.options.mailboxes.iter().position(|size| *size == 1_000) else { return Ok(()) };
         for (column, cost) in costs.iter().enumerate() {

@@ -111,7 +111,7 @@ impl<'a> SmtpPart<'a> {
     fn empty(&mut self, appliance: &Appliance) -> io::Result<()> {
         let mut buffer = Buffer::default();
         for (mailbox, held) in self.mailboxes.iter().zip(&mut self.held) {
-            Session::login(appliance.pop3, mailbox, &mut buffer)?.empty()?;
+            Session::login(appliance.pop3, mailbox, &mut buffer)?.trim(0)?;
             *held = 0;
         }
         Ok(())
