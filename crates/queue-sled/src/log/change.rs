@@ -297,3 +297,6 @@ fn undelta(deltas: &[u64]) -> Result<Vec<Uid>, BadMeta> {
     };
     deltas.iter().map(step).collect()
 }
+
+#[cfg(test)]
+mod tests;

@@ -38,7 +38,7 @@ pub(crate) enum Kind {
 }
 
 impl Kind {
-    fn from_octet(octet: u8) -> Option<Self> {
+    pub(super) fn from_octet(octet: u8) -> Option<Self> {
         Some(match octet {
             1 => Self::Accept,
             2 => Self::Route,

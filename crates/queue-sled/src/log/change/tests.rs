@@ -1,0 +1,178 @@
+use mail::{Cut, TlsFacts};
+use proptest::prelude::*;
+use queue::Additions;
+use queue::contract::{envelope, name, route, view};
+
+use super::*;
+use crate::log::Lsn;
+
+/// The header that a committer would give a draft.
+fn header(draft: &Draft) -> RecordHeader {
+    RecordHeader {
+        kind: draft.kind,
+        flags: draft.flags,
+        slots: draft.slots,
+        batch_start: 4096,
+        lsn: Lsn::new(1, 4096),
+        id: draft.id,
+        meta_len: draft.meta_len,
+        body_len: draft.body_len,
+        body_crc: draft.body_crc,
+        content_crc: draft.content_crc,
+        time_ms: 0,
+    }
+}
+
+fn meta(draft: &Draft) -> &[u8] {
+    &draft.head[HEADER..HEADER + draft.meta_len as usize]
+}
+
+fn read_back(draft: &Draft) -> Result<Change, BadMeta> {
+    assert_eq!(draft.octets() % 8, 0);
+    let header = header(draft);
+    let content = [meta(draft), &draft.body[..draft.body_len as usize]].concat();
+    assert!(header.holds(&content) && header.holds_meta(meta(draft)));
+    Change::decode(&header, meta(draft))
+}
+
+fn whole_envelope() -> Envelope {
+    let mut envelope = envelope(&["alice", "bob@other.example"]);
+    envelope.trace.peer = Some([192, 0, 2, 7].into());
+    envelope.trace.tls = Some(TlsFacts { version: "TLS1.3".into(), cipher: "AES".into() });
+    envelope.cuts = vec![Cut { at: 300, octets: 20 }];
+    envelope
+}
+
+fn whole_route() -> Route {
+    let mut route = route(QueueId(7), &["alice", "bob", "alice"]);
+    route.entries[1].additions =
+        Additions { prelude: b"X: y\r\n".repeat(300), cuts: vec![Cut { at: 1, octets: 2 }], terminate: true };
+    route.entries[2].foreign_uidl = Some("000042".into());
+    route
+}
+
+/// As a later version will write them.
+fn later(kind: Kind, meta: &impl Serialize) -> Draft {
+    Draft::new(kind, 0, head(meta)).expect("short")
+}
+
+fn groups() -> Vec<Expunge> {
+    let group = |mailbox: &str, uids: &[u64]| Expunge {
+        mailbox: name(mailbox),
+        view: view("a"),
+        uids: uids.iter().map(|uid| Uid(*uid)).collect(),
+    };
+    vec![group("alice", &[5, 3, u64::MAX, 3]), group("bob", &[])]
+}
+
+#[test]
+fn every_kind_is_read_as_it_was_written() {
+    let envelope = whole_envelope();
+    let accept = Draft::accept(&envelope, b"12345".to_vec(), crc32c::crc32c(b"12345")).expect("short");
+    let big = Draft::big(&envelope, 5 << 20, 99, 7).expect("short");
+    for (draft, octets) in [(&accept, 5), (&big, 5 << 20)] {
+        let expected = Change::Accept { octets, envelope: Arc::new(envelope.clone()) };
+        assert_eq!(read_back(draft), Ok(expected));
+    }
+    let route = whole_route();
+    let entries = route.entries.clone();
+    assert_eq!(
+        read_back(&Draft::route(&route).expect("short")),
+        Ok(Change::Route { message: QueueId(7), entries })
+    );
+    let group = |mailbox: &str, uids: Vec<Uid>| Group { mailbox: name(mailbox), view: view("a"), uids };
+    let sorted = vec![group("alice", vec![Uid(3), Uid(5), Uid(u64::MAX)]), group("bob", vec![])];
+    let delete = Change::Delete { groups: sorted.clone(), last_view_removes: true };
+    assert_eq!(read_back(&Draft::delete(&groups()).expect("short")), Ok(delete));
+    let seen = Change::Seen { groups: sorted.clone() };
+    assert_eq!(read_back(&Draft::seen(&groups()).expect("short")), Ok(seen));
+    let purge = Change::Purge { mailbox: name("bob"), uids: vec![Uid(1), Uid(9)] };
+    assert_eq!(read_back(&Draft::purge(&name("bob"), &[Uid(9), Uid(1)]).expect("short")), Ok(purge));
+    let hold = Change::Hold { message: QueueId(3), held: true };
+    assert_eq!(read_back(&Draft::hold(QueueId(3), true).expect("short")), Ok(hold));
+    for join in [None, Some(Join::All), Some(Join::Now)] {
+        let change = ViewChange { mailbox: name("bob"), view: view(""), join };
+        assert_eq!(read_back(&Draft::view(&change).expect("short")), Ok(Change::View(change)));
+    }
+    let one = &groups()[..1];
+    assert_eq!(read_back(&later(Kind::Trash, &packed(one))), Ok(Change::Trash(sorted[0].clone())));
+    assert_eq!(read_back(&later(Kind::Undo, &packed(one))), Ok(Change::Undo(sorted[0].clone())));
+    assert_eq!(read_back(&later(Kind::Trash, &packed(&groups()))), Err(BadMeta), "one mailbox each");
+    let mailbox = Change::Mailbox { name: name("bob"), configured: false };
+    assert_eq!(read_back(&later(Kind::Mailbox, &(name("bob"), false))), Ok(mailbox));
+}
+
+#[test]
+fn what_moves_takes_all_of_itself_along() {
+    let envelope = Box::new(whole_envelope());
+    let draft = later(Kind::Relocate, &(44u64, 5u64, Some(9u64), &envelope));
+    let whole = Relocated::Message { from: 44, octets: 5, file: Some(9), envelope };
+    assert_eq!(read_back(&draft), Ok(Change::Relocate(whole)));
+    let entries = whole_route().entries;
+    let moved = vec![(Uid(1), 10), (Uid(2), 20), (Uid(3), 30)];
+    let mut between = Vec::new();
+    append(&mut between, &moved);
+    let mut draft = Draft::new(Kind::Relocate, 0, with_slots(&between, &entries)).expect("short");
+    draft.slots = 3;
+    assert_eq!(read_back(&draft), Ok(Change::Relocate(Relocated::Entries { moved, entries })));
+}
+
+#[test]
+fn a_slot_finds_its_entry_alone() {
+    let route = whole_route();
+    let draft = Draft::route(&route).expect("short");
+    for (ordinal, entry) in route.entries.iter().enumerate() {
+        let at = ordinal * SLOT;
+        let (delta, octets) = read_slot(*meta(&draft)[at..].first_chunk().expect("a slot"));
+        let from = at + delta as usize;
+        assert_eq!(read_entry(&meta(&draft)[from..from + octets as usize]).as_ref(), Ok(entry));
+        let mut rotten = meta(&draft)[from..from + octets as usize].to_vec();
+        rotten[7] ^= 1;
+        assert_eq!(read_entry(&rotten), Err(BadMeta));
+    }
+}
+
+#[test]
+fn what_is_too_long_for_a_record_is_given_back() {
+    let body = vec![b'x'; RECORD_MAX - 64];
+    let given = Draft::accept(&envelope(&["alice"]), body.clone(), 0).expect_err("no room for the envelope");
+    assert!(given == body);
+    let many = vec![route(QueueId(1), &["alice"]).entries.remove(0); 70_000];
+    assert_eq!(Draft::route(&Route { id: QueueId(1), entries: many }).err(), Some(TooLong));
+}
+
+/// Mail is read back after years: what these types look like on disk may only change under a new version.
+#[test]
+fn the_octets_of_version_1_are_what_they_were() {
+    let hex = |octets: &[u8]| octets.iter().map(|octet| format!("{octet:02x}")).collect::<String>();
+    let accept = Draft::accept(&whole_envelope(), b"12345".to_vec(), 1).expect("short");
+    assert_eq!(hex(meta(&accept)), ACCEPT_1);
+    let route = Draft::route(&route(QueueId(7), &["alice"])).expect("short");
+    assert_eq!(hex(meta(&route)), ROUTE_1);
+    assert_eq!(hex(meta(&Draft::delete(&groups()).expect("short"))), DELETE_1);
+    let change = ViewChange { mailbox: name("bob"), view: view("a"), join: Some(Join::Now) };
+    assert_eq!(hex(meta(&Draft::view(&change).expect("short"))), VIEW_1);
+}
+
+const ACCEPT_1: &str = "01050002000105616c69636500000111626f62406f746865722e6578616d706c65000000010100c00002070e636c69656e742e6578616d706c650106544c53312e33034145530101ac021400";
+const ROUTE_1: &str =
+    "080000002600000047d1a11f0105616c69636501001544656c6976657265642d546f3a20616c6963650d0a000000";
+const DELETE_1: &str = "010205616c6963650161030302faffffffffffffffff0103626f62016100";
+const VIEW_1: &str = "0103626f6201610101";
+
+proptest! {
+    /// Octets that nobody wrote are an error, never a panic.
+    #[test]
+    fn any_octets_are_read_or_refused(
+        kind in 1u8..=12,
+        slots in 0u16..4,
+        mut octets in proptest::collection::vec(any::<u8>(), 0..400),
+    ) {
+        let mut draft = later(Kind::Accept, &());
+        octets.insert(0, 1);
+        draft.kind = Kind::from_octet(kind).expect("known");
+        draft.slots = slots;
+        let _ = Change::decode(&header(&draft), &octets);
+        let _ = read_entry(&octets);
+    }
+}
