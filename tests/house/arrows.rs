@@ -256,7 +256,10 @@ fn files_are_short_and_finished() {
         let lines = text.lines().count();
         assert!(lines <= LINES, "{}: {lines} lines", path.display());
         for word in UNFINISHED {
-            assert!(!text.contains(word), "{}: {word}", path.display());
+            // The X of a mktemp template are no marks.
+            let marked =
+                text.contains(word) && (!word.starts_with(char::is_uppercase) || stands_in(&text, word));
+            assert!(!marked, "{}: {word}", path.display());
         }
     }
 }
