@@ -38,7 +38,9 @@ fn what_was_acknowledged_survives_every_kill_once_and_what_was_deleted_stays_awa
     let book = Arc::new(Book::default());
     for round in 0..rounds {
         let load = load::start(&appliance, &book, chance.clone());
-        thread::sleep(Duration::from_millis(50 + chance.below(700)));
+        // Every fourth round sees a checkpoint or two, so that starts begin at one and not only at the log's.
+        let least = if round % 4 == 2 { 5_100 } else { 50 };
+        thread::sleep(Duration::from_millis(least + chance.below(700)));
         appliance.kill();
         for worker in load {
             worker.join().expect("a worker ends when the server is gone");
