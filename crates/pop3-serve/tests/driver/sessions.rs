@@ -121,9 +121,25 @@ async fn a_session_that_does_not_end_deletes_nothing() {
     // We are shutting down.
     let mut client = world.connect().logged_in().await;
     client.say("DELE 1").await;
+    let started = Instant::now();
     world.stop.cancel();
     assert_eq!(client.rest().await, "");
+    assert!(started.elapsed() < Duration::from_secs(1));
     assert_eq!(world.left().await, 3);
+}
+
+#[tokio::test]
+async fn a_shutdown_lets_the_response_in_flight_end() {
+    let world = World::with_mail(0).await;
+    let sent = b"A: b\r\n".repeat(200_000);
+    world.deliver(&sent).await;
+    let mut client = world.connect_from("127.0.0.1", 4 << 10).logged_in().await;
+    client.send(b"RETR 1\r\nRETR 1\r\nDELE 1\r\nQUIT\r\n").await;
+    assert!(client.line().await.starts_with("+OK "));
+    world.stop.cancel();
+    assert!(client.body().await.ends_with(&sent));
+    assert_eq!(client.rest().await, "");
+    assert_eq!(world.left().await, 1);
 }
 
 /// RFC 1939 §6.
@@ -249,6 +265,23 @@ async fn guesses_in_parallel_do_not_outrun_the_budget() {
     assert_eq!(looked_at, 10);
     let elsewhere = world.connect().logged_in().await;
     drop(elsewhere);
+}
+
+#[tokio::test(start_paused = true)]
+async fn who_was_there_before_is_not_kept_out_by_guesses() {
+    let world = World::with_mail(0).await;
+    drop(world.connect().logged_in().await);
+    for guess in 0..12 {
+        let mut client = world.connect();
+        client.line().await;
+        client.say("USER bob").await;
+        assert!(client.say(&format!("PASS {guess}")).await.starts_with("-ERR"));
+    }
+    drop(world.connect().logged_in().await);
+    let mut client = world.connect_from("::1", 1 << 16);
+    client.line().await;
+    client.say("USER alice").await;
+    assert!(client.say("PASS secret").await.starts_with("+OK"), "another source has its own budget");
 }
 
 #[tokio::test(start_paused = true)]
