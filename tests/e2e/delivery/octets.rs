@@ -16,7 +16,7 @@ fn line_of(octets: usize) -> Vec<u8> {
 
 /// Mail that ends its last line, as DATA must.
 fn terminated() -> Vec<(&'static str, Vec<u8>)> {
-    let fixed: [(&str, &[u8]); 15] = [
+    let fixed: [(&str, &[u8]); 16] = [
         ("plain", b"Subject: a\r\n\r\nbody\r\n"),
         ("leading dots", b"Subject: a\r\n\r\n.one\r\n..two\r\n...three\r\n. \r\n.\t\r\n"),
         ("lone dots", b"Subject: a\r\n\r\n.\r\n..\r\n.\r\n\r\n.\r\n"),
@@ -31,6 +31,7 @@ fn terminated() -> Vec<(&'static str, Vec<u8>)> {
         ("empty lines at the end", b"Subject: a\r\n\r\nbody\r\n\r\n\r\n"),
         ("latin-1", b"Subject: caf\xe9\r\n\r\n\xe9\xe8\xff\xfe\r\n"),
         ("utf-8", "Subject: grüße\r\n\r\nжук 🐞\r\n".as_bytes()),
+        ("commands in the body", b"STARTTLS\r\n\r\nSTARTTLS\r\nQUIT\r\nDATA\r\nRSET\r\n"),
         ("a reply in the body", b"Subject: a\r\n\r\n+OK\r\n-ERR\r\n.\r\nQUIT\r\n"),
     ];
     let mut all: Vec<(&str, Vec<u8>)> = fixed.map(|(name, octets)| (name, octets.to_vec())).into();
