@@ -173,7 +173,7 @@ impl Applier {
         tracing::error!(%error, "the index failed: it is built again from the log");
         self.index = None;
         self.kv.set(None);
-        if matches!(error, IndexError::NoSpace) {
+        if error.is_no_space() {
             self.ballast.release();
         }
     }
@@ -186,7 +186,9 @@ impl Applier {
                 Err(error) => {
                     tracing::error!(%error, "the index could not be built");
                     self.kv.set(None);
-                    self.ballast.release();
+                    if error.is_no_space() {
+                        self.ballast.release();
+                    }
                     if self.lag.is_closed() {
                         return false;
                     }

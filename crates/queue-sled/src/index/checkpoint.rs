@@ -154,7 +154,9 @@ impl Checkpointer {
 
     fn condemn(&self, error: &IndexError) {
         tracing::error!(%error, "a checkpoint failed: the index is built again");
-        self.ballast.release();
+        if error.is_no_space() {
+            self.ballast.release();
+        }
         if let Err(error) = Checkpoint::remove(&*self.disk, &self.store) {
             tracing::error!(%error, "the old checkpoint could not be removed");
         }

@@ -1,6 +1,8 @@
 use std::io;
 use std::sync::{Arc, PoisonError, RwLock};
 
+use crate::disk::is_no_space;
+
 /// A change of one key: a new value, or none.
 pub(crate) type Op = (Vec<u8>, Option<Vec<u8>>);
 
@@ -18,6 +20,17 @@ pub(crate) enum IndexError {
     Failed(String),
     #[error(transparent)]
     Io(#[from] io::Error),
+}
+
+impl IndexError {
+    /// Whether room on the disk would have helped.
+    pub(crate) fn is_no_space(&self) -> bool {
+        match self {
+            Self::NoSpace => true,
+            Self::Io(error) => is_no_space(error),
+            Self::Damaged(_) | Self::Failed(_) => false,
+        }
+    }
 }
 
 /// The little that is asked of an ordered key-value store.

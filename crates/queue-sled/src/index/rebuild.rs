@@ -4,7 +4,7 @@ use std::sync::Arc;
 use super::Index;
 use super::kv::{IndexError, IndexKv};
 use super::sled_kv::SledKv;
-use crate::disk::Disk;
+use crate::disk::{Disk, is_no_space};
 use crate::log::Lsn;
 use crate::log::change::Change;
 use crate::log::record::RecordHeader;
@@ -20,6 +20,17 @@ pub(crate) enum ReplayError {
     Io(#[from] std::io::Error),
     #[error("the record at {0} was written by a later version")]
     Newer(Lsn),
+}
+
+impl ReplayError {
+    /// Whether room on the disk would have helped.
+    pub(crate) fn is_no_space(&self) -> bool {
+        match self {
+            Self::Index(error) => error.is_no_space(),
+            Self::Io(error) => is_no_space(error),
+            Self::Newer(_) => false,
+        }
+    }
 }
 
 /// What a replay did.

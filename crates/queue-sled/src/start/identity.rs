@@ -1,0 +1,72 @@
+use std::io;
+use std::path::Path;
+
+use super::OpenError;
+use crate::clock::wall_ms;
+use crate::disk::{Disk, Open, read_exact};
+use crate::index::checkpoint::replace;
+use crate::params::Params;
+
+/// `STORE`: what stays the same for the life of a store.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Identity {
+    pub(super) store_id: [u8; 16],
+    pub(super) segment_size: u32,
+}
+
+const MAGIC: &str = "restante store 1\n";
+
+impl Identity {
+    /// Reads it; makes the store when its folder is empty of ours.
+    pub(super) fn read_or_make(
+        disk: &dyn Disk,
+        store: &Path,
+        params: &Params,
+    ) -> Result<(Self, bool), OpenError> {
+        for folder in ["log", "big", "idx"] {
+            disk.create_dir(&store.join(folder))?;
+        }
+        let file = match disk.open(&store.join("STORE"), Open::Read) {
+            Ok(file) => file,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Self::make(disk, store, params),
+            Err(error) => return Err(error.into()),
+        };
+        let octets = usize::try_from(file.len()?).unwrap_or(usize::MAX).min(4096);
+        let mut text = vec![0; octets];
+        read_exact(&*file, &mut text, 0)?;
+        let text = String::from_utf8_lossy(&text);
+        let identity = Self::parse(&text);
+        let damaged = || OpenError::Salvage("the file STORE is damaged or of another version".to_owned());
+        Ok((identity.ok_or_else(damaged)?, false))
+    }
+
+    fn make(disk: &dyn Disk, store: &Path, params: &Params) -> Result<(Self, bool), OpenError> {
+        if disk.list(&store.join("log"))?.iter().any(|name| name.ends_with(".seg")) {
+            return Err(OpenError::Salvage("the file STORE is missing".to_owned()));
+        }
+        let mut store_id = [0; 16];
+        getrandom::fill(&mut store_id).map_err(io::Error::other)?;
+        let segment_size = params.segment_size_for(disk.space(store)?.total);
+        let identity = Self { store_id, segment_size };
+        replace(disk, store, "STORE", identity.text().as_bytes())?;
+        Ok((identity, true))
+    }
+
+    fn text(self) -> String {
+        let id: String = self.store_id.iter().map(|octet| format!("{octet:02x}")).collect();
+        format!("{MAGIC}id = {id}\nsegment-size = {}\ncreated-ms = {}\n", self.segment_size, wall_ms())
+    }
+
+    fn parse(text: &str) -> Option<Self> {
+        let field = |name: &str| {
+            let lines = text.strip_prefix(MAGIC)?.lines();
+            lines
+                .filter_map(|line| line.split_once(" = "))
+                .find(|(key, _)| *key == name)
+                .map(|(_, value)| value)
+        };
+        let id = u128::from_str_radix(field("id")?, 16).ok()?;
+        let segment_size = field("segment-size")?.parse().ok()?;
+        Some(Self { store_id: id.to_be_bytes(), segment_size })
+    }
+}

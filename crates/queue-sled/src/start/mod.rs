@@ -1,0 +1,207 @@
+//! Opening a store: whatever state the last run has left it in.
+
+mod identity;
+mod report;
+
+use std::io;
+use std::path::Path;
+use std::sync::Arc;
+
+use rustix::fs::FlockOperation;
+
+use crate::big::BigFiles;
+use crate::disk::Disk;
+use crate::index::ballast::Ballast;
+use crate::index::checkpoint::Checkpoint;
+use crate::index::rebuild::{ReplayError, Replayed, fresh, replay};
+use crate::index::sled_kv::SledKv;
+use crate::index::verify::verify;
+use crate::index::{Index, IndexError, IndexKv};
+use crate::log::Lsn;
+use crate::log::scan::Damage;
+use crate::log::segments::Segments;
+use crate::log::tail::{self, Tail};
+use crate::params::Params;
+use identity::Identity;
+pub use report::{OpenError, StartReport};
+
+/// A store whose past is in order, before its threads run.
+pub(crate) struct Started {
+    pub(crate) store_id: [u8; 16],
+    pub(crate) segment_size: u32,
+    pub(crate) lock: std::fs::File,
+    pub(crate) segments: Arc<Segments>,
+    pub(crate) ballast: Arc<Ballast>,
+    pub(crate) kv: Arc<dyn IndexKv>,
+    pub(crate) index: Index,
+    pub(crate) tail: Tail,
+    pub(crate) report: StartReport,
+}
+
+/// Locks the store, finds the end of its log and brings its index up to it.
+pub(crate) fn start(disk: &Arc<dyn Disk>, store: &Path, params: &Params) -> Result<Started, OpenError> {
+    disk.create_dir(store)?;
+    let lock = lock(store)?;
+    let (identity, created) = Identity::read_or_make(&**disk, store, params)?;
+    let log = store.join("log");
+    let segments = Arc::new(Segments::new(disk.clone(), log.clone()));
+    let ballast = Arc::new(Ballast::new(disk.clone(), store.to_owned(), params.ballast, params.min_free));
+    let tail = tail::find(&**disk, &log, identity.store_id, identity.segment_size, &segments)?;
+    let checkpoint = Checkpoint::read(&**disk, store);
+    let clean = checkpoint.is_some_and(|checkpoint| checkpoint.clean);
+    let mut report = StartReport { created, clean, torn_tail: tail.torn, ..StartReport::default() };
+
+    let base =
+        Base { disk: &**disk, store, params, store_id: identity.store_id, segments: &segments, tail: &tail };
+    let caught_up = checkpoint.ok_or(Distrust::NoCheckpoint);
+    let caught_up = caught_up.and_then(|checkpoint| with_ballast(&ballast, || base.catch_up(checkpoint)));
+    let mut lost = None;
+    let (kv, index, replayed) = match caught_up {
+        Ok(base) => base,
+        Err(why) => {
+            if let Distrust::Ahead(applied) = why {
+                lost = Some(Damage { from: tail.end, to: applied });
+            }
+            let empty = segments.all().is_empty();
+            report.rebuilt = (!empty).then_some(why.to_string());
+            with_ballast(&ballast, || base.rebuild())?
+        }
+    };
+    report.replayed = replayed.records;
+    report.damaged = damaged(&tail, replayed, lost);
+    kv.flush().map_err(Distrust::from)?;
+    if clean {
+        // From here on the mark would lie.
+        checkpoint
+            .map(|checkpoint| Checkpoint { clean: false, ..checkpoint }.write(&**disk, store))
+            .transpose()?;
+    }
+    BigFiles::new(disk.clone(), store).sweep()?;
+    ballast.restore();
+    let (store_id, segment_size) = (identity.store_id, identity.segment_size);
+    Ok(Started { store_id, segment_size, lock, segments, ballast, kv, index, tail, report })
+}
+
+/// Places that held something once. What is invalid in the last batch was never acknowledged, and is none of
+/// them, unless the index had it already.
+fn damaged(tail: &Tail, replayed: Replayed, lost: Option<Damage>) -> Vec<String> {
+    let (known, unknown): (Vec<_>, Vec<_>) = tail.holes.iter().partition(|hole| hole.from < replayed.from);
+    let mut places = [tail.damage.clone(), replayed.damage, known].concat();
+    places.retain(|place| !unknown.contains(place));
+    places.extend(lost);
+    places.sort_by_key(|place| place.from);
+    places.dedup();
+    places.iter().map(|place| format!("{}-{}", place.from, place.to)).collect()
+}
+
+/// Why an index is not gone on from.
+#[derive(Debug, thiserror::Error)]
+enum Distrust {
+    #[error("there is no checkpoint")]
+    NoCheckpoint,
+    #[error("it has less in it than its checkpoint said")]
+    Behind,
+    #[error("the log has lost what was in it up to {0}")]
+    Ahead(Lsn),
+    #[error("segments of the log are missing or damaged")]
+    Gap,
+    #[error(transparent)]
+    Index(#[from] IndexError),
+    #[error(transparent)]
+    Replay(#[from] ReplayError),
+}
+
+impl Distrust {
+    fn is_no_space(&self) -> bool {
+        match self {
+            Self::Index(error) => error.is_no_space(),
+            Self::Replay(error) => error.is_no_space(),
+            Self::NoCheckpoint | Self::Behind | Self::Ahead(_) | Self::Gap => false,
+        }
+    }
+}
+
+impl From<Distrust> for OpenError {
+    fn from(error: Distrust) -> Self {
+        match error {
+            Distrust::Index(error) | Distrust::Replay(ReplayError::Index(error)) => match error {
+                IndexError::Io(error) => Self::Io(error),
+                error => Self::Index(error.to_string()),
+            },
+            Distrust::Replay(ReplayError::Io(error)) => Self::Io(error),
+            Distrust::Replay(ReplayError::Newer(lsn)) => Self::Newer(format!("the record at {lsn}")),
+            Distrust::NoCheckpoint | Distrust::Behind | Distrust::Ahead(_) | Distrust::Gap => {
+                Self::Salvage(error.to_string())
+            }
+        }
+    }
+}
+
+/// Without room sled can do nothing at all: then the ballast goes, and it tries again.
+fn with_ballast<T>(ballast: &Ballast, work: impl Fn() -> Result<T, Distrust>) -> Result<T, Distrust> {
+    match work() {
+        Err(error) if error.is_no_space() && ballast.release() => work(),
+        outcome => outcome,
+    }
+}
+
+type Caught = (Arc<dyn IndexKv>, Index, Replayed);
+
+/// What an index is brought up to date from.
+struct Base<'a> {
+    disk: &'a dyn Disk,
+    store: &'a Path,
+    params: &'a Params,
+    store_id: [u8; 16],
+    segments: &'a Segments,
+    tail: &'a Tail,
+}
+
+impl Base<'_> {
+    /// The index as it is, and what the log has beyond it; or why it cannot be believed.
+    fn catch_up(&self, checkpoint: Checkpoint) -> Result<Caught, Distrust> {
+        let idx = self.store.join("idx");
+        let kv: Arc<dyn IndexKv> = Arc::new(SledKv::open(self.disk, &idx, self.params.cache)?);
+        let mut index = Index::load(kv.clone(), self.store_id)?;
+        let applied = index.applied();
+        if applied < checkpoint.lsn {
+            return Err(Distrust::Behind);
+        }
+        if applied > self.tail.end {
+            return Err(Distrust::Ahead(applied));
+        }
+        if applied.segment() < self.tail.unbroken_from && applied != Lsn(0) {
+            return Err(Distrust::Gap);
+        }
+        verify(&*kv, &index, !checkpoint.clean)?;
+        let replayed = replay(&mut index, self.segments, self.tail.end)?;
+        Ok((kv, index, replayed))
+    }
+
+    /// Everything from the log.
+    fn rebuild(&self) -> Result<Caught, Distrust> {
+        if !self.tail.whole {
+            return Err(Distrust::Gap);
+        }
+        Checkpoint::remove(self.disk, self.store).map_err(IndexError::from)?;
+        let kv = fresh(self.disk, self.store, self.params.cache)?;
+        let mut index = Index::load(kv.clone(), self.store_id)?;
+        let replayed = replay(&mut index, self.segments, self.tail.end)?;
+        Ok((kv, index, replayed))
+    }
+}
+
+/// Only one process, and only one at a time.
+fn lock(store: &Path) -> Result<std::fs::File, OpenError> {
+    let path = store.join("LOCK");
+    let file = std::fs::OpenOptions::new().create(true).truncate(false).write(true).open(path)?;
+    // A store of this process that was dropped a moment ago may still be writing its last checkpoint.
+    for _ in 0..100 {
+        match rustix::fs::flock(&file, FlockOperation::NonBlockingLockExclusive) {
+            Ok(()) => return Ok(file),
+            Err(rustix::io::Errno::WOULDBLOCK) => std::thread::sleep(std::time::Duration::from_millis(20)),
+            Err(error) => return Err(io::Error::from(error).into()),
+        }
+    }
+    Err(OpenError::Locked(store.to_owned()))
+}
