@@ -10,13 +10,11 @@ use super::{Progress, Session};
 /// §6.1), and what is refused there is gone (RFC 5321 §4.2.5).
 impl Session {
     pub(super) fn begin_data(&mut self, transaction: Transaction) {
-        self.clock.served();
         self.state = State::Data(Receiving::new(transaction, &self.params), DotReader::new());
         self.send(Reply::StartData);
     }
 
     pub(super) fn begin_chunk(&mut self, receiving: Receiving, chunk: Chunk) {
-        self.clock.served();
         self.state = State::Chunk(receiving, chunk);
     }
 
@@ -29,7 +27,6 @@ impl Session {
 
     /// Lets the octets of a refused BDAT go by, unless that would take for ever.
     pub(super) fn pass(&mut self, passing: Passing) {
-        self.clock.served();
         if passing.left > self.params.message_size.saturating_mul(2) {
             self.due.extend(vec![passing.reply; passing.times].into_iter().map(Step::Send));
             return self.close();

@@ -201,3 +201,17 @@ impl Default for Patience {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_flood_shortens_patience_with_strangers_alone() {
+        let stressed = Params::default().stressed();
+        assert_eq!((stressed.errors.hard, stressed.patience.command), (1, Duration::from_secs(10)));
+        let lmtp = Params::lmtp();
+        let stressed = lmtp.stressed();
+        assert_eq!((stressed.errors, stressed.patience), (lmtp.errors, lmtp.patience));
+    }
+}

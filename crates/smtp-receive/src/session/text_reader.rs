@@ -64,7 +64,6 @@ impl TextReader {
     /// The message is over: what is left to say, and whether its last line was not ended.
     pub(crate) fn finish(&mut self) -> (&'static [u8], bool) {
         let rest = if self.held { self.bare_newline() } else { &[] };
-        self.held = false;
         (rest, self.line > 0)
     }
 

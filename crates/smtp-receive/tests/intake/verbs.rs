@@ -67,6 +67,34 @@ fn senders() {
     }
 }
 
+/// Untrue names are borne, and so are most misspelt ones (RFC 5321 §4.1.4).
+#[test]
+fn names_of_clients() {
+    let mut player = session();
+    for (name, wanted) in [
+        ("client.example", "250 LIMITS"),
+        ("localhost", "250 LIMITS"),
+        ("WORK_STATION", "250 LIMITS"),
+        ("[192.0.2.1]", "250 LIMITS"),
+        ("[IPv6:2001:db8::1]", "250 LIMITS"),
+        ("kopierer/3.og", "250 LIMITS"),
+        ("bücher.example", "250 LIMITS"),
+        ("[192.0.2.1", "501 5.5.4"),
+        ("192.0.2.1]", "501 5.5.4"),
+        ("[]", "501 5.5.4"),
+        ("[", "501 5.5.4"),
+        ("(x)", "501 5.5.4"),
+        ("<x>", "501 5.5.4"),
+        ("a;b", "501 5.5.4"),
+        ("a b", "501 5.5.4"),
+        ("", "501 5.5.4"),
+        (&"x".repeat(255), "250 LIMITS"),
+        (&"x".repeat(256), "501 5.5.4"),
+    ] {
+        assert_eq!(code(&mut player, &format!("EHLO {name}")), wanted, "{name}");
+    }
+}
+
 #[test]
 fn recipients() {
     let mut player = session();
