@@ -17,10 +17,17 @@ pub(crate) fn begin(log: &Log) {
         LogLevel::Debug => LevelFilter::DEBUG,
         LogLevel::Trace => LevelFilter::TRACE,
     };
-    // Libraries talk to their developers below warnings.
-    let filter = Targets::new().with_default(level).with_targets(
-        ["sled", "rustls", "tokio_rustls", "mio"].map(|name| (name, level.min(LevelFilter::WARN))),
-    );
+    // Libraries talk to their developers below warnings, and rustls warns of whatever a peer gets wrong: that
+    // is the session's to log, at its level.
+    let quiet = [
+        ("sled", LevelFilter::WARN),
+        ("mio", LevelFilter::WARN),
+        ("rustls", LevelFilter::ERROR),
+        ("tokio_rustls", LevelFilter::ERROR),
+    ];
+    let filter = Targets::new()
+        .with_default(level)
+        .with_targets(quiet.map(|(library, most)| (library, level.min(most))));
     let journal = std::env::var_os("JOURNAL_STREAM").is_some();
     let layer = fmt::layer().with_writer(io::stderr).with_target(false).with_ansi(io::stderr().is_terminal());
     let registry = tracing_subscriber::registry().with(filter);
