@@ -33,8 +33,8 @@ fn login(client: &mut Client, user: &str) -> String {
 #[test]
 fn mail_goes_in_and_out_by_both_versions() {
     let appliance = APPLIANCE.get();
-    for (number, (version, cipher)) in (1..)
-        .zip([(&TLS12, "version=TLS1.2 cipher=TLS_ECDHE_"), (&TLS13, "version=TLS1.3 cipher=TLS13_AES_")])
+    for (number, (version, cipher)) in
+        (1..).zip([(&TLS12, "version=TLS1.2 cipher=TLS_ECDHE_"), (&TLS13, "version=TLS1.3 cipher=TLS_AES_")])
     {
         let mut client = starttls(&appliance).start_tls_of(&[version]);
         assert_eq!(client.tls.as_ref().expect("secured").version, version.version);
@@ -46,8 +46,7 @@ fn mail_goes_in_and_out_by_both_versions() {
         let (prelude, rest) = below(&collected[number - 1].octets);
         assert_eq!(rest, b"Subject: secret\r\n\r\n.\r\n");
         assert!(prelude.received.contains(" with ESMTPS "), "{}", prelude.received);
-        let said = prelude.received.replace("cipher=TLS_AES_", "cipher=TLS13_AES_");
-        assert!(said.contains(cipher), "{}", prelude.received);
+        assert!(prelude.received.contains(cipher), "{}", prelude.received);
         let mut explicit = stls(&appliance).start_tls_of(&[version]);
         let mut implicit = Client::connect(appliance.pop3s).start_tls_of(&[version]);
         assert!(implicit.line().expect("a greeting").starts_with("+OK"));
