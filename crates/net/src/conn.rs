@@ -12,6 +12,10 @@ const SMALL: usize = 4 << 10;
 /// The input buffer of one that sends mail: what one read can bring.
 const LARGE: usize = 64 << 10;
 
+/// How long, and for how many octets, we listen after our last word.
+const LINGER: Duration = Duration::from_secs(1);
+const LINGER_OCTETS: usize = 1 << 20;
+
 /// Anything that octets go through both ways.
 pub trait Io: AsyncRead + AsyncWrite + Unpin + Send {}
 impl<T: AsyncRead + AsyncWrite + Unpin + Send> Io for T {}
@@ -83,9 +87,11 @@ impl Conn {
         &self.buffer[self.start..self.end]
     }
 
-    /// Drops the first `octets` of the input.
+    /// Drops the first `octets` of the input, and wipes them: they may have been a password.
     pub fn consume(&mut self, octets: usize) {
-        self.start = (self.start + octets).min(self.end);
+        let from = self.start;
+        self.start = (from + octets).min(self.end);
+        self.buffer[from..self.start].fill(0);
     }
 
     /// Splits the borrow: the input, and the place where replies wait.
@@ -118,8 +124,10 @@ impl Conn {
             }
             (self.start, self.end) = (0, 0);
         } else if self.start > 0 {
+            let left = self.end - self.start;
             self.buffer.copy_within(self.start..self.end, 0);
-            (self.start, self.end) = (0, self.end - self.start);
+            self.buffer[left..self.end].fill(0);
+            (self.start, self.end) = (0, left);
         }
         if self.end == self.buffer.len() {
             if self.buffer.len() >= LARGE {
@@ -174,6 +182,23 @@ impl Conn {
         Ok((Self::boxed(Box::new(stream), peer), info))
     }
 
+    /// Writes what waits, and listens a moment to a peer that goes on after our last word: closing on unread
+    /// octets would reset the connection, and take our last word back.
+    pub async fn linger(&mut self, limit: Duration) {
+        if self.flush(limit).await.is_err() {
+            return;
+        }
+        let deadline = Instant::now() + LINGER;
+        let mut octets = 0;
+        while octets < LINGER_OCTETS {
+            self.consume(self.input().len());
+            match self.fill(deadline).await {
+                Ok(0) | Err(_) => return,
+                Ok(came) => octets += came,
+            }
+        }
+    }
+
     /// Says goodbye as the transport does it; what waits is written first.
     pub async fn close(mut self, limit: Duration) {
         // The peer may be gone already, and nothing is owed to it any more.
@@ -220,6 +245,26 @@ mod tests {
     }
 
     /// RFC 2920 §3.2.
+    #[tokio::test]
+    async fn what_was_consumed_is_wiped() {
+        let (mut conn, mut theirs) = pair();
+        theirs.write_all(b"PASS secret\r\nSTAT\r\n").await.expect("room");
+        conn.fill(Instant::now() + Duration::from_secs(5)).await.expect("input");
+        conn.consume(13);
+        assert_eq!(conn.input(), b"STAT\r\n");
+        assert!(!conn.buffer.windows(6).any(|octets| octets == b"secret"));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn lingering_takes_what_still_comes_and_ends() {
+        let (mut conn, mut theirs) = pair();
+        theirs.write_all(b"and another thing\r\n").await.expect("room");
+        let started = Instant::now();
+        conn.queue(b"421 enough\r\n");
+        conn.linger(Duration::from_secs(5)).await;
+        assert_eq!((conn.input(), started.elapsed()), (&b""[..], LINGER));
+    }
+
     #[tokio::test]
     async fn replies_leave_together() {
         let (mut conn, mut theirs) = pair();

@@ -143,6 +143,10 @@ impl<S: Store> Pickup<'_, S> {
                 }
                 Step::Content => self.content(&mut conn, &mut session).await?,
                 Step::Close(end) => {
+                    // A client that was told off may still be talking, and would never read why.
+                    if matches!(end, End::Faults | End::LoginFailures | End::BehindStls) {
+                        conn.linger(write).await;
+                    }
                     conn.close(write).await;
                     return Ok(end);
                 }

@@ -120,6 +120,7 @@ fn pop3(s: &mut Section<'_, '_>, pop3: &mut Pop3) {
     listeners(s, "listen", &mut pop3.listen);
     listeners(s, "listen-tls", &mut pop3.listen_tls);
     s.set("plain-on-loopback", &mut pop3.plain_on_loopback, value::flag);
+    s.set("plain-on-trusted", &mut pop3.plain_on_trusted, value::flag);
     let words = &[("serve", Utf8Fallback::Serve), ("refuse", Utf8Fallback::Refuse)];
     s.set("utf8-fallback", &mut pop3.utf8_fallback, choice(words));
     s.table("limits", |s| pop3_limits(s, &mut pop3.limits));

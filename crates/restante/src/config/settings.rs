@@ -188,6 +188,8 @@ pub struct Pop3 {
     pub listen_tls: Vec<ListenAddress>,
     /// Whether a login from the loopback needs no TLS.
     pub plain_on_loopback: bool,
+    /// Whether a login from the trusted networks needs none: for copiers and scanners that know no TLS.
+    pub plain_on_trusted: bool,
     /// What a client without UTF8 gets of internationalised mail.
     pub utf8_fallback: Utf8Fallback,
     /// `[pop3.limits]`
@@ -200,6 +202,7 @@ impl Default for Pop3 {
             listen: every_interface(110),
             listen_tls: every_interface(995),
             plain_on_loopback: true,
+            plain_on_trusted: false,
             utf8_fallback: Utf8Fallback::Serve,
             limits: Pop3Limits::default(),
         }

@@ -92,6 +92,7 @@ pub(super) fn pop3(config: &Config) -> (pop3_serve::Params, Access) {
     };
     let access = Access {
         plain_on_loopback: config.pop3.plain_on_loopback,
+        plain_on_trusted: config.pop3.plain_on_trusted,
         sessions_per_login: limits.sessions_per_login,
         handshake_timeout: limits.tls_timeout,
         ..Access::default()
