@@ -1,6 +1,8 @@
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
+use tokio::sync::OwnedSemaphorePermit;
+
 /// Buffers above this are not kept for the next message.
 const KEEP_MAX: usize = 256 << 10;
 /// How many are kept.
@@ -39,6 +41,15 @@ impl Buffers {
             kept.push(buffer);
         }
     }
+}
+
+/// What the body of a record that waits to be written holds; comes back when dropped.
+#[expect(dead_code, reason = "held to be dropped")]
+pub(crate) enum Held {
+    Nothing,
+    Budget(Reserved),
+    /// It was received into a file for want of memory: few of those are in memory at once.
+    ReadBack(OwnedSemaphorePermit),
 }
 
 /// A part of the budget; comes back when dropped.

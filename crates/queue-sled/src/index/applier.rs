@@ -15,6 +15,7 @@ use super::rebuild::{fresh, replay};
 use super::rows::{QueueRow, decode};
 use super::{Index, Outcome, keys};
 use crate::disk::Disk;
+use crate::health::Health;
 use crate::log::change::Change;
 use crate::log::committer::Committed;
 use crate::log::record::HEADER;
@@ -78,11 +79,24 @@ pub(crate) struct Applier {
     pub(crate) kv: KvCell,
     pub(crate) published: Arc<Published>,
     pub(crate) ballast: Arc<Ballast>,
+    pub(crate) health: Arc<Health>,
     pub(crate) bell: Arc<Bell>,
     /// `None` after a failure, until it has been built again.
     pub(crate) index: Option<Index>,
     /// What was applied last.
     pub(crate) applied: Lsn,
+}
+
+/// However the applier ends, nobody waits for it for ever, and nothing more is promised.
+impl Drop for Applier {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            self.health.poison("the thread that keeps the index has failed");
+        }
+        self.lag.abandon();
+        self.published.applied.send_replace(Lsn(u64::MAX));
+        self.bell.close();
+    }
 }
 
 impl Applier {
@@ -100,9 +114,6 @@ impl Applier {
                 Work::Closed => break,
             }
         }
-        // Nothing more will come: nobody shall wait for it.
-        self.published.applied.send_replace(Lsn(u64::MAX));
-        self.bell.close();
     }
 
     fn work(&mut self, records: Vec<Committed>) {

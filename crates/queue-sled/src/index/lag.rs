@@ -19,6 +19,8 @@ struct State {
     octets: usize,
     rebuild: bool,
     closed: bool,
+    /// Nobody applies any more.
+    abandoned: bool,
 }
 
 /// What the applier finds.
@@ -47,8 +49,11 @@ impl Lag {
     /// this ends.
     pub(crate) fn push(&self, batch: Vec<Committed>) {
         let mut state = self.lock();
-        while state.octets >= self.octets_max.saturating_mul(2) {
+        while state.octets >= self.octets_max.saturating_mul(2) && !state.abandoned {
             state = self.changed.wait(state).unwrap_or_else(PoisonError::into_inner);
+        }
+        if state.abandoned {
+            return;
         }
         state.octets += octets(&batch);
         let idle = state.batches.is_empty();
@@ -90,6 +95,14 @@ impl Lag {
     /// Asks for a new index.
     pub(crate) fn want_rebuild(&self) {
         self.lock().rebuild = true;
+        self.changed.notify_all();
+    }
+
+    /// Lets go what is there and what comes: the applier is gone. The log has all of it.
+    pub(crate) fn abandon(&self) {
+        let mut state = self.lock();
+        state.abandoned = true;
+        state.batches.clear();
         self.changed.notify_all();
     }
 

@@ -72,6 +72,14 @@ pub(crate) struct Active {
     id: u32,
 }
 
+/// However the committer ends, nobody waits for it for ever.
+impl Drop for Committer {
+    fn drop(&mut self) {
+        self.intake.abandon();
+        self.lag.close();
+    }
+}
+
 impl Committer {
     pub(crate) fn run(mut self) {
         loop {
@@ -85,7 +93,6 @@ impl Committer {
                 Taken::Closed => break,
             }
         }
-        self.lag.close();
     }
 
     fn commit(&mut self, mut batch: Vec<Job>) {
@@ -105,9 +112,9 @@ impl Committer {
         };
         let mut committed = Vec::with_capacity(batch.len());
         for (job, header) in batch.into_iter().zip(headers) {
-            let Job { draft, envelope, octets, reserved, answer } = job;
+            let Job { draft, envelope, octets, held, answer } = job;
             self.buffers.give_back(draft.body);
-            drop(reserved);
+            drop(held);
             let answer = match answer {
                 Answer::Durable(waiter) => {
                     // A session that has gone away still gave us the message.

@@ -7,7 +7,7 @@ use tokio::sync::{Semaphore, oneshot};
 
 use super::Lsn;
 use super::change::Draft;
-use crate::buffers::Reserved;
+use crate::buffers::Held;
 use crate::index::Outcome;
 
 /// Most records of one batch, and octets after which no further record joins it.
@@ -24,7 +24,7 @@ pub(crate) struct Job {
     /// Of a message: octets of its body, wherever that is.
     pub(crate) octets: u64,
     /// The memory its body takes, given back when it is written.
-    pub(crate) reserved: Option<Reserved>,
+    pub(crate) held: Held,
     pub(crate) answer: Answer,
 }
 
@@ -116,6 +116,12 @@ impl Intake {
         drop(state);
         self.room.add_permits(batch.len());
         if batch.is_empty() { Taken::NoRoom } else { Taken::Batch(batch) }
+    }
+
+    /// Takes no more, and lets go what is there: the committer is gone.
+    pub(crate) fn abandon(&self) {
+        self.close();
+        self.lock().jobs.clear();
     }
 
     /// Takes no more; what is there is still written.

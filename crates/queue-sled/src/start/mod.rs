@@ -48,6 +48,15 @@ pub(crate) fn start(disk: &Arc<dyn Disk>, store: &Path, params: &Params) -> Resu
     let ballast = Arc::new(Ballast::new(disk.clone(), store.to_owned(), params.ballast, params.min_free));
     let tail = tail::find(&**disk, &log, identity.store_id, identity.segment_size, &segments)?;
     let checkpoint = Checkpoint::read(&**disk, store);
+    if let Some(place) = checkpoint.map(|checkpoint| checkpoint.lsn)
+        && place != Lsn(0)
+        && segments.header(place.segment()).is_none()
+    {
+        return Err(OpenError::Salvage(format!(
+            "segment {:08x}, which the checkpoint names, is missing",
+            place.segment()
+        )));
+    }
     let clean = checkpoint.is_some_and(|checkpoint| checkpoint.clean);
     let mut report = StartReport { created, clean, torn_tail: tail.torn, ..StartReport::default() };
 

@@ -42,7 +42,7 @@ pub(crate) struct Engine {
     pub(super) kv: KvCell,
     pub(super) reader: Arc<Reader>,
     pub(super) big: BigFiles,
-    pub(super) read_back: Semaphore,
+    pub(super) read_back: Arc<Semaphore>,
     pub(super) space: Mutex<Option<(Instant, Space)>>,
     pub(super) closed: AtomicBool,
     threads: Mutex<Vec<JoinHandle<()>>>,
@@ -91,6 +91,7 @@ impl Engine {
             kv: kv.clone(),
             published: published.clone(),
             ballast: ballast.clone(),
+            health: health.clone(),
             bell: bell.clone(),
             index: Some(index),
             applied,
@@ -129,7 +130,7 @@ impl Engine {
         ];
         let (path, threads) = (path.to_owned(), Mutex::new(threads));
         let (read_back, space, closed) =
-            (Semaphore::new(READ_BACK), Mutex::default(), AtomicBool::new(false));
+            (Arc::new(Semaphore::new(READ_BACK)), Mutex::default(), AtomicBool::new(false));
         Ok(Self {
             disk,
             path,

@@ -2,11 +2,11 @@ use std::sync::Arc;
 
 use mail::{Envelope, QueueId};
 use queue::{Incoming, StoreError};
-use tokio::sync::oneshot;
+use tokio::sync::{OwnedSemaphorePermit, oneshot};
 
 use super::engine::Engine;
 use crate::big::Spill;
-use crate::buffers::Reserved;
+use crate::buffers::{Held, Reserved};
 use crate::disk::is_no_space;
 use crate::log::change::Draft;
 use crate::log::record::RECORD_MAX;
@@ -86,29 +86,33 @@ impl SledIncoming {
     }
 
     /// The record of the message, its octets durable already if they are not inside.
-    async fn draft(mut self, envelope: &Envelope) -> Result<(Draft, Option<Reserved>), StoreError> {
+    async fn draft(mut self, envelope: &Envelope) -> Result<(Draft, Held), StoreError> {
         if self.spill.is_some() {
             self.stage().await?;
             if self.octets <= INLINE_MAX as u64 {
-                let engine = self.engine.clone();
-                let _permit = engine.read_back.acquire().await.map_err(|_| StoreError::Unavailable)?;
-                return self.short(envelope).await;
+                let permits = self.engine.read_back.clone();
+                let permit = permits.acquire_owned().await.map_err(|_| StoreError::Unavailable)?;
+                return self.short(envelope, permit).await;
             }
             let draft = self.keep(envelope).await?;
-            return Ok((draft, None));
+            return Ok((draft, Held::Nothing));
         }
         match Draft::accept(envelope, std::mem::take(&mut self.buffer), self.crc) {
-            Ok(draft) => Ok((draft, self.reserved.take())),
+            Ok(draft) => Ok((draft, self.reserved.take().map_or(Held::Nothing, Held::Budget))),
             Err(body) => {
                 self.buffer = body;
                 self.stage().await?;
-                Ok((self.keep(envelope).await?, None))
+                Ok((self.keep(envelope).await?, Held::Nothing))
             }
         }
     }
 
     /// It was spilled for want of memory, and belongs into the log.
-    async fn short(mut self, envelope: &Envelope) -> Result<(Draft, Option<Reserved>), StoreError> {
+    async fn short(
+        mut self,
+        envelope: &Envelope,
+        permit: OwnedSemaphorePermit,
+    ) -> Result<(Draft, Held), StoreError> {
         let Some(spill) = self.spill.take() else { return Err(StoreError::Unavailable) };
         let (spill, body) =
             blocking(move || spill.read_back().map(|body| (spill, body)).map_err(Into::into)).await?;
@@ -119,11 +123,11 @@ impl SledIncoming {
             Ok(draft) => {
                 // Its file goes where waiting for that hurts nobody.
                 tokio::task::spawn_blocking(move || drop(spill));
-                Ok((draft, None))
+                Ok((draft, Held::ReadBack(permit)))
             }
             Err(_) => {
                 self.spill = Some(spill);
-                Ok((self.keep(envelope).await?, None))
+                Ok((self.keep(envelope).await?, Held::Nothing))
             }
         }
     }
@@ -165,10 +169,10 @@ impl Incoming for SledIncoming {
     async fn commit(self, envelope: Envelope) -> Result<QueueId, StoreError> {
         let (engine, octets) = (self.engine.clone(), self.octets);
         engine.health.check()?;
-        let (draft, reserved) = self.draft(&envelope).await?;
+        let (draft, held) = self.draft(&envelope).await?;
         let (waiter, durable) = oneshot::channel();
         let answer = Answer::Durable(waiter);
-        let job = Job { draft, envelope: Some(Arc::new(envelope)), octets, reserved, answer };
+        let job = Job { draft, envelope: Some(Arc::new(envelope)), octets, held, answer };
         engine.intake.submit(job).await?;
         let lsn = durable.await.unwrap_or(Err(StoreError::Unavailable))?;
         Ok(QueueId(lsn.0))

@@ -13,6 +13,7 @@ use mail::{MailboxName, QueueId, Uid, ViewName};
 use queue::{Delivered, Expunge, Join, MailboxStatus, Queued, Route, Store, StoreError, Usage};
 use tokio::sync::oneshot;
 
+use crate::buffers::Held;
 use crate::disk::{Disk, RealDisk};
 use crate::index::{Outcome, queued_rows, read_queued};
 use crate::log::change::{Draft, TooLong, ViewChange};
@@ -86,7 +87,10 @@ impl SledStore {
     ) -> Result<oneshot::Receiver<Result<Outcome, StoreError>>, StoreError> {
         let (waiter, outcome) = oneshot::channel();
         let answer = Answer::Applied(waiter);
-        self.engine.intake.submit(Job { draft, envelope: None, octets: 0, reserved: None, answer }).await?;
+        self.engine
+            .intake
+            .submit(Job { draft, envelope: None, octets: 0, held: Held::Nothing, answer })
+            .await?;
         Ok(outcome)
     }
 

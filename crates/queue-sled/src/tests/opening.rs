@@ -199,3 +199,13 @@ fn the_last_batch_is_made_durable_before_it_is_believed() {
     let (store, _) = image.open();
     assert_eq!(block_on(listed(&store, "alice", "")).len(), 1);
 }
+
+#[test]
+fn a_store_without_its_log_is_not_an_empty_store() {
+    let place = Place::new(small());
+    run(&place);
+    for id in segments(&place) {
+        std::fs::remove_file(segment_path(&place.path().join("log"), id)).expect("removed");
+    }
+    assert!(matches!(place.try_open(), Err(OpenError::Salvage(_))));
+}
