@@ -4,6 +4,7 @@
 use std::fs;
 use std::net::TcpListener;
 use std::os::unix::fs::PermissionsExt;
+use std::os::unix::net::UnixDatagram;
 use std::time::{Duration, Instant};
 
 use restante_tests::{
@@ -183,6 +184,39 @@ fn sockets_of_a_service_manager_are_served() {
     let second = smtp_lines[1].split("address=").nth(1).expect("an address").trim();
     smtp(second.parse().expect("an address"));
     assert!(appliance.stop().success());
+}
+
+/// sd_notify(3): what a unit of `Type=notify` waits for.
+#[test]
+fn a_service_manager_is_told() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let path = folder.path().join("notify");
+    let socket = UnixDatagram::bind(&path).expect("a socket");
+    socket.set_read_timeout(Some(SOON)).expect("a time-out");
+    let told = |wanted: &str| {
+        let mut octets = [0; 512];
+        let until = Instant::now() + SOON;
+        while Instant::now() < until {
+            let length = socket.recv(&mut octets).unwrap_or_else(|error| panic!("{wanted}: {error}"));
+            let text = String::from_utf8_lossy(&octets[..length]).into_owned();
+            if text.lines().any(|line| line == wanted) {
+                return text;
+            }
+        }
+        panic!("{wanted} was not told");
+    };
+    let notify = format!("NOTIFY_SOCKET={}", path.display());
+    let wrapper = ["env", &notify, "WATCHDOG_USEC=1000000"].map(str::to_owned).into();
+    let mut appliance = Appliance::with(Setup { wrapper, ..Setup::default() });
+    told("READY=1");
+    told("WATCHDOG=1");
+    told("WATCHDOG=1");
+    appliance.hangup();
+    assert!(told("RELOADING=1").contains("MONOTONIC_USEC="));
+    told("READY=1");
+    appliance.signal(Signal::TERM);
+    told("STOPPING=1");
+    assert!(appliance.wait().success());
 }
 
 #[test]
