@@ -16,8 +16,8 @@ use trace::{Call, Trace};
 const TRACED: &str = "trace=write,writev,pwrite64,pwritev,pwritev2,sendto,sendmsg,read,readv,recvfrom,recvmsg,\
                       fdatasync,fsync,sync_file_range,msync,rename,renameat,renameat2";
 
-/// The appliance under strace, and where that writes. Nothing where nobody may trace.
-fn traced() -> Option<(Appliance, PathBuf, tempfile::TempDir)> {
+/// The words that run a program under strace, and where that writes. Nothing where nobody may trace.
+fn tracer() -> Option<(Vec<String>, PathBuf, tempfile::TempDir)> {
     let strace = found("strace")?;
     let folder = tempfile::tempdir().expect("a folder");
     let output = folder.path().join("trace");
@@ -31,9 +31,12 @@ fn traced() -> Option<(Appliance, PathBuf, tempfile::TempDir)> {
     // -D: the traced one is our child, so that its signals reach it.
     let words =
         [strace.to_str().expect("text"), "-D", "-f", "-y", "-s", "96", "-o", output_text, "-e", TRACED];
-    let wrapper = words.map(str::to_owned).into();
-    let appliance = Appliance::with(Setup { wrapper, ..Setup::default() });
-    Some((appliance, output, folder))
+    Some((words.map(str::to_owned).into(), output, folder))
+}
+
+fn traced() -> Option<(Appliance, PathBuf, tempfile::TempDir)> {
+    let (wrapper, output, folder) = tracer()?;
+    Some((Appliance::with(Setup { wrapper, ..Setup::default() }), output, folder))
 }
 
 /// The trace once the appliance has stopped and its tracer has written all of it.
@@ -176,4 +179,29 @@ fn a_body_beside_the_log_is_on_the_disk_before_the_record_that_names_it() {
         folder.expect("its folder is synced").left < record.entered,
         "its folder is synced before the record"
     );
+}
+
+/// A kill between write and sync leaves octets that can be read but are not on the platter: what a start
+/// believes, it first makes true.
+#[test]
+fn a_start_after_a_kill_syncs_the_last_batch_before_it_serves() {
+    let Some((wrapper, output, _folder)) = tracer() else { return };
+    let mut appliance = Appliance::start();
+    let mut client = smtp(appliance.smtp);
+    for number in 0..3 {
+        assert!(deliver(&mut client, &["alice@example.test"], &mail(number)).starts_with("250 "));
+    }
+    collect(appliance.pop3, "alice", 3);
+    appliance.kill();
+    appliance.configure(|setup| setup.wrapper = wrapper);
+    appliance.restart();
+    collect(appliance.pop3, "alice", 3);
+    assert!(appliance.stop().success());
+    let trace = read(&output);
+    let says_ready = |call: &&Call| call.name == "write" && call.arguments.contains(" ready\\n");
+    let ready = trace.calls.iter().find(says_ready).expect("it says that it is ready");
+    let rewritten = trace.calls.iter().rfind(|call| call.is_log_write() && call.left < ready.entered);
+    let rewritten = rewritten.expect("the last batch is written again");
+    let segment = rewritten.path().to_owned();
+    assert!(trace.sync_between(&segment, rewritten.left, ready.entered).is_some(), "and not synced");
 }
