@@ -12,7 +12,7 @@ usage: scripts/bench [--only raw|smtp|poll|retr[,...]] [--seconds N] [--rounds N
   --size         of a message as it is sent (4096)
   --mailboxes    messages in the mailboxes that are polled (10,1000,100000)
   --threads      of the sending client (1)
-  --budget       what all of it may write to the disk (8)
+  --budget       what all of it may write to the disk (16)
   --json         one JSON object instead of the tables";
 
 /// One thing that can be measured.
@@ -50,7 +50,7 @@ impl Default for Options {
             size: 4096,
             mailboxes: vec![10, 1_000, 100_000],
             threads: 1,
-            budget: 8 << 30,
+            budget: 16 << 30,
             json: false,
             help: false,
         }
