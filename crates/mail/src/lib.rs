@@ -12,6 +12,7 @@ mod id;
 mod name;
 mod path;
 mod secret;
+mod shown;
 
 pub use address::{Address, AddressError, Domain, LocalPart};
 pub use envelope::{Body, Cut, Envelope, Protocol, Recipient, TlsFacts, Trace};
@@ -21,3 +22,4 @@ pub use id::{QueueId, Uid};
 pub use name::{MailboxName, NameError, ViewName};
 pub use path::{ForwardPath, PathError, ReversePath};
 pub use secret::Secret;
+pub use shown::shown;

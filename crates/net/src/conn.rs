@@ -244,7 +244,6 @@ mod tests {
         assert_eq!(conn.input()[..2], sent[LARGE - 1..=LARGE]);
     }
 
-    /// RFC 2920 §3.2.
     #[tokio::test]
     async fn what_was_consumed_is_wiped() {
         let (mut conn, mut theirs) = pair();
@@ -265,6 +264,7 @@ mod tests {
         assert_eq!((conn.input(), started.elapsed()), (&b""[..], LINGER));
     }
 
+    /// RFC 2920 §3.2.
     #[tokio::test]
     async fn replies_leave_together() {
         let (mut conn, mut theirs) = pair();

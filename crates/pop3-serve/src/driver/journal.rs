@@ -1,7 +1,8 @@
-use std::fmt::{self, Write};
+use std::fmt;
 use std::net::IpAddr;
 
 use directory::Login;
+use mail::shown;
 use net::TlsInfo;
 use queue::StoreError;
 use tracing::{debug, error, info};
@@ -24,8 +25,8 @@ impl Journal {
     }
 
     pub(super) fn logged_in(&mut self, user: &str, login: &Login) {
-        let key = login.password.as_deref().map_or_else(String::new, |name| Shown(name).to_string());
-        self.login = Some((Shown(user).to_string(), key));
+        let key = login.password.as_deref().map_or_else(String::new, shown);
+        self.login = Some((shown(user), key));
     }
 
     pub(super) fn login_refused(&self, user: &str, refused: LoginRefused) {
@@ -37,7 +38,7 @@ impl Journal {
             LoginRefused::Unavailable => "maildrop not available",
         };
         // As a string and not as its display, so that no name can pass for the fields behind it.
-        let user = Shown(user).to_string();
+        let user = shown(user);
         info!(user, peer = %Peer(self.peer), tls = %self.version(), reason, "POP3 login refused");
     }
 
@@ -89,49 +90,5 @@ impl fmt::Display for Peer {
             Some(address) => address.fmt(f),
             None => f.write_str("local"),
         }
-    }
-}
-
-/// What a client sent, as a log may hold it: no control character, at most 256 octets.
-struct Shown<'t>(&'t str);
-
-impl fmt::Display for Shown<'_> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let mut octets = 0;
-        for character in self.0.chars() {
-            let mut text = String::new();
-            if character.is_control() || is_directional(character) {
-                text.extend(character.escape_unicode());
-            } else {
-                text.push(character);
-            }
-            octets += text.len();
-            if octets > 256 - '…'.len_utf8() {
-                return f.write_char('…');
-            }
-            f.write_str(&text)?;
-        }
-        Ok(())
-    }
-}
-
-/// Turns the rest of a line around on a terminal.
-fn is_directional(character: char) -> bool {
-    matches!(character, '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn what_is_shown_is_short_and_obeyed_by_no_terminal() {
-        assert_eq!(Shown("alice").to_string(), "alice");
-        assert_eq!(
-            Shown("a\x1b[2J\r\n\u{9b}\u{202e}b").to_string(),
-            "a\\u{1b}[2J\\u{d}\\u{a}\\u{9b}\\u{202e}b"
-        );
-        let long = Shown(&"ü".repeat(500)).to_string();
-        assert!(long.len() <= 256 && long.ends_with('…'));
     }
 }

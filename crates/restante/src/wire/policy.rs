@@ -45,8 +45,8 @@ impl Inspection for Examined {
 
 fn refusal(fault: HeaderFault) -> PolicyRefusal {
     PolicyRefusal {
-        temporary: false,
-        // RFC 3463 §3.4: X.3.4, message too big for the system.
+        // RFC 5321 §4.2.2: too much of something; RFC 3463 §3.4: too big for this system.
+        code: 552,
         enhanced: "5.3.4".into(),
         text: fault.to_string().into(),
         rule: "header-limits".into(),

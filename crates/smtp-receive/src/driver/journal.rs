@@ -1,7 +1,7 @@
-use std::fmt::{self, Write};
+use std::fmt;
 use std::net::IpAddr;
 
-use mail::{Envelope, ForwardPath, QueueId, ReversePath};
+use mail::{Envelope, ForwardPath, QueueId, ReversePath, shown};
 use net::ConnError;
 use queue::StoreError;
 use tokio::time::Instant;
@@ -9,9 +9,6 @@ use tracing::{Level, debug, enabled, error, info};
 
 use super::Reason;
 use crate::session::reply::{Refusal, Reply};
-
-/// Most octets of a value that a peer had a say in.
-const VALUE: usize = 256;
 
 /// What the log will say of a connection: one line for each message and each refusal, one at its end.
 pub(super) struct Journal {
@@ -42,8 +39,8 @@ impl Entry {
         let mailboxes = envelope.recipients.iter().flat_map(|recipient| &recipient.mailboxes);
         Self {
             from: shown(format_args!("<{}>", envelope.reverse_path)),
-            to: list(envelope.recipients.iter().map(|recipient| format!("<{}>", recipient.path))),
-            mailbox: list(mailboxes.map(ToString::to_string)),
+            to: shown(Commas(envelope.recipients.iter().map(|recipient| format!("<{}>", recipient.path)))),
+            mailbox: shown(Commas(mailboxes)),
             helo: shown(&envelope.trace.helo),
         }
     }
@@ -208,63 +205,15 @@ impl fmt::Display for Peer {
     }
 }
 
-fn list(items: impl Iterator<Item = String>) -> String {
-    let mut shown = Shown::default();
-    for (place, item) in items.enumerate() {
-        let comma = if place > 0 { "," } else { "" };
-        if write!(shown, "{comma}{item}").is_err() {
-            break;
-        }
-    }
-    shown.0
-}
+/// One after the other; it stops where its reader has enough.
+struct Commas<I>(I);
 
-/// What a peer had a say in, as a log may hold it: nothing that a terminal obeys, at most [`VALUE`] octets.
-fn shown(value: impl fmt::Display) -> String {
-    let mut shown = Shown::default();
-    // It ends early when it is full.
-    let _ = write!(shown, "{value}");
-    shown.0
-}
-
-#[derive(Default)]
-struct Shown(String);
-
-impl Write for Shown {
-    fn write_str(&mut self, text: &str) -> fmt::Result {
-        for character in text.chars() {
-            let octets =
-                if is_obeyed(character) { character.escape_unicode().count() } else { character.len_utf8() };
-            if self.0.len() + octets > VALUE - '…'.len_utf8() {
-                self.0.push('…');
-                return Err(fmt::Error);
-            }
-            if is_obeyed(character) {
-                self.0.extend(character.escape_unicode());
-            } else {
-                self.0.push(character);
-            }
+impl<I: Iterator<Item: fmt::Display> + Clone> fmt::Display for Commas<I> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (place, item) in self.0.clone().enumerate() {
+            let comma = if place > 0 { "," } else { "" };
+            write!(f, "{comma}{item}")?;
         }
         Ok(())
-    }
-}
-
-/// Control characters, and those that turn the rest of a line around.
-fn is_obeyed(character: char) -> bool {
-    character.is_control()
-        || matches!(character, '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn what_is_shown_is_short_and_obeyed_by_no_terminal() {
-        assert_eq!(shown("a\x1b[2J\r\n\u{9b}\u{202e}b"), "a\\u{1b}[2J\\u{d}\\u{a}\\u{9b}\\u{202e}b");
-        let long = shown("ü".repeat(500));
-        assert!(long.len() <= VALUE && long.ends_with('…'));
-        let long = list((0..1000).map(|n| format!("<{n}@b>")));
-        assert!(long.len() <= VALUE && long.starts_with("<0@b>,<1@b>,") && long.ends_with('…'));
     }
 }

@@ -7,13 +7,12 @@ mod recipient;
 mod service;
 
 use std::fmt;
-use std::time::Duration;
 
 use mail::TlsFacts;
 use net::{Conn, ConnError, Permit};
 use queue::{Store, StoreError};
 use tokio::select;
-use tokio::time::{Instant, sleep, timeout};
+use tokio::time::{Instant, sleep};
 use tokio_util::sync::CancellationToken;
 
 use crate::policy::Policy;
@@ -27,10 +26,6 @@ pub use service::{Service, Smtp};
 
 /// Replies wait for each other up to so many octets.
 const COALESCE: usize = 16 << 10;
-/// How long, and for how many octets, we listen to a peer that goes on after our last word: closing on
-/// unread octets would reset the connection, and our last word with it.
-const LINGER: (Duration, usize) = (Duration::from_secs(1), 1 << 20);
-
 /// Why a connection ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Reason {
@@ -227,25 +222,8 @@ impl<S: Store, P: Policy> Intake<'_, S, P> {
 
     async fn close(&mut self, mut conn: Conn, reason: Reason) {
         let write = self.session.params().patience.write;
-        let unread = !conn.input().is_empty() || reason != Reason::Quit;
-        if self.flush(&mut conn).await.is_err() {
-            return;
-        }
-        if unread {
-            let (time, most) = LINGER;
-            let mut octets = 0;
-            let deadline = Instant::now() + time;
-            // Whatever comes of it, the connection ends here.
-            let _ = timeout(time, async {
-                while octets < most {
-                    conn.consume(conn.input().len());
-                    match conn.fill(deadline).await {
-                        Ok(0) | Err(_) => break,
-                        Ok(came) => octets += came,
-                    }
-                }
-            })
-            .await;
+        if !conn.input().is_empty() || reason != Reason::Quit {
+            conn.linger(write).await;
         }
         conn.close(write).await;
     }

@@ -1,4 +1,4 @@
-use std::sync::{Arc, PoisonError, RwLock};
+use std::sync::Arc;
 
 use directory::Directory;
 use net::{Conn, Handler, Peer, Permit, Tls};
@@ -11,7 +11,7 @@ use crate::session::params::Params;
 
 /// What all connections of the listeners with the same parameters share.
 pub struct Service<S: Store, P: Policy> {
-    profiles: RwLock<Profiles>,
+    profiles: Profiles,
     pub(super) store: S,
     pub(super) directory: Directory,
     pub(super) policy: P,
@@ -39,22 +39,15 @@ impl Profiles {
 impl<S: Store, P: Policy> Service<S, P> {
     /// Nobody is connected yet. STARTTLS is offered when there is a `tls`, whatever `params` say.
     pub fn new(params: Params, store: S, directory: Directory, policy: P, tls: Option<Tls>) -> Self {
-        let profiles = RwLock::new(Profiles::new(params, tls.is_some()));
+        let profiles = Profiles::new(params, tls.is_some());
         Self { profiles, store, directory, policy, tls }
     }
 
-    /// Other parameters for sessions that begin from now on.
-    pub fn replace(&self, params: Params) {
-        let profiles = Profiles::new(params, self.tls.is_some());
-        *self.profiles.write().unwrap_or_else(PoisonError::into_inner) = profiles;
-    }
-
     pub(super) fn params(&self, peer: &Peer, permit: &Permit) -> Arc<Params> {
-        let profiles = self.profiles.read().unwrap_or_else(PoisonError::into_inner);
         let profile = match (peer.trusted, permit.gate().stressed()) {
-            (true, _) => &profiles.trusted,
-            (false, true) => &profiles.stressed,
-            (false, false) => &profiles.strangers,
+            (true, _) => &self.profiles.trusted,
+            (false, true) => &self.profiles.stressed,
+            (false, false) => &self.profiles.strangers,
         };
         profile.clone()
     }

@@ -73,6 +73,8 @@ pub enum Fault {
     Parameter,
     /// A path beyond ASCII in a transaction without SMTPUTF8 (RFC 6531 §3.5).
     NotAscii,
+    /// The same of the sender, which has a code of its own.
+    SenderNotAscii,
     /// No EHLO yet.
     GreetFirst,
     /// No MAIL yet.
@@ -121,9 +123,9 @@ pub enum Refusal {
 /// What a rule says when it refuses.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct PolicyRefusal {
-    /// Not now, instead of never.
-    pub temporary: bool,
-    /// The enhanced status code, such as `5.7.1` (RFC 3463). Its class must agree with `temporary`.
+    /// The reply code, such as 550; one of 4xx asks the peer to try again.
+    pub code: u16,
+    /// The enhanced status code, such as `5.7.1` (RFC 3463). Its class must be that of `code`.
     pub enhanced: Cow<'static, str>,
     /// What the peer is told.
     pub text: Cow<'static, str>,
@@ -236,6 +238,7 @@ impl Fault {
             | Self::SecuredAlready => (503, "5.5.1"),
             Self::Parameter => (555, "5.5.4"),
             Self::NotAscii => (553, "5.6.7"),
+            Self::SenderNotAscii => (550, "5.6.7"),
             Self::NoRecipients => (554, "5.5.1"),
             Self::TooManyRecipients => (452, "4.5.3"),
             Self::TooBig => (552, "5.3.4"),
@@ -256,7 +259,7 @@ impl Fault {
             Self::SenderSyntax => "the sender is not well-formed",
             Self::RecipientSyntax => "the recipient is not well-formed",
             Self::Parameter => "a parameter that was not offered",
-            Self::NotAscii => "an address beyond ASCII needs SMTPUTF8",
+            Self::NotAscii | Self::SenderNotAscii => "an address beyond ASCII needs SMTPUTF8",
             Self::GreetFirst => "greet first",
             Self::MailFirst => "MAIL first",
             Self::RecipientFirst => "RCPT first",
@@ -289,7 +292,7 @@ impl Refusal {
             Self::MailboxFull => (452, "4.2.2"),
             Self::NoRoom => (452, "4.3.1"),
             Self::Unavailable => (451, "4.3.0"),
-            Self::Policy(refusal) => (if refusal.temporary { 451 } else { 550 }, &refusal.enhanced),
+            Self::Policy(refusal) => (refusal.code, &refusal.enhanced),
         }
     }
 

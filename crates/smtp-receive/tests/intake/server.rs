@@ -95,7 +95,7 @@ impl Inspection for Look {
             envelope.cuts.push(Cut { at: 0, octets: 2 });
         }
         let refusal = |temporary| PolicyRefusal {
-            temporary,
+            code: if temporary { 451 } else { 550 },
             enhanced: if temporary { "4.7.1" } else { "5.7.1" }.into(),
             text: "not wanted\r\n250 ü".into(),
             rule: "no-such-mail".into(),

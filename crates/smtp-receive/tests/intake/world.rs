@@ -43,7 +43,7 @@ impl World {
 
 fn rule(temporary: bool) -> Refusal {
     Refusal::Policy(PolicyRefusal {
-        temporary,
+        code: if temporary { 451 } else { 550 },
         enhanced: if temporary { "4.7.1" } else { "5.7.1" }.into(),
         text: "not wanted\r\n250 ü".into(),
         rule: "no-such-mail".into(),

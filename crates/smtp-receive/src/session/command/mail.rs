@@ -43,7 +43,7 @@ fn read(arguments: &str, hello: &Hello, most: u64) -> Result<(ReversePath, MailP
     }
     // RFC 6531 §3.5.
     if !parameters.smtputf8 && reverse_path.address().is_some_and(|address| !address.is_ascii()) {
-        return Err(Fault::NotAscii);
+        return Err(Fault::SenderNotAscii);
     }
     Ok((reverse_path, parameters))
 }

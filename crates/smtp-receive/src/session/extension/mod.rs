@@ -4,6 +4,7 @@
 mod chunking;
 mod eight_bit_mime;
 mod enhanced_status_codes;
+mod help;
 mod limits;
 mod pipelining;
 mod size;
@@ -42,6 +43,7 @@ const ALL: &[&Extension] = &[
     &enhanced_status_codes::ENHANCED_STATUS_CODES,
     &chunking::CHUNKING,
     &starttls::STARTTLS,
+    &help::HELP,
     &limits::LIMITS,
 ];
 
@@ -107,6 +109,7 @@ mod tests {
         let all = MailParameters { size: Some(7), body: Some(Body::EightBitMime), smtputf8: true };
         assert_eq!(read(" size=7 Body=8bitmime smtputf8"), Ok(all));
         assert_eq!(read(" SMTPUTF8 BODY=7BIT").map(|read| read.body), Ok(Some(Body::SevenBit)));
+        assert_eq!(read(" SIZE=99999999999999999999").map(|read| read.size), Ok(Some(u64::MAX)));
         assert_eq!(read(""), Ok(MailParameters::default()));
     }
 
@@ -123,7 +126,7 @@ mod tests {
             " SIZE=-1",
             " SIZE=+1",
             " SIZE=1 SIZE=1",
-            " SIZE=99999999999999999999",
+            " SIZE=999999999999999999999",
             " BODY",
             " BODY=BINARYMIME",
             " BODY=7BIT BODY=7BIT",

@@ -12,8 +12,11 @@ pub(super) const SIZE: Extension = Extension {
 
 /// RFC 1870 §4, §6: one to twenty digits, once.
 fn read(value: Option<&str>, parameters: &mut MailParameters) -> Result<(), Fault> {
-    let digits = value.filter(|value| value.bytes().all(|octet| octet.is_ascii_digit()));
-    let size = digits.and_then(|digits| digits.parse().ok()).ok_or(Fault::Arguments)?;
+    let is_number =
+        |value: &&str| (1..=20).contains(&value.len()) && value.bytes().all(|octet| octet.is_ascii_digit());
+    let digits = value.filter(is_number).ok_or(Fault::Arguments)?;
+    // Twenty digits may say more than 64 bits hold; no limit is that high.
+    let size = digits.parse().unwrap_or(u64::MAX);
     match parameters.size.replace(size) {
         None => Ok(()),
         Some(_) => Err(Fault::Arguments),
