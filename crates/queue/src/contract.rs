@@ -32,7 +32,8 @@ macro_rules! contract_tests {
         $crate::contract_tests!($engine;
             accepted_is_queued, dropped_leaves_nothing, delivery_is_one_step, one_message_many_entries,
             routed_nowhere_is_gone, held_stays_queued, snapshots_do_not_change, deleted_stays_deleted,
-            two_views_do_not_rob_each_other, joining_now_sees_what_comes, leaving_frees, purge_asks_nobody,
+            two_views_do_not_rob_each_other, joining_now_sees_what_comes, joining_frees_nothing, leaving_frees,
+            purge_asks_nobody,
             strangers_have_no_view, served_as_planned, usage_is_what_is_listed, stamps_tell_changes,
             the_queue_comes_in_pages, big_messages_come_back, foreign_names_stay, arrival_wakes,
             uids_are_never_used_again, many_at_once_all_arrive
@@ -305,6 +306,21 @@ pub async fn joining_now_sees_what_comes<E: Engine>(engine: &E) {
     let store = engine.open().await;
     assert_eq!(listed(&store, "sales", "bob").await, two);
     assert_eq!(store.usage(&name("sales")).messages, 1);
+}
+
+/// What was there before the first view joined stays until somebody says that it may go.
+pub async fn joining_frees_nothing<E: Engine>(engine: &E) {
+    let store = engine.open().await;
+    deliver(&store, b"old\r\n", &["sales"]).await;
+    store.join(&name("sales"), &view("alice"), Join::Now).await.expect("joined");
+    store.join(&name("sales"), &view("bob"), Join::Now).await.expect("joined");
+    let new = deliver(&store, b"new\r\n", &["sales"]).await;
+    store.delete(done("sales", "alice", &new)).await.expect("deleted");
+    store.delete(done("sales", "bob", &new)).await.expect("deleted");
+    store.leave(&name("sales"), &view("alice")).await.expect("left");
+    store.purge(&name("sales"), new).await.expect("purged");
+    close(store).await;
+    assert_eq!(engine.open().await.usage(&name("sales")).messages, 1);
 }
 
 /// What only the leaving view was waiting for goes; the rest stays.

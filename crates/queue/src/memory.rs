@@ -122,20 +122,35 @@ impl Mailbox {
 
     fn delete(&mut self, view: &ViewName, uids: &[Uid]) {
         match self.views.get_mut(view) {
-            Some(joined) => joined.done.extend(uids.iter().filter(|uid| self.entries.contains_key(uid))),
+            Some(joined) => {
+                joined.done.extend(uids.iter().filter(|uid| self.entries.contains_key(uid)));
+                self.release(uids);
+            }
             None => uids.iter().for_each(|uid| drop(self.entries.remove(uid))),
         }
-        self.release();
     }
 
-    /// Removes what every joined view is done with.
-    fn release(&mut self) {
-        let views = &self.views;
-        if !views.is_empty() {
-            self.entries.retain(|uid, _| views.values().any(|view| view.sees(*uid)));
+    fn leave(&mut self, view: &ViewName) {
+        let Some(left) = self.views.remove(view) else { return };
+        let waited: Vec<Uid> = self.entries.keys().filter(|uid| left.sees(**uid)).copied().collect();
+        if !self.views.is_empty() {
+            self.release(&waited);
         }
-        let entries = &self.entries;
-        self.views.values_mut().for_each(|view| view.done.retain(|uid| entries.contains_key(uid)));
+    }
+
+    /// Removes those of `uids` that no joined view sees any more. What no view ever saw stays: nobody has
+    /// said that it may go.
+    fn release(&mut self, uids: &[Uid]) {
+        for uid in uids {
+            if !self.views.values().any(|view| view.sees(*uid)) {
+                self.remove(*uid);
+            }
+        }
+    }
+
+    fn remove(&mut self, uid: Uid) {
+        self.entries.remove(&uid);
+        self.views.values_mut().for_each(|view| drop(view.done.remove(&uid)));
     }
 }
 
@@ -228,8 +243,7 @@ impl Store for MemoryStore {
         state.change()?;
         let changed = state.changes;
         if let Some(found) = state.mailboxes.get_mut(mailbox) {
-            uids.iter().for_each(|uid| drop(found.entries.remove(uid)));
-            found.release();
+            uids.iter().for_each(|uid| found.remove(*uid));
             found.changed = changed;
         }
         Ok(())
@@ -254,8 +268,7 @@ impl Store for MemoryStore {
         state.change()?;
         let changed = state.changes;
         if let Some(found) = state.mailboxes.get_mut(mailbox) {
-            found.views.remove(view);
-            found.release();
+            found.leave(view);
             found.changed = changed;
         }
         Ok(())
