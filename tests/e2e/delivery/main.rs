@@ -5,6 +5,7 @@ mod addresses;
 mod copies;
 mod listing;
 mod octets;
+mod quota;
 
 use restante_tests::{Setup, Shared};
 
