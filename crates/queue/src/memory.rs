@@ -150,7 +150,9 @@ impl Mailbox {
 
     fn remove(&mut self, uid: Uid) {
         self.entries.remove(&uid);
-        self.views.values_mut().for_each(|view| drop(view.done.remove(&uid)));
+        for view in self.views.values_mut() {
+            view.done.remove(&uid);
+        }
     }
 }
 
