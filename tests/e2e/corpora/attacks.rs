@@ -38,7 +38,7 @@ const MEMORY: u64 = 256 << 20;
 /// The slow lane goes near to what a message may have.
 fn sizes() -> [usize; 3] {
     let soak = std::env::var_os("RESTANTE_SOAK").is_some();
-    [10_000, 1_000_000, if soak { 30_000_000 } else { 3_000_000 }]
+    [10_000, 1_000_000, if soak { 24_000_000 } else { 3_000_000 }]
 }
 
 #[test]
