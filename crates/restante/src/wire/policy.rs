@@ -45,7 +45,7 @@ impl Inspection for Examined {
 
 fn refusal(fault: HeaderFault) -> PolicyRefusal {
     PolicyRefusal {
-        // RFC 5321 §4.2.2: too much of something; RFC 3463 §3.4: too big for this system.
+        // Too much of something, and too big for this system (RFC 3463 §3.4).
         code: 552,
         enhanced: "5.3.4".into(),
         text: fault.to_string().into(),
