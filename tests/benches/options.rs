@@ -1,5 +1,7 @@
 //! What the command line asks for.
 
+use std::fmt::Display;
+use std::str::FromStr;
 use std::time::Duration;
 
 pub(crate) const USAGE: &str = "\
@@ -65,13 +67,13 @@ impl Options {
             let mut value = || words.next().ok_or(format!("{word} needs a value"));
             match word.as_str() {
                 "--only" => options.parts = list(&value()?, part)?,
-                "--seconds" => options.slice = Duration::from_secs(within(&value()?, 1, 600)?),
+                "--seconds" => options.slice = Duration::from_secs(number(&value()?, 1, 600)?),
                 "--rounds" => options.rounds = number(&value()?, 1, 1_000)?,
                 "--connections" => options.connections = list(&value()?, |n| number(n, 1, 4_096))?,
                 "--size" => options.size = number(&value()?, 512, 32 << 20)?,
                 "--mailboxes" => options.mailboxes = list(&value()?, |n| number(n, 1, 1_000_000))?,
                 "--threads" => options.threads = number(&value()?, 1, 64)?,
-                "--budget" => options.budget = within(&value()?, 1, 1_024)? << 30,
+                "--budget" => options.budget = number(&value()?, 1, 1_024)? << 30,
                 "--json" => options.json = true,
                 "--help" | "-h" => options.help = true,
                 // `cargo bench` says this to whatever it runs.
@@ -101,16 +103,9 @@ fn list<T>(words: &str, read: impl Fn(&str) -> Result<T, String>) -> Result<Vec<
     words.split(',').map(read).collect()
 }
 
-fn number(word: &str, least: usize, most: usize) -> Result<usize, String> {
+fn number<T: FromStr + PartialOrd + Display>(word: &str, least: T, most: T) -> Result<T, String> {
     match word.parse() {
-        Ok(number) if (least..=most).contains(&number) => Ok(number),
-        _ => Err(format!("`{word}` is not a number from {least} to {most}")),
-    }
-}
-
-fn within(word: &str, least: u64, most: u64) -> Result<u64, String> {
-    match word.parse() {
-        Ok(number) if (least..=most).contains(&number) => Ok(number),
+        Ok(number) if number >= least && number <= most => Ok(number),
         _ => Err(format!("`{word}` is not a number from {least} to {most}")),
     }
 }
