@@ -103,7 +103,7 @@ fn list<T>(words: &str, read: impl Fn(&str) -> Result<T, String>) -> Result<Vec<
     words.split(',').map(read).collect()
 }
 
-fn number<T: FromStr + PartialOrd + Display>(word: &str, least: T, most: T) -> Result<T, String> {
+fn number<T: FromStr + PartialOrd + Display + Copy>(word: &str, least: T, most: T) -> Result<T, String> {
     match word.parse() {
         Ok(number) if number >= least && number <= most => Ok(number),
         _ => Err(format!("`{word}` is not a number from {least} to {most}")),
