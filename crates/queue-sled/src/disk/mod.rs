@@ -22,6 +22,9 @@ pub(crate) enum Open {
     Write,
     /// It must not be there yet.
     Create,
+    /// The same, past the page cache: what is written must be aligned to 4 KiB in memory, in the file and in
+    /// length. Not every file system can.
+    CreateDirect,
 }
 
 /// What is left on a file system for the user we run as.

@@ -20,6 +20,7 @@ impl Disk for RealDisk {
             Open::Read => &mut options,
             Open::Write => options.write(true),
             Open::Create => options.write(true).create_new(true),
+            Open::CreateDirect => options.write(true).create_new(true).custom_flags(direct()),
         };
         Ok(Arc::new(RealFile(options.open(path)?)))
     }
@@ -59,6 +60,10 @@ impl Disk for RealDisk {
             inodes: if stat.f_files == 0 { u64::MAX } else { stat.f_favail },
         })
     }
+}
+
+fn direct() -> i32 {
+    i32::try_from(rustix::fs::OFlags::DIRECT.bits()).unwrap_or_default()
 }
 
 struct RealFile(File);

@@ -5,6 +5,7 @@ mod applier;
 pub(crate) mod apply;
 pub(crate) mod ballast;
 pub(crate) mod checkpoint;
+mod deferred;
 mod delivery;
 pub(crate) mod keys;
 pub(crate) mod kv;

@@ -2,6 +2,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use super::Index;
+use super::deferred::Deferred;
 use super::kv::{IndexError, IndexKv};
 use super::sled_kv::SledKv;
 use crate::disk::{Disk, is_no_space};
@@ -77,6 +78,11 @@ fn apply(index: &mut Index, record: &RecordHeader, meta: &[u8]) -> Result<(), Re
     Ok(())
 }
 
+/// Opens the index in a folder.
+pub(crate) fn open(disk: &dyn Disk, idx: &Path, cache: u64) -> Result<Arc<dyn IndexKv>, IndexError> {
+    Ok(Arc::new(Deferred::new(SledKv::open(disk, idx, cache)?)))
+}
+
 /// Puts an index aside and opens an empty one. Only the last one put aside is kept, for those who ask why.
 pub(crate) fn fresh(disk: &dyn Disk, store: &Path, cache: u64) -> Result<Arc<dyn IndexKv>, IndexError> {
     let (idx, aside) = (store.join("idx"), store.join("idx.aside"));
@@ -87,7 +93,7 @@ pub(crate) fn fresh(disk: &dyn Disk, store: &Path, cache: u64) -> Result<Arc<dyn
     }
     disk.create_dir(&idx)?;
     disk.fsync_dir(store)?;
-    Ok(Arc::new(SledKv::open(disk, &idx, cache)?))
+    open(disk, &idx, cache)
 }
 
 fn remove_folder(disk: &dyn Disk, folder: &Path) -> std::io::Result<()> {

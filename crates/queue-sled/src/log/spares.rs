@@ -5,6 +5,7 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
+use super::segment::PAGE;
 use crate::disk::{Disk, Open, write_all};
 
 /// How long after a failure another spare is tried.
@@ -137,28 +138,37 @@ impl Preparer {
     fn prepare(&self) -> io::Result<PathBuf> {
         let path = self.log.join(format!("spare-{}", self.number));
         let draft = self.log.join(format!("tmp-spare-{}", self.number));
-        let outcome = write_zeros(&*self.disk, &draft, self.segment_size, || self.spares.lock().closed)
-            .and_then(|()| self.disk.rename(&draft, &path));
-        if let Err(error) = outcome {
+        // Zeros that nobody will read have no business in the page cache; but it always takes them.
+        let mut written = self.write_zeros(&draft, Open::CreateDirect);
+        if written.as_ref().is_err_and(|error| error.kind() == io::ErrorKind::InvalidInput) {
+            match self.disk.unlink(&draft) {
+                Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+                Ok(()) | Err(_) => written = self.write_zeros(&draft, Open::Create),
+            }
+        }
+        if let Err(error) = written.and_then(|()| self.disk.rename(&draft, &path)) {
             // A half of a spare on a full disk would only take more room away.
             let _ = self.disk.unlink(&draft);
             return Err(error);
         }
         Ok(path)
     }
-}
 
-fn write_zeros(disk: &dyn Disk, path: &Path, octets: u32, stop: impl Fn() -> bool) -> io::Result<()> {
-    let zeros = vec![0; ZEROS];
-    let file = disk.open(path, Open::Create)?;
-    let mut at = 0;
-    while at < octets as usize {
-        if stop() {
-            return Err(io::Error::other("the store is closing"));
+    fn write_zeros(&self, path: &Path, how: Open) -> io::Result<()> {
+        let page = PAGE as usize;
+        let zeros = vec![0; ZEROS + page];
+        let aligned = zeros.as_ptr().align_offset(page).min(page);
+        let zeros = &zeros[aligned..aligned + ZEROS];
+        let file = self.disk.open(path, how)?;
+        let mut at = 0;
+        while at < self.segment_size as usize {
+            if self.spares.lock().closed {
+                return Err(io::Error::other("the store is closing"));
+            }
+            let part = (self.segment_size as usize - at).min(ZEROS);
+            write_all(&*file, &zeros[..part], at as u64)?;
+            at += part;
         }
-        let part = (octets as usize - at).min(ZEROS);
-        write_all(&*file, &zeros[..part], at as u64)?;
-        at += part;
+        file.fdatasync()
     }
-    file.fdatasync()
 }

@@ -13,8 +13,7 @@ use crate::big::BigFiles;
 use crate::disk::Disk;
 use crate::index::ballast::Ballast;
 use crate::index::checkpoint::Checkpoint;
-use crate::index::rebuild::{ReplayError, Replayed, fresh, replay};
-use crate::index::sled_kv::SledKv;
+use crate::index::rebuild::{ReplayError, Replayed, fresh, open, replay};
 use crate::index::verify::verify;
 use crate::index::{Index, IndexError, IndexKv};
 use crate::log::Lsn;
@@ -170,7 +169,7 @@ impl Base<'_> {
     /// The index as it is, and what the log has beyond it; or why it cannot be believed.
     fn catch_up(&self, checkpoint: Checkpoint) -> Result<Caught, Distrust> {
         let idx = self.store.join("idx");
-        let kv: Arc<dyn IndexKv> = Arc::new(SledKv::open(self.disk, &idx, self.params.cache)?);
+        let kv = open(self.disk, &idx, self.params.cache)?;
         let mut index = Index::load(kv.clone(), self.store_id)?;
         let applied = index.applied();
         if applied < checkpoint.lsn {
