@@ -54,6 +54,12 @@ pub(super) fn read(top: &mut Section<'_, '_>, dir: &Path) -> (Config, Places) {
     top.table("lmtp", |s| listeners(s, "listen", &mut config.lmtp.listen));
     top.table("pop3", |s| pop3(s, &mut config.pop3));
     top.table("login", |s| login(s, &mut config.login));
+    let sockets = [&mut config.smtp.listen, &mut config.lmtp.listen, &mut config.pop3.listen];
+    for address in sockets.into_iter().chain([&mut config.pop3.listen_tls]).flatten() {
+        if let ListenAddress::Unix(path) = address {
+            *path = dir.join(&path);
+        }
+    }
     config.tls = top.table("tls", |s| tls(s, dir, &mut places)).flatten();
     top.table("limits", |s| limits(s, &mut config.limits));
     top.table("directory", |s| {

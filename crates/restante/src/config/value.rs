@@ -142,9 +142,10 @@ pub(super) fn listen(value: &DeValue<'_>) -> Read<ListenAddress> {
     let expected = "expected \"address:port\" or \"unix:/path\"";
     let text = string(value, expected)?;
     if let Some(path) = text.strip_prefix("unix:") {
-        if !path.starts_with('/') {
-            return Err(Problem::new("names no absolute path", expected)
-                .hint("such as \"unix:/run/restante/lmtp.sock\""));
+        if path.is_empty() {
+            return Err(
+                Problem::new("names no path", expected).hint("such as \"unix:/run/restante/lmtp.sock\"")
+            );
         }
         return Ok(ListenAddress::Unix(path.into()));
     }
@@ -336,7 +337,8 @@ mod tests {
             ("\"[::]:25\"", tcp("[::]:25")),
             ("\"127.0.0.1:0\"", tcp("127.0.0.1:0")),
             ("\"unix:/run/a.sock\"", Some(ListenAddress::Unix("/run/a.sock".into()))),
-            ("\"unix:a.sock\"", None),
+            ("\"unix:a.sock\"", Some(ListenAddress::Unix("a.sock".into()))),
+            ("\"unix:\"", None),
             ("\"25\"", None),
         ] {
             assert_eq!(read(text, listen), place, "{text}");
