@@ -159,6 +159,7 @@ impl Appliance {
         if self.tls.is_some() {
             self.listeners.serve("pop3s", &config.pop3.listen_tls, &pop3, trusted, &self.pop3s)?;
         }
+        self.listeners.report_unserved();
         Ok(())
     }
 

@@ -6,7 +6,7 @@ use arc_swap::ArcSwap;
 use net::{Bound, Conn, Gate, Handler, ListenAddress, Networks, Permit, accept};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
-use tracing::info;
+use tracing::{info, warn};
 
 /// A handler that a reload exchanges: connections that are open keep the one they came to.
 pub(super) struct Reloadable<H>(Arc<ArcSwap<H>>);
@@ -48,6 +48,13 @@ pub(super) struct Listeners {
 impl Listeners {
     pub(super) fn new(handed: HashMap<String, Vec<Bound>>, stop: CancellationToken) -> Self {
         Self { handed, stop, tasks: TaskTracker::new() }
+    }
+
+    /// Says of which sockets of the manager's nobody will take connections.
+    pub(super) fn report_unserved(&self) {
+        for service in self.handed.keys() {
+            warn!(%service, "a socket was handed over that nothing serves: disable its unit, or set [tls] for pop3s");
+        }
     }
 
     /// Begins one service. A socket of the manager's with the service's name takes the place of all that the
