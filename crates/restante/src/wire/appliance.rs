@@ -83,7 +83,13 @@ pub struct Appliance {
 impl Appliance {
     /// Runs until it is told to stop; everything it has acknowledged is kept when this returns.
     pub fn run(config_dir: &Path, loaded: Loaded) -> Result<(), ServeError> {
-        super::log::begin(&loaded.config.log);
+        let log = super::log::begin(&loaded.config.log)?;
+        let outcome = Self::run_logged(config_dir, loaded);
+        log.flush();
+        outcome
+    }
+
+    fn run_logged(config_dir: &Path, loaded: Loaded) -> Result<(), ServeError> {
         for warning in loaded.warnings.lines() {
             warn!("{warning}");
         }

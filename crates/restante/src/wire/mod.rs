@@ -6,6 +6,7 @@ mod appliance;
 mod known;
 mod listeners;
 mod log;
+mod log_writer;
 mod manager;
 mod params;
 mod policy;
