@@ -68,7 +68,11 @@ pub(crate) struct QueueRow {
     pub(crate) held: bool,
 }
 
-/// `B`, one chunk. The body goes with its last holder: how many are left stands in the first chunk.
+/// `B`, one chunk, of a body that several entries hold; one that was delivered to a single entry has none, and
+/// goes with it. The body goes with its last holder: how many are left stands in the first chunk.
+///
+/// So the index alone does not know where a body's only entry is: whoever moves a body must name its holders,
+/// which the log tells.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct BodyRow {
     pub(crate) place: u64,
