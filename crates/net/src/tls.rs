@@ -117,7 +117,8 @@ fn read(certificate: &Path, key: &Path) -> Result<CertifiedKey, TlsError> {
     let certified = CertifiedKey::new(chain, signing);
     match certified.keys_match() {
         Ok(()) | Err(rustls::Error::InconsistentKeys(rustls::InconsistentKeys::Unknown)) => Ok(certified),
-        Err(_) => Err(TlsError::Mismatch),
+        Err(rustls::Error::InconsistentKeys(_)) => Err(TlsError::Mismatch),
+        Err(error) => Err(TlsError::File { path: certificate.into(), reason: error.to_string() }),
     }
 }
 

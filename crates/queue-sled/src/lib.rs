@@ -3,7 +3,7 @@
 //!
 //! It knows no protocol, no rules and no configuration. Read [`SledStore`] first, then
 //! `log/committer.rs` (how a message becomes durable), `index/applier.rs` (how it becomes visible) and
-//! `start.rs` (how a store comes back after whatever happened to it).
+//! `start/mod.rs` (how a store comes back after whatever happened to it).
 //!
 //! ```text
 //! store/

@@ -12,7 +12,7 @@ const REFUSED: [(&str, &str); 2] = [
     ("mail-parser/resources/eml/legacy/049.eml", BARE),
     ("mail-parser/resources/eml/thirdparty/005.eml", BARE),
 ];
-const BARE: &str = "550 5.6.11 the message has a CR or LF of its own, or a NUL";
+const BARE: &str = "550 5.6.11 lines must end with CRLF: the message has a bare CR, a bare LF or a NUL";
 
 /// Whether a file of the corpora is a mail; the others say what is expected of one.
 fn is_mail(path: &Path) -> bool {

@@ -115,6 +115,7 @@ impl Preparer {
                     state.ready.push_back(path);
                     state.failed = None;
                 }
+                Err(_) if state.closed => {}
                 Err(error) => {
                     tracing::warn!(%error, "no spare segment could be prepared");
                     state.failed = Some((error.kind(), error.to_string()));

@@ -25,10 +25,10 @@ impl Engine {
         }
         let space = self.space()?;
         if space.free < self.params.min_free.saturating_add(octets) {
-            return Err(StoreError::Full("the disk has no room"));
+            return Err(StoreError::Full("less of the disk is free than min-free-disk keeps"));
         }
         if space.inodes < self.params.min_inodes {
-            return Err(StoreError::Full("the disk has no room for files"));
+            return Err(StoreError::Full("fewer files can be made than min-free-inodes keeps"));
         }
         Ok(())
     }

@@ -201,7 +201,8 @@ impl Appliance {
         }
         if !same_sockets(&self.config, &config) {
             warn!(
-                "addresses to listen on, connection limits and the store's folder change at a restart only"
+                "what has changed of these takes effect at a restart only: addresses to listen on, connection \
+                 limits, trusted, state-dir, [store], [log], and [tls] as a whole"
             );
         }
         self.directory.replace(table);
@@ -221,7 +222,7 @@ impl Appliance {
         info!("the configuration is in force");
     }
 
-    /// Lets sessions end, empties the queue once more, and closes the store.
+    /// Lets sessions end, then the router, and closes the store. What is still queued is routed by the next start.
     async fn stop(self) {
         info!("stopping");
         self.listeners.stop.cancel();
@@ -319,7 +320,9 @@ fn directory(table: Table, overlay: &Arc<Overlay>) -> Directory {
 /// be resumed over it.
 fn certificate(current: Option<&Tls>, config: &Config) -> Result<Option<Tls>, TlsError> {
     match (&config.tls, current) {
-        (None, _) => Ok(None),
+        (None, None) => Ok(None),
+        // Its listeners are open until a restart, and must not begin to speak in the clear.
+        (None, Some(current)) => Ok(Some(current.clone())),
         (Some(tls), Some(current)) => {
             current.reload(&tls.certificate, &tls.key)?;
             Ok(Some(current.clone()))

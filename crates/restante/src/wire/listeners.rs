@@ -68,7 +68,10 @@ impl Listeners {
         handler: &H,
     ) -> Result<(), (ListenAddress, io::Error)> {
         let sockets = match self.handed.remove(service) {
-            Some(handed) => handed,
+            Some(handed) => {
+                warn_of_difference(service, &handed, addresses);
+                handed
+            }
             None => addresses
                 .iter()
                 .map(|address| Bound::bind(address).map_err(|error| (address.clone(), error)))
@@ -83,5 +86,13 @@ impl Listeners {
             self.tasks.spawn(accept(bound, gate, trusted, handler.clone(), stop, tasks));
         }
         Ok(())
+    }
+}
+
+/// The manager's sockets win over the file; who edits the file should hear of it.
+fn warn_of_difference(service: &str, handed: &[Bound], addresses: &[ListenAddress]) {
+    let there: Vec<_> = handed.iter().filter_map(|bound| bound.address().ok()).collect();
+    if there.len() != addresses.len() || there.iter().any(|address| !addresses.contains(address)) {
+        warn!(%service, "the service manager's sockets are used, not what `listen` says: edit the socket unit");
     }
 }

@@ -78,14 +78,14 @@ impl Journal {
         let (peer, tls) = (Peer(self.peer), self.tls.unwrap_or("-"));
         info!(%id, from, to, size = octets, status = "queued", mailbox, %peer, helo, tls, "message");
         for (place, refusal) in refused {
-            let reason = shown(refusal.text());
+            let reason = shown(refusal.said());
             info!(%id, place, status = "refused", rule = rule(refusal), reason, "recipient of message");
         }
     }
 
     /// Somebody decided against a whole message.
     pub(super) fn refused(&mut self, entry: &Entry, octets: u64, refusal: &Refusal) {
-        self.not_taken(entry, octets, status(refusal), rule(refusal), refusal.text());
+        self.not_taken(entry, octets, status(refusal), rule(refusal), &refusal.said());
     }
 
     /// The session gives up what is coming in; its next reply says why, or there is none.
@@ -96,8 +96,8 @@ impl Journal {
     pub(super) fn replied(&mut self, reply: &Reply) {
         let abandoned = self.abandoned.take();
         let (status, why) = match reply {
-            Reply::Fault(fault) => ("refused", fault.text()),
-            Reply::Ended(ending) => ("refused", ending.text()),
+            Reply::Fault(fault) => ("refused", fault.said()),
+            Reply::Ended(ending) => ("refused", ending.said()),
             // The peer itself began anew, or went.
             Reply::Greeting
             | Reply::Helo
@@ -112,10 +112,10 @@ impl Journal {
             | Reply::Help
             | Reply::ReadyForTls
             | Reply::Goodbye
-            | Reply::Refused(_) => ("cut off", "given up by the peer"),
+            | Reply::Refused(_) => ("cut off", "given up by the peer".into()),
         };
         match (abandoned, reply) {
-            (Some((entry, octets)), _) => self.not_taken(&entry, octets, status, "-", why),
+            (Some((entry, octets)), _) => self.not_taken(&entry, octets, status, "-", &why),
             (None, Reply::Fault(_)) => debug!(peer = %Peer(self.peer), fault = why, "SMTP fault of the peer"),
             (None, _) => {}
         }
@@ -127,7 +127,7 @@ impl Journal {
 
     pub(super) fn sender_refused(&mut self, from: &ReversePath, refusal: &Refusal) {
         self.refused += 1;
-        let (peer, reason) = (Peer(self.peer), refusal.text());
+        let (peer, reason) = (Peer(self.peer), shown(refusal.said()));
         info!(from = %shown(format_args!("<{from}>")), status = status(refusal), %peer, reason, "sender");
     }
 
@@ -148,7 +148,7 @@ impl Journal {
             None => Default::default(),
         };
         let (to, peer, tls) = (shown(format_args!("<{to}>")), Peer(self.peer), self.tls.unwrap_or("-"));
-        info!(from, to, status = status(refusal), %peer, helo, tls, reason = shown(refusal.text()), "recipient");
+        info!(from, to, status = status(refusal), %peer, helo, tls, reason = shown(refusal.said()), "recipient");
     }
 
     /// Our own failure, which no peer is told more of than that there is one.

@@ -222,6 +222,11 @@ impl Reply {
 }
 
 impl Fault {
+    /// See [`Refusal::said`].
+    pub(crate) fn said(self) -> String {
+        said(self.status(), self.text())
+    }
+
     fn status(self) -> (u16, &'static str) {
         match self {
             Self::UnknownCommand => (500, "5.5.1"),
@@ -269,7 +274,7 @@ impl Fault {
             Self::NoRecipients => "no valid recipients",
             Self::TooManyRecipients => "too many recipients, send the rest in another message",
             Self::TooBig => "the message is too big",
-            Self::BareNewline => "the message has a CR or LF of its own, or a NUL",
+            Self::BareNewline => "lines must end with CRLF: the message has a bare CR, a bare LF or a NUL",
             Self::TextLine => "the message has a line that is too long",
             Self::Loop => "too many hops, this is a loop",
         }
@@ -277,6 +282,11 @@ impl Fault {
 }
 
 impl Refusal {
+    /// The whole reply, for the log: `550 5.1.1 no such recipient here`.
+    pub(crate) fn said(&self) -> String {
+        said(self.status(), self.text())
+    }
+
     /// It counts as a search for addresses.
     pub(crate) fn is_probe(&self) -> bool {
         match self {
@@ -311,6 +321,11 @@ impl Refusal {
 }
 
 impl Ending {
+    /// See [`Refusal::said`].
+    pub(crate) fn said(self) -> String {
+        said(self.status(), self.text())
+    }
+
     fn status(self) -> (u16, &'static str) {
         match self {
             Self::EarlyTalker => (554, "5.5.1"),
@@ -344,4 +359,7 @@ fn printable(c: char) -> u8 {
         Ok(octet @ b' '..=b'~') => octet,
         Ok(_) | Err(_) => b'?',
     }
+}
+fn said((code, enhanced): (u16, &str), text: &str) -> String {
+    format!("{code} {enhanced} {text}")
 }

@@ -80,6 +80,7 @@ async fn a_postmaster_reads_what_became_of_each_message() {
     client.task.await.expect("no panic");
 
     let lines = log.lines();
+    assert!(lines[3].contains("reason=\"550 5.1.1 no such recipient here\""), "{}", lines[3]);
     let wanted = [
         "message id=0000000000000001 from=\"<a@b.example>\" to=\"<bob@example.test>\" size=6 status=\"queued\" mailbox=\"bob\" peer=192.0.2.1",
         "message from=\"<a@b.example>\" to=\"<bob@example.test>\" size=4 status=\"refused\" peer=192.0.2.1",
