@@ -34,4 +34,5 @@ pub use settings::{
 };
 pub use shipped::shipped;
 pub use source::File;
+pub use tls::unusable;
 pub use value::Size;

@@ -109,6 +109,25 @@ fn init_uses_a_pair_that_is_given() {
 }
 
 #[test]
+fn init_writes_nothing_for_a_pair_that_cannot_be_used() {
+    let (one, other) = (Folder::ready(), Folder::ready());
+    let path = |folder: &Folder, name| folder.path(name).display().to_string();
+    for (certificate, key, said) in [
+        ("/no/such.crt".to_owned(), "/no/such.key".to_owned(), "/no/such.crt"),
+        (path(&one, "tls.crt"), "/no/such.key".to_owned(), "/no/such.key"),
+        (path(&one, "rules.toml"), path(&one, "tls.key"), "rules.toml"),
+        (path(&one, "tls.crt"), path(&other, "tls.key"), "key"),
+    ] {
+        let folder = Folder::new();
+        // What else is missing is not said first.
+        let run = folder.run(&format!("init -y --certificate {certificate} --key {key}"));
+        assert_eq!((run.code, run.out.as_str()), (65, ""), "{run:?}");
+        assert!(run.err.contains(said) && run.err.contains("nothing was written"), "{run:?}");
+        assert!(!folder.path("").exists());
+    }
+}
+
+#[test]
 fn init_says_what_is_missing_or_does_not_fit() {
     let run = Folder::new().run("init --hostname mx.example.test");
     assert_eq!(run.code, 2, "{run:?}");

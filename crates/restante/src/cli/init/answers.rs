@@ -6,6 +6,7 @@ use mail::{Domain, MailboxName};
 
 use super::Args;
 use crate::cli::{Failure, prompt};
+use crate::config;
 
 /// What the files are made from.
 #[derive(Debug, Clone, Default)]
@@ -24,8 +25,13 @@ pub(super) struct Answers {
     pub(super) listen_pop3s: Vec<String>,
 }
 
-/// From the command line, from the terminal, from defaults.
+/// From the command line, from the terminal, from defaults. A pair that cannot be used ends it before anything
+/// is asked.
 pub(super) fn gather(args: Args) -> Result<Answers, Failure> {
+    let pair = match args.certificate.zip(args.key) {
+        Some((certificate, key)) => Some(usable(absolute(certificate)?, absolute(key)?)?),
+        None => None,
+    };
     let asks = !args.yes && io::stdin().is_terminal();
     let machine = full_name_of_this_machine();
     let hostname = match (args.hostname, asks) {
@@ -54,10 +60,6 @@ pub(super) fn gather(args: Args) -> Result<Answers, Failure> {
     if let Some(name) = catch_all.as_ref().filter(|name| !mailboxes.contains(name)) {
         mailboxes.push(name.clone());
     }
-    let pair = match args.certificate.zip(args.key) {
-        Some((certificate, key)) => Some((absolute(certificate)?, absolute(key)?)),
-        None => None,
-    };
     Ok(Answers {
         hostname,
         domain,
@@ -84,6 +86,14 @@ fn question(text: &str, default: &str, fits: impl Fn(&str) -> Result<(), String>
 
 fn missing(option: &str) -> Failure {
     Failure::Usage(format!("no terminal to ask at: give {option}"))
+}
+
+fn usable(certificate: PathBuf, key: PathBuf) -> Result<(PathBuf, PathBuf), Failure> {
+    let tls = config::Tls { certificate, key };
+    match config::unusable(&tls) {
+        None => Ok((tls.certificate, tls.key)),
+        Some(why) => Err(Failure::Data(format!("{why}; nothing was written"))),
+    }
 }
 
 /// Paths on the command line are relative to where we stand, not to the configuration folder.
