@@ -1,5 +1,6 @@
 use std::fs;
 use std::io;
+use std::ops::Range;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
@@ -10,8 +11,8 @@ use toml::de::DeTable;
 use super::fault::{Fault, Faults, Severity};
 use super::machine::{self, Places};
 use super::mailboxes::{self, Mailboxes};
-use super::permission::{exposure_of, service_groups};
-use super::section::{Notes, Section};
+use super::permission::{STATE_DIR_OPEN, exposure_of, service_groups};
+use super::section::{Notes, Section, brackets};
 use super::settings::Config;
 use super::source::File;
 use super::{rules, tls};
@@ -132,6 +133,22 @@ fn exposed_passwords(dir: &Path, spec: &Spec, service_groups: &[u32]) -> Option<
     Some(Fault::of_file(File::Mailboxes, message).hint(tls::cure(&path)))
 }
 
+/// What would keep `serve` from its state folder; one that is not there is made at the start.
+fn state_dir(path: &Path, places: &Places) -> Option<Fault> {
+    let found = fs::metadata(path).ok()?;
+    let (folder, place) = (path.display(), places.state_dir.clone());
+    let cure = format!("chmod 700 {folder}");
+    if !found.is_dir() {
+        return Some(Fault::error(File::Restante, place, format!("{folder} is no folder")));
+    }
+    if found.mode() & STATE_DIR_OPEN != 0 {
+        let message = format!("others may look into the state folder {folder} or write there");
+        return Some(Fault::error(File::Restante, place, message).hint(cure));
+    }
+    let message = format!("its group can look into the state folder {folder}");
+    (found.mode() & 0o070 != 0).then(|| Fault::error(File::Restante, place, message).hint(cure).warning())
+}
+
 /// Everything that is known of the texts.
 struct Checked {
     config: Config,
@@ -172,12 +189,7 @@ impl Checked {
     fn look_at_files(&mut self, dir: &Path) {
         let groups = service_groups(dir, &self.config.state_dir);
         self.faults.extend(exposed_passwords(dir, &self.spec, &groups));
-        if fs::metadata(&self.config.state_dir).is_ok_and(|found| found.mode() & 0o077 != 0) {
-            let folder = self.config.state_dir.display();
-            let message = format!("the state folder {folder} is open to others");
-            let fault = Fault::error(File::Restante, self.places.state_dir.clone(), message);
-            self.faults.push(fault.hint(format!("chmod 700 {folder}")).warning());
-        }
+        self.faults.extend(state_dir(&self.config.state_dir, &self.places));
         if let Some(pair) = &self.config.tls {
             self.faults.extend(tls::check(pair, &self.places, &groups));
         }
@@ -203,9 +215,18 @@ fn parsed<R>(
 ) -> Option<R> {
     let (table, errors) = DeTable::parse_recoverable(texts.of(file));
     if !errors.is_empty() {
+        let mut repeated = None;
         for error in errors {
             let span = error.span().unwrap_or_default();
-            faults.push(Fault::error(file, span, format!("no TOML: {}", error.message())));
+            // The keys of a table that is there twice are not faults of their own.
+            let between = repeated.and_then(|header| texts.of(file).get(header..span.start));
+            if between.is_some_and(|text| !text.contains("\n[")) && error.message() == "duplicate key" {
+                continue;
+            }
+            let hint = twice(texts.of(file), file, span.clone());
+            repeated = hint.is_some().then_some(span.start);
+            let fault = Fault::error(file, span, format!("no TOML: {}", error.message()));
+            faults.push(Fault { hint, ..fault });
         }
         return None;
     }
@@ -213,6 +234,20 @@ fn parsed<R>(
     let result = read(&table, &mut notes);
     faults.extend(notes.faults);
     Some(result)
+}
+
+/// What to write when the key at a place is a table's that may be repeated, in the brackets of one that may not.
+fn twice(text: &str, file: File, key: Range<usize>) -> Option<String> {
+    let tables: &[&str] = match file {
+        File::Restante => &["relay"],
+        File::Mailboxes => &["domain", "mailbox", "alias", "refuse", "passwords"],
+        File::Rules => &[],
+    };
+    let name = text.get(key.clone())?;
+    let line = text[..key.start].rfind('\n').map_or(0, |at| at + 1);
+    let header = text[line..].lines().next()?.trim_start().strip_prefix('[')?;
+    let (header, _) = header.split_once(']')?;
+    (tables.contains(&name) && !header.starts_with('[')).then(|| brackets(header))
 }
 
 /// Lets the directory check what the file means, and puts its faults to their places.

@@ -73,6 +73,7 @@ pub(super) fn read(top: &mut Section<'_, '_>, dir: &Path) -> (Config, Places) {
     });
     top.tables("relay", |s| relay(s, &mut config.relays));
     without_tls(top, &mut config);
+    shared_sockets(top, &config);
     (config, places)
 }
 
@@ -224,6 +225,37 @@ fn listeners(s: &mut Section<'_, '_>, key: &'static str, place: &mut Vec<ListenA
         places.push(address);
     }
     *place = places;
+}
+
+/// Says of every address that a service cannot have because another, or itself, has it already.
+fn shared_sockets(top: &mut Section<'_, '_>, config: &Config) {
+    let services = [
+        ("smtp", "listen", &config.smtp.listen),
+        ("lmtp", "listen", &config.lmtp.listen),
+        ("pop3", "listen", &config.pop3.listen),
+        ("pop3", "listen-tls", &config.pop3.listen_tls),
+    ];
+    let sockets = services.iter().flat_map(|(table, key, list)| list.iter().map(move |a| (*table, *key, a)));
+    let sockets: Vec<_> = sockets.collect();
+    for (at, (table, key, address)) in sockets.iter().enumerate() {
+        let Some((other_table, other_key, other)) = sockets[..at].iter().find(|(.., a)| clash(a, address))
+        else {
+            continue;
+        };
+        // A default stands nowhere in the file; then the other does.
+        let place = top.find(table, key).or_else(|| top.find(other_table, other_key)).unwrap_or_default();
+        let message = format!("`{table}.{key}` has {address}, but `{other_table}.{other_key}` has {other}");
+        let hint = "an address with its port is one listener's, and \"[::]\" is every address of the machine";
+        top.notes.error(place, Problem::new(message, "").hint(hint));
+    }
+}
+
+/// Whether the system would refuse the second of two: sockets on `[::]` take IPv4 too.
+fn clash(one: &ListenAddress, other: &ListenAddress) -> bool {
+    let (ListenAddress::Tcp(a), ListenAddress::Tcp(b)) = (one, other) else { return one == other };
+    let (port, ips) = (a.port() == b.port() && a.port() != 0, (a.ip().to_canonical(), b.ip().to_canonical()));
+    let covers = |all: IpAddr, one: IpAddr| all.is_unspecified() && (all.is_ipv6() || one.is_ipv4());
+    port && (ips.0 == ips.1 || covers(ips.0, ips.1) || covers(ips.1, ips.0))
 }
 
 fn is_any_port(address: &ListenAddress) -> bool {

@@ -69,7 +69,9 @@ fn domain(s: &mut Section<'_, '_>, found: &mut Mailboxes) {
         catch_all: s.get("catch-all", value::line),
         postmaster: s.get("postmaster", value::line),
     };
-    found.nameless |= name.is_none();
+    let unread = |key: &str, value: &Option<String>| s.has(key) && value.is_none();
+    found.nameless |=
+        name.is_none() || unread("postmaster", &spec.postmaster) || unread("catch-all", &spec.catch_all);
     found.places.domains.push(table(s, &["name", "catch-all", "postmaster"], vec![("aliases", alias_spans)]));
     found.spec.domains.push(spec);
 }
@@ -109,14 +111,16 @@ fn passwords(s: &mut Section<'_, '_>) -> (Vec<Password>, Vec<Range<usize>>) {
 
 fn alias(s: &mut Section<'_, '_>, found: &mut Mailboxes) {
     let address = required(s, "address");
+    let faults = s.notes.faults.len();
     let (to, to_spans) = lines(s, "to");
+    let wrong_target = s.notes.faults.len() > faults;
     if !s.has("to") {
         s.notes.error(s.span(), Problem::new("`to` is missing in `alias`", "").hint("to = [\"alice\"]"));
     }
     let mut duplicate = false;
     s.set("duplicate", &mut duplicate, value::flag);
     // Without a right target the directory would only repeat what has been said.
-    found.nameless |= address.is_none() || !s.has("to");
+    found.nameless |= address.is_none() || !s.has("to") || wrong_target;
     found.places.aliases.push(table(s, &["address", "duplicate"], vec![("to", to_spans)]));
     found.spec.aliases.push(Alias { address: address.unwrap_or_default(), to, duplicate });
 }

@@ -4,6 +4,10 @@ use std::fs::{self, Metadata};
 use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 
+/// The bits of a state folder's mode that nobody serves with: its group may not write there, and others may
+/// do nothing.
+pub const STATE_DIR_OPEN: u32 = 0o027;
+
 /// Who could read or change a file and should not.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Exposure {

@@ -38,6 +38,11 @@ impl Notes {
     }
 }
 
+/// What to write where one table stands in the place of several.
+pub(super) fn brackets(table: &str) -> String {
+    format!("write [[{table}]], with two pairs of brackets: there may be several")
+}
+
 /// A table that is being read. `finish` it.
 #[derive(Debug)]
 pub(super) struct Section<'t, 'n> {
@@ -156,7 +161,14 @@ impl<'t, 'n> Section<'t, 'n> {
         let Some(value) = self.ask(key) else { return };
         let expected = format!("expected [[{}{key}]]", self.prefix);
         let DeValue::Array(items) = value.get_ref() else {
-            self.notes.error(value.span(), Problem::new(format!("`{key}` is no list of tables"), expected));
+            let problem = Problem::new(format!("`{key}` is no list of tables"), expected);
+            self.notes.error(
+                value.span(),
+                match value.get_ref() {
+                    DeValue::Table(_) => problem.hint(brackets(&format!("{}{key}", self.prefix))),
+                    _ => problem,
+                },
+            );
             return;
         };
         for item in items.iter() {
