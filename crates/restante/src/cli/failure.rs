@@ -12,6 +12,9 @@ pub enum Failure {
     /// What was asked for would give them faults.
     #[error("that would not be a sound configuration")]
     Unsound(Faults),
+    /// What was to go is named elsewhere.
+    #[error("mailbox `{0}` is still in use")]
+    InUse(String, Faults),
     /// The command line does not make sense.
     #[error("{0}")]
     Usage(String),
@@ -43,7 +46,7 @@ impl Failure {
     pub fn code(&self) -> u8 {
         match self {
             Self::Usage(_) => 2,
-            Self::Data(_) | Self::Unsound(_) => 65,
+            Self::Data(_) | Self::Unsound(_) | Self::InUse(..) => 65,
             Self::Input(_) => 66,
             Self::Unavailable(_) => 69,
             Self::Exists(_) => 73,
@@ -68,6 +71,12 @@ impl Failure {
                 let faults = faults.clone().filter(|fault| fault.severity == crate::config::Severity::Error);
                 format!("{}\n\nrestante: nothing was written, that would make {count}", faults.render(colour))
             }
+            Self::InUse(_, faults) => {
+                format!(
+                    "{}\n\nrestante: nothing was written: {self}; change that first",
+                    faults.render(colour)
+                )
+            }
             Self::Usage(_)
             | Self::Data(_)
             | Self::Exists(_)
@@ -85,6 +94,7 @@ impl From<EditError> for Failure {
         match error {
             EditError::Before(faults) => Self::Config(faults),
             EditError::After(faults) => Self::Unsound(faults),
+            EditError::InUse(mailbox, faults) => Self::InUse(mailbox.to_string(), faults),
             EditError::NoMailbox(_) | EditError::NoPassword(_) => Self::Data(format!(
                 "{error}; `restante mailbox list` shows what {} has",
                 File::Mailboxes.name()

@@ -1,5 +1,5 @@
 use clap::Subcommand;
-use directory::{MailboxSpec, password};
+use directory::{Directory, MailboxSpec, VerifierParams, password};
 use mail::Secret;
 
 use super::passwd::{RELOAD, chosen};
@@ -60,20 +60,31 @@ pub(crate) fn run(context: &mut Context<'_>, args: &Args) -> Result<Answer, Fail
 
 fn list(context: &mut Context<'_>) -> Result<Answer, Failure> {
     let loaded = config::load(&context.config).map_err(Failure::Config)?;
+    let directory = Directory::new(loaded.table, VerifierParams::default());
     for mailbox in &loaded.spec.mailboxes {
-        writeln!(context.out, "{}", line(mailbox))?;
+        let home = directory.mailbox_named(&mailbox.name).map(|name| directory.home_address(&name));
+        writeln!(context.out, "{}", line(mailbox, &home.unwrap_or_default()))?;
     }
     Ok(Answer::Yes)
 }
 
-/// One mailbox, its fields apart by tabs: name, addresses, quota, names of passwords.
-fn line(mailbox: &MailboxSpec) -> String {
+/// One mailbox, its fields apart by tabs: name, addresses with its own first, quota, names of passwords.
+fn line(mailbox: &MailboxSpec, home: &str) -> String {
     let or_dash = |text: String| if text.is_empty() { "-".to_owned() } else { text };
-    let addresses = if mailbox.receives { mailbox.addresses.join(",") } else { "no mail".to_owned() };
+    let (_, domain) = home.rsplit_once('@').unwrap_or_default();
+    let whole = |address: &String| match address.contains('@') {
+        true => address.clone(),
+        false => format!("{address}@{domain}"),
+    };
+    let addresses = std::iter::once(home.to_owned()).chain(mailbox.addresses.iter().map(whole));
+    let addresses = match mailbox.receives {
+        true => addresses.collect::<Vec<_>>().join(","),
+        false => "no mail".to_owned(),
+    };
     let quota = mailbox.quota.map_or_else(|| "none".to_owned(), |octets| config::Size(octets).to_string());
     let names = mailbox.passwords.iter().map(|password| password.name.as_deref().unwrap_or("password"));
     let passwords = names.collect::<Vec<_>>().join(",");
-    format!("{}\t{}\t{quota}\t{}", mailbox.name, or_dash(addresses), or_dash(passwords))
+    format!("{}\t{addresses}\t{quota}\t{}", mailbox.name, or_dash(passwords))
 }
 
 fn add(context: &mut Context<'_>, args: &Add) -> Result<Answer, Failure> {
@@ -97,7 +108,7 @@ fn add(context: &mut Context<'_>, args: &Add) -> Result<Answer, Failure> {
 fn remove(context: &mut Context<'_>, args: &Remove) -> Result<Answer, Failure> {
     let mut edit = Edit::open(&context.config)?;
     let mailbox = edit.named(&args.mailbox)?;
-    edit.remove_mailbox(&mailbox);
+    edit.remove_mailbox(&mailbox)?;
     edit.save()?;
     writeln!(
         context.out,

@@ -15,7 +15,7 @@ use toml_edit::{Array, ArrayOfTables, Decor, DocumentMut, InlineTable, Item, Tab
 use super::cut::{key_lines, table_lines, without};
 use super::load::{Loaded, Texts, check, check_before_write};
 use super::replace::{Access, replace};
-use super::{Faults, File};
+use super::{Fault, Faults, File, Severity};
 
 /// Why an edit is not made.
 #[derive(Debug, thiserror::Error)]
@@ -26,6 +26,9 @@ pub enum EditError {
     /// The edit would make some.
     #[error("the configuration would have faults")]
     After(Faults),
+    /// The mailbox is named elsewhere: the faults say where.
+    #[error("mailbox `{0}` is still in use")]
+    InUse(MailboxName, Faults),
     /// There is no such mailbox.
     #[error("there is no mailbox `{0}` in mailboxes.toml")]
     NoMailbox(String),
@@ -159,17 +162,39 @@ impl Edit {
         }
     }
 
-    /// Takes a mailbox out, with the comments between its keys.
-    pub fn remove_mailbox(&mut self, mailbox: &MailboxName) {
+    /// Takes a mailbox out, with the comments between its keys, unless something else in the file names it.
+    pub fn remove_mailbox(&mut self, mailbox: &MailboxName) -> Result<(), EditError> {
         let text = self.document.to_string();
         if let Some(lines) = table_lines(&text, "mailbox", |t| self.is_it(t, mailbox)) {
             self.cut(&text, lines);
-            return;
-        }
-        let table = &self.table;
-        if let Some(Item::Value(Value::Array(array))) = self.document.get_mut("mailbox") {
+        } else if let Some(Item::Value(Value::Array(array))) = self.document.get_mut("mailbox") {
+            let table = &self.table;
             array.retain(|value| !value.as_inline_table().is_some_and(|t| is_mailbox(table, t, mailbox)));
         }
+        let faults = self.names_left(mailbox, &text);
+        if faults.is_empty() { Ok(()) } else { Err(EditError::InUse(mailbox.clone(), faults)) }
+    }
+
+    /// Where `before`, the text that still had the mailbox, names it: the faults of the text without it.
+    fn names_left(&self, mailbox: &MailboxName, before: &str) -> Faults {
+        let mut left = Faults::default();
+        left.add_source(File::Mailboxes, self.path.clone(), before);
+        let after = self.document.to_string();
+        let Err(faults) = check(&Texts { mailboxes: after.clone(), ..self.texts.clone() }) else {
+            return left;
+        };
+        // One piece is gone: what stands behind it has moved by its length.
+        let same = before.bytes().zip(after.bytes()).take_while(|(a, b)| a == b).count();
+        let gone = before.len().saturating_sub(after.len());
+        let moved = |place: usize| if place < same { place } else { place + gone };
+        for fault in faults.iter().filter(|f| f.severity == Severity::Error && f.file == File::Mailboxes) {
+            let Some(span) = &fault.span else { continue };
+            let span = moved(span.start)..moved(span.end.max(span.start + 1) - 1) + 1;
+            let message = format!("`{mailbox}` is still {} here", role(&before[..span.start]));
+            let fault = Fault::error(File::Mailboxes, span, message);
+            left.push(fault.hint("name another mailbox here first, or take this out"));
+        }
+        left
     }
 
     /// Checks the new text and puts it in the place of the old, with its mode and owner.
@@ -206,6 +231,16 @@ impl Edit {
             }
             Item::None | Item::Value(_) | Item::Table(_) => None,
         }
+    }
+}
+
+/// What the value that comes next makes of the mailbox it names.
+fn role(before: &str) -> &'static str {
+    let line = before.rsplit('\n').next().unwrap_or_default().trim_start();
+    match line.split(['=', ' ']).next() {
+        Some("postmaster") => "the postmaster",
+        Some("catch-all") => "the catch-all",
+        Some(_) | None => "an alias's target",
     }
 }
 
@@ -341,7 +376,7 @@ to = ["alice"]
         assert!(added.contains(&expected), "{added}");
         let removed = edited(|edit| {
             let bob = edit.named("bob").expect("there");
-            edit.remove_mailbox(&bob);
+            edit.remove_mailbox(&bob).expect("nothing names it");
         })
         .expect("saved");
         let (before, after) = (before().find("[[mailbox]] # helper"), removed.find("\n# aliases"));
@@ -353,7 +388,16 @@ to = ["alice"]
     fn nothing_is_written_that_could_not_be_loaded() {
         let gone = edited(|edit| {
             let alice = edit.named("alice").expect("there");
-            edit.remove_mailbox(&alice);
+            let Err(EditError::InUse(_, faults)) = edit.remove_mailbox(&alice) else {
+                panic!("it is in use")
+            };
+            let lines: Vec<String> = faults.lines().collect();
+            assert_eq!(lines.len(), 2, "{lines:?}");
+            assert!(lines[0].contains("mailboxes.toml:4:14: `alice` is still the postmaster"), "{lines:?}");
+            assert!(
+                lines[1].contains("mailboxes.toml:20:7: `alice` is still an alias's target"),
+                "{lines:?}"
+            );
         });
         assert!(matches!(gone, Err(EditError::After(_))), "{gone:?}");
         assert!(matches!(edited(|edit| edit.add_mailbox("bob", &[], None, None)), Err(EditError::After(_))));

@@ -253,16 +253,23 @@ fn wrong_kind(value: &DeValue<'_>, expected: impl Into<String>) -> Problem {
     Problem::new(format!("cannot be {kind}"), expected)
 }
 
-/// A number of octets; prints in the largest unit that divides it.
+/// A number of octets; prints exactly, in the largest unit that needs no more than one decimal.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Size(pub u64);
 
 impl fmt::Display for Size {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let units = [("TiB", 1_u64 << 40), ("GiB", 1 << 30), ("MiB", 1 << 20), ("KiB", 1 << 10)];
-        match units.iter().find(|(_, unit)| self.0 >= *unit && self.0.is_multiple_of(*unit)) {
-            Some((name, unit)) => write!(f, "{} {name}", self.0 / unit),
-            None => write!(f, "{} B", self.0),
+        let binary = [("TiB", 1_u128 << 40), ("GiB", 1 << 30), ("MiB", 1 << 20), ("KiB", 1 << 10)];
+        let decimal =
+            [("TB", 10_u128.pow(12)), ("GB", 10_u128.pow(9)), ("MB", 10_u128.pow(6)), ("kB", 1_000)];
+        let octets = u128::from(self.0);
+        let fits = |(_, unit): &(&str, u128)| octets >= *unit && (octets * 10).is_multiple_of(*unit);
+        match binary.into_iter().zip(decimal).flat_map(|(two, ten)| [two, ten]).find(fits) {
+            Some((name, unit)) => {
+                let (whole, tenth) = (octets / unit, octets * 10 / unit % 10);
+                if tenth == 0 { write!(f, "{whole} {name}") } else { write!(f, "{whole}.{tenth} {name}") }
+            }
+            None => write!(f, "{octets} B"),
         }
     }
 }
@@ -318,6 +325,27 @@ mod tests {
             ("\"-1 s\"", None),
         ] {
             assert_eq!(read(text, &any_time), seconds.map(Duration::from_secs), "{text}");
+        }
+    }
+
+    #[test]
+    fn sizes_print_as_they_read_best_and_read_as_they_print() {
+        for (octets, text) in [
+            (2 << 30, "2 GiB"),
+            (3 << 29, "1.5 GiB"),
+            (500_000_000, "500 MB"),
+            (2_500_000_000, "2.5 GB"),
+            (50_000, "50 kB"),
+            (64 << 10, "64 KiB"),
+            (1_000 << 10, "1000 KiB"),
+            (1_000_001, "1000001 B"),
+            (0, "0 B"),
+            (u64::MAX, "18446744073709551615 B"),
+        ] {
+            assert_eq!(Size(octets).to_string(), text);
+            if octets < 1 << 50 {
+                assert_eq!(read(&format!("\"{text}\""), size(0..=u64::MAX)), Some(octets));
+            }
         }
     }
 

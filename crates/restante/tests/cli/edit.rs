@@ -41,7 +41,10 @@ fn passwords_have_names_and_go_one_by_one() {
     let made = folder.run("passwd alice --name laptop --generate");
     assert_eq!(made.code, 0, "{made:?}");
     assert!(opens(&folder, "alice", "password of phone") && opens(&folder, "alice", made.out.trim()));
-    assert_eq!(folder.run("mailbox list").out, "alice\t-\t2 GiB\tphone,laptop\noffice\t-\t2 GiB\t-\n");
+    assert_eq!(
+        folder.run("mailbox list").out,
+        "alice\talice@example.test\t2 GiB\tphone,laptop\noffice\toffice@example.test\t2 GiB\t-\n"
+    );
     assert_eq!(folder.run("passwd alice --name phone --remove").code, 0);
     assert!(!opens(&folder, "alice", "password of phone") && opens(&folder, "alice", made.out.trim()));
     let again = folder.run("passwd alice --name phone --remove");
@@ -68,12 +71,15 @@ fn a_password_that_is_not_fit_is_not_set() {
 #[test]
 fn mailboxes_come_and_go() {
     let folder = Folder::of(HAND_MADE);
-    let added = folder.run("mailbox add carol --address c.jones --address cj --quota none");
+    let added = folder.run("mailbox add carol --address c.jones --address cj --quota 1.5GiB");
     assert_eq!(added.code, 0, "{added:?}");
     assert!(
         opens(&folder, "c.jones@example.test", added.out.trim()) || opens(&folder, "carol", added.out.trim())
     );
-    assert_eq!(folder.run("mailbox list").out.lines().last(), Some("carol\tc.jones,cj\tnone\tpassword"));
+    assert_eq!(
+        folder.run("mailbox list").out.lines().last(),
+        Some("carol\tcarol@example.test,c.jones@example.test,cj@example.test\t1.5 GiB\tpassword")
+    );
     assert_eq!(folder.run("route cj@example.test").code, 0);
     assert_eq!(folder.run("mailbox add dave --no-password").code, 0);
 
@@ -108,6 +114,23 @@ fn an_edit_that_would_make_a_fault_is_not_made() {
     let run = folder.run("passwd alice --generate");
     assert_eq!(run.code, 78, "{run:?}");
     assert!(run.err.contains("mailboxes.toml:1:"), "{run:?}");
+}
+
+#[test]
+fn a_mailbox_that_is_named_elsewhere_stays_and_the_places_are_said() {
+    let text = HAND_MADE.replace("postmaster = \"alice\"", "postmaster = \"alice\"\ncatch-all = \"office\"")
+        + "\n[[alias]]\naddress = \"team\"\nto = [\n  \"alice\",\n  \"office\",\n]\n";
+    let folder = Folder::of(&text);
+    for (name, places) in [
+        ("alice", ["mailboxes.toml:4:14", "still the postmaster", "mailboxes.toml:18:3"]),
+        ("office", ["mailboxes.toml:5:13", "still the catch-all", "mailboxes.toml:19:3"]),
+    ] {
+        let run = folder.run(&format!("mailbox remove {name}"));
+        assert_eq!(run.code, 65, "{run:?}");
+        assert!(places.iter().all(|place| run.err.contains(place)), "{run:?}");
+        assert!(run.err.contains("still an alias's target") && !run.err.contains("there is no"), "{run:?}");
+        assert!(run.err.contains("nothing was written") && folder.read("mailboxes.toml") == text, "{run:?}");
+    }
 }
 
 #[test]
