@@ -23,7 +23,7 @@ use clap::{Parser, Subcommand};
 
 pub use failure::Failure;
 
-/// A mail-drop appliance: mail in by SMTP, rules route it, POP3 hands it out.
+/// A mail-drop appliance: mail in by SMTP, kept until it is called for, out by POP3.
 #[derive(Debug, Parser)]
 #[command(name = "restante", version, arg_required_else_help = true, after_help = EXIT_CODES)]
 struct Cli {

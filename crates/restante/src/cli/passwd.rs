@@ -8,7 +8,8 @@ use crate::config::{Edit, File};
 
 /// Set a password of a mailbox
 ///
-/// Asks for it twice without showing it, or reads the first line of standard input. Only its argon2id hash is
+/// Asks for it twice without showing it, or reads the first line of standard input; it has at least 12
+/// characters. Only its argon2id hash is
 /// written, into mailboxes.toml, where everything else stays as it is.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {

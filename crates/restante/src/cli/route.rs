@@ -9,13 +9,14 @@ use crate::config;
 /// Exits with 1 when a sender would be refused.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
-    /// Such as alice@example.com, or postmaster
+    /// Such as alice@example.com; a bare name is one of the first domain
     address: String,
 }
 
 pub(crate) fn run(context: &mut Context<'_>, args: &Args) -> Result<Answer, Failure> {
-    let path = recipient(&args.address)?;
     let loaded = config::load(&context.config).map_err(Failure::Config)?;
+    let first = loaded.spec.domains.first().map_or("", |domain| domain.name.as_str());
+    let path = recipient(&args.address, first)?;
     let directory = Directory::new(loaded.table, VerifierParams::default());
     let (steps, resolution) = directory.explain(&path);
     for step in steps {
@@ -35,10 +36,17 @@ pub(crate) fn run(context: &mut Context<'_>, args: &Args) -> Result<Answer, Fail
     Ok(answer)
 }
 
-/// An address with or without its angle brackets.
-fn recipient(text: &str) -> Result<ForwardPath, Failure> {
+/// An address with or without its angle brackets; a name without a domain belongs to the first, as in
+/// mailboxes.toml. Bare `postmaster` is an address of its own (RFC 5321 §4.5.1).
+fn recipient(text: &str, first: &str) -> Result<ForwardPath, Failure> {
     let bare = text.strip_prefix('<').and_then(|rest| rest.strip_suffix('>')).unwrap_or(text);
-    match ForwardPath::parse(&format!("<{bare}>")) {
+    let whole = format!("<{bare}>");
+    let of_first = format!("<{bare}@{first}>");
+    let parsed = match ForwardPath::parse(&whole) {
+        Err(_) if !bare.contains('@') => ForwardPath::parse(&of_first),
+        parsed => parsed,
+    };
+    match parsed {
         Ok((path, "")) => Ok(path),
         Ok((_, _)) => Err(Failure::Usage(format!("`{text}` is more than an address"))),
         Err(error) => {

@@ -42,6 +42,10 @@ fn route_says_where_and_why() {
         ("<team@other.test>", 0, "delivered to alice, office\n"),
         ("whoever@example.test", 0, "delivered to office\n"),
         ("postmaster", 0, "delivered to office\n"),
+        ("alice", 0, "delivered to alice\n"),
+        ("<alice+shop>", 0, "delivered to alice\n"),
+        ("sales", 0, "delivered to office\n"),
+        ("old.shop", 1, "refused: 550 5.1.1 closed for good\n"),
         ("old.shop@example.test", 1, "refused: 550 5.1.1 closed for good\n"),
         ("whoever@other.test", 1, "refused: 550 5.1.1, nobody has this address\n"),
         ("alice@elsewhere.test", 1, "refused: 550 5.7.1, not a domain of ours\n"),
@@ -50,7 +54,7 @@ fn route_says_where_and_why() {
         assert_eq!(run.code, code, "{address}: {run:?}");
         assert!(run.out.ends_with(ends) && run.out.lines().count() > 1, "{address}: {run:?}");
     }
-    for address in ["alice", "alice@", "a@b>x"] {
+    for address in ["a\u{7}b", "alice@", "a@b>x"] {
         assert_eq!(folder.run(&format!("route {address}")).code, 2, "{address}");
     }
 }
@@ -154,6 +158,32 @@ fn secrets_that_others_can_read_are_faults() {
 }
 
 #[test]
+fn a_state_folder_that_serve_would_refuse_is_a_fault() {
+    let folder = Folder::of(DIRECTORY);
+    let state = folder.path("state");
+    let text = folder.read("restante.toml");
+    folder.write("restante.toml", &format!("state-dir = \"state\"\n{text}"));
+    assert_eq!(folder.run("check").code, 0, "serve makes it");
+    std::fs::create_dir(&state).unwrap();
+    for (mode, code, said) in [
+        (0o700, 0, ""),
+        (0o750, 0, "its group can look into"),
+        (0o701, 78, "others may look into"),
+        (0o705, 78, "others may look into"),
+        (0o770, 78, "others may look into"),
+        (0o755, 78, "chmod 700"),
+    ] {
+        folder.set_mode("state", mode);
+        let run = folder.run("check");
+        assert!(run.code == code && run.err.contains(said), "{mode:o}: {run:?}");
+    }
+    std::fs::remove_dir(&state).unwrap();
+    folder.write("state", "");
+    let run = folder.run("check");
+    assert!(run.code == 78 && run.err.contains("is no folder"), "{run:?}");
+}
+
+#[test]
 fn wrong_use_is_2_and_a_reader_that_goes_away_is_no_fault() {
     let folder = Folder::of(DIRECTORY);
     for line in ["", "frobnicate", "check --now", "mailbox", "recipients --format sendmail"] {
@@ -172,6 +202,17 @@ fn wrong_use_is_2_and_a_reader_that_goes_away_is_no_fault() {
     let mut said = String::new();
     child.stderr.take().unwrap().read_to_string(&mut said).unwrap();
     assert_eq!((child.wait().unwrap().code(), said.as_str()), (Some(0), ""));
+}
+
+#[test]
+fn help_promises_what_there_is() {
+    let folder = Folder::new();
+    let help = folder.run("--help").out;
+    assert!(help.contains("kept until it is called for") && !help.contains("rules route"), "{help}");
+    let least = format!("{} characters", directory::password::CHARACTERS_MIN);
+    let passwd = folder.run("passwd --help").out;
+    assert!(passwd.split_whitespace().collect::<Vec<_>>().join(" ").contains(&least), "{passwd}");
+    assert!(restante::config::shipped(restante::config::File::Mailboxes).contains(&least));
 }
 
 #[test]
