@@ -10,6 +10,9 @@ pub enum StoreError {
     /// not known to its caller, and will be the same for everyone after the store is opened again.
     #[error("the store takes no writes: {0}")]
     ReadOnly(String),
+    /// It is more than this engine can do in one step, and will be at every try.
+    #[error("too much for one step: {0}")]
+    TooLarge(&'static str),
     /// The engine is shutting down, or cannot be reached.
     #[error("the store is not available")]
     Unavailable,
@@ -30,6 +33,7 @@ impl StoreError {
         match self {
             Self::Full(what) => Self::Full(what),
             Self::ReadOnly(why) => Self::ReadOnly(why.clone()),
+            Self::TooLarge(what) => Self::TooLarge(what),
             Self::Unavailable => Self::Unavailable,
             Self::NoView => Self::NoView,
             Self::Damaged(what) => Self::Damaged(what.clone()),

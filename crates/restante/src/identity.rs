@@ -5,7 +5,7 @@ use std::io;
 use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 
-use rustix::process::{DumpableBehavior, Gid, Uid, set_dumpable_behavior};
+use rustix::process::{DumpableBehavior, Gid, Resource, Uid, getrlimit, set_dumpable_behavior, setrlimit};
 use rustix::thread::{set_thread_groups, set_thread_res_gid, set_thread_res_uid};
 
 /// The system user that the daemon runs as, made by `systemd-sysusers` or a package.
@@ -35,6 +35,15 @@ pub fn groups_of_service() -> Vec<u32> {
 pub fn keep_memory_to_ourselves() {
     // A kernel that does not know this is no reason not to serve.
     let _ = set_dumpable_behavior(DumpableBehavior::NotDumpable);
+}
+
+/// Lets the process have as many open files as it is allowed to ask for: a shell gives 1,024, which is fewer
+/// than connections and segments may need.
+pub fn raise_open_files() {
+    let mut limit = getrlimit(Resource::Nofile);
+    limit.current = limit.maximum;
+    // With fewer we serve fewer at a time.
+    let _ = setrlimit(Resource::Nofile, limit);
 }
 
 /// Whether we may do everything.

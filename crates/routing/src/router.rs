@@ -13,6 +13,8 @@ use crate::prelude::Host;
 
 /// Messages planned and delivered in one go.
 const PAGE: usize = 256;
+/// Octets of fields on top of copies that are planned before they are delivered.
+const OCTETS: usize = 4 << 20;
 /// How long the router rests after the store could not do its part.
 const REST: Duration = Duration::from_secs(1);
 
@@ -51,7 +53,6 @@ impl<S: Store> Router<S> {
                     continue;
                 }
                 Ok(None) => None,
-                Err(StoreError::Unavailable) => return,
                 Err(error) => {
                     error!(%error, "mail stays queued: the store did not take its delivery");
                     Some(REST)
@@ -70,24 +71,56 @@ impl<S: Store> Router<S> {
     async fn page(&self, after: Option<QueueId>) -> Result<Option<QueueId>, StoreError> {
         let page = self.store.queued(after, PAGE).await?;
         let Some(last) = page.last().map(|queued| queued.id) else { return Ok(None) };
-        let mut routes = Vec::with_capacity(page.len());
-        let mut routed = Vec::with_capacity(page.len());
+        let (mut messages, mut routes, mut octets) = (Vec::new(), Vec::new(), 0);
         for queued in page.iter().filter(|queued| !queued.held) {
-            match plan(&self.host, &self.directory, queued) {
-                Plan::Deliver(route) => {
-                    routed.push((queued, names(&route)));
-                    routes.push(route);
-                }
-                Plan::Wait(mailbox) => {
-                    warn!(id = %queued.id, %mailbox, "mail waits: its mailbox is not in the directory any more");
-                }
+            let Some(route) = self.plan(queued) else { continue };
+            octets += route.entries.iter().map(|entry| entry.additions.prelude.len()).sum::<usize>();
+            messages.push(queued);
+            routes.push(route);
+            if octets >= OCTETS {
+                self.deliver(&std::mem::take(&mut messages), std::mem::take(&mut routes)).await?;
+                octets = 0;
             }
         }
-        let outcomes = self.store.deliver(routes).await?;
-        for ((queued, mailboxes), outcome) in routed.into_iter().zip(outcomes) {
+        self.deliver(&messages, routes).await?;
+        Ok(Some(last))
+    }
+
+    fn plan(&self, queued: &Queued) -> Option<Route> {
+        match plan(&self.host, &self.directory, queued) {
+            Plan::Deliver(route) => Some(route),
+            Plan::Wait(mailbox) => {
+                warn!(id = %queued.id, %mailbox, "mail waits: its mailbox is not in the directory any more");
+                None
+            }
+        }
+    }
+
+    async fn deliver(&self, messages: &[&Queued], routes: Vec<Route>) -> Result<(), StoreError> {
+        let mailboxes: Vec<_> = routes.iter().map(names).collect();
+        let outcomes = match self.store.deliver(routes).await {
+            Err(StoreError::TooLarge(_)) => return self.deliver_one_by_one(messages).await,
+            outcomes => outcomes?,
+        };
+        for ((queued, mailboxes), outcome) in messages.iter().zip(mailboxes).zip(outcomes) {
             tell(queued, &mailboxes, &outcome);
         }
-        Ok(Some(last))
+        Ok(())
+    }
+
+    /// One of these can never be delivered: it stays queued, and must not keep the others from it.
+    async fn deliver_one_by_one(&self, messages: &[&Queued]) -> Result<(), StoreError> {
+        for queued in messages {
+            let Some(route) = self.plan(queued) else { continue };
+            let mailboxes = names(&route);
+            match self.store.deliver(vec![route]).await {
+                Err(StoreError::TooLarge(why)) => {
+                    error!(id = %queued.id, why, "mail stays queued: it has more copies than one step delivers");
+                }
+                outcomes => outcomes?.iter().for_each(|outcome| tell(queued, &mailboxes, outcome)),
+            }
+        }
+        Ok(())
     }
 }
 

@@ -160,6 +160,22 @@ async fn a_failing_store_is_asked_again_and_nothing_is_lost_or_doubled() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn mail_that_can_never_be_delivered_keeps_nobody_from_it() {
+    let store = MemoryStore::new();
+    for n in 0..5 {
+        accept(&store, format!("{n}\r\n").as_bytes()).await;
+    }
+    // The third change fails the page, and again when it is tried alone.
+    store.fail_at(3, StoreError::TooLarge("for the test"));
+    let running = Running::new(store.clone(), &["alice"]);
+    while listed(&store, "alice", "").await.len() < 5 {
+        tokio::time::sleep(Duration::from_millis(1)).await;
+    }
+    running.drained().await;
+    running.stopped().await;
+}
+
+#[tokio::test(start_paused = true)]
 async fn held_mail_is_passed_by() {
     let store = MemoryStore::new();
     let held = accept(&store, b"held\r\n").await;

@@ -131,6 +131,15 @@ fn fill(
     Ok(())
 }
 
+/// Whether an error says that the process or the machine has no room for more open files, or no memory: that
+/// passes, and says nothing about what is on the disk.
+pub(crate) fn is_exhausted(error: &io::Error) -> bool {
+    const ENOMEM: i32 = 12;
+    const ENFILE: i32 = 23;
+    const EMFILE: i32 = 24;
+    matches!(error.raw_os_error(), Some(ENOMEM | ENFILE | EMFILE))
+}
+
 /// Whether an error says that the file system has no room.
 pub(crate) fn is_no_space(error: &io::Error) -> bool {
     matches!(error.kind(), io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded)

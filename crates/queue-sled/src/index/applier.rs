@@ -14,7 +14,7 @@ use super::lag::{Lag, Work};
 use super::rebuild::{fresh, replay};
 use super::rows::{QueueRow, decode};
 use super::{Index, Outcome, keys};
-use crate::disk::Disk;
+use crate::disk::{Disk, is_exhausted};
 use crate::health::Health;
 use crate::log::change::Change;
 use crate::log::committer::Committed;
@@ -232,7 +232,15 @@ impl Applier {
         };
         let whole = rows.len() < FETCH;
         for (id, row) in rows {
-            if !self.published.pending.fetched(id, read_queued(&self.reader, id, &row)) {
+            let queued = match read_queued(&self.reader, id, &row) {
+                Ok(queued) => queued,
+                Err(error) => {
+                    // It stays behind the horizon, where the router finds it when that has passed.
+                    tracing::warn!(%error, %id, "a queued message cannot be read now");
+                    return true;
+                }
+            };
+            if !self.published.pending.fetched(id, queued) {
                 return true;
             }
         }
@@ -258,13 +266,19 @@ pub(crate) fn queued_rows(
     Ok(rows)
 }
 
-/// A queued message as the log has it. One that cannot be read is reported and passed by: it stays queued.
-pub(crate) fn read_queued(reader: &Reader, id: QueueId, row: &QueueRow) -> Option<Queued> {
+/// A queued message as the log has it. One that is damaged is reported and passed by: it stays queued. An
+/// error that passes, such as too many open files, is the caller's to wait for.
+pub(crate) fn read_queued(
+    reader: &Reader,
+    id: QueueId,
+    row: &QueueRow,
+) -> Result<Option<Queued>, StoreError> {
     match reader.envelope(Lsn(row.place)) {
-        Ok(envelope) => Some(Queued { id, envelope, octets: row.octets, held: row.held }),
+        Ok(envelope) => Ok(Some(Queued { id, envelope, octets: row.octets, held: row.held })),
+        Err(StoreError::Io(error)) if is_exhausted(&error) => Err(error.into()),
         Err(error) => {
             tracing::error!(%error, %id, "a queued message cannot be read");
-            None
+            Ok(None)
         }
     }
 }

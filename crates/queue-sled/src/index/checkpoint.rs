@@ -7,7 +7,7 @@ use std::time::Duration;
 use super::ballast::Ballast;
 use super::kv::{IndexError, KvCell};
 use super::lag::Lag;
-use crate::disk::{Disk, Open, read_exact, write_all};
+use crate::disk::{Disk, Open, is_exhausted, read_exact, write_all};
 use crate::log::Lsn;
 
 const EVERY: Duration = Duration::from_secs(5);
@@ -131,6 +131,9 @@ impl Checkpointer {
             if clean || last != Some(lsn) {
                 match self.checkpoint(Checkpoint { lsn, clean }) {
                     Ok(()) => last = Some(lsn),
+                    Err(IndexError::Io(error)) if is_exhausted(&error) => {
+                        tracing::warn!(%error, "no checkpoint now: the next one covers it");
+                    }
                     Err(error) => self.condemn(&error),
                 }
             }

@@ -169,7 +169,8 @@ impl Committer {
     fn enter(&mut self) -> io::Result<Active> {
         let spare = self.spares.take()?;
         // Never below the clock: a restored backup must not hand out again what was handed out since.
-        let now = u32::try_from(wall_ms() / 1000).unwrap_or(u32::MAX);
+        // A clock beyond 2096 is wrong, and believing it once would leave no ids for what comes after.
+        let now = u32::try_from(wall_ms() / 1000).ok().filter(|now| *now < 0xF000_0000).unwrap_or(0);
         let id =
             self.chain.last_id.checked_add(1).ok_or_else(|| io::Error::other("out of segment ids"))?.max(now);
         self.chain.last_id = id;

@@ -8,6 +8,7 @@ mod maildrop;
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
+use std::time::Duration;
 
 use mail::{MailboxName, QueueId, Uid, ViewName};
 use queue::{Delivered, Expunge, Join, MailboxStatus, Queued, Route, Store, StoreError, Usage};
@@ -26,6 +27,8 @@ use engine::Engine;
 pub use incoming::SledIncoming;
 pub use maildrop::{SledMaildrop, SledMessage};
 
+/// How long a pickup waits for an index that is being built again, or has no room to be.
+const SETTLE: Duration = Duration::from_secs(5);
 /// Uids of one DELETE or PURGE record: what surely fits, at ten octets each.
 const UIDS_MAX: usize = 200_000;
 
@@ -133,7 +136,11 @@ impl SledStore {
     async fn settled(&self) -> Result<(), StoreError> {
         let durable = Lsn(self.engine.durable.load(Ordering::SeqCst));
         let mut applied = self.engine.published.applied.subscribe();
-        applied.wait_for(|applied| *applied >= durable).await.map(drop).map_err(|_| StoreError::Unavailable)
+        let settled = applied.wait_for(|applied| *applied >= durable);
+        match tokio::time::timeout(SETTLE, settled).await {
+            Ok(Ok(_)) => Ok(()),
+            Ok(Err(_)) | Err(_) => Err(StoreError::Unavailable),
+        }
     }
 }
 
@@ -158,10 +165,8 @@ impl Store for SledStore {
         let rest = blocking(move || {
             let kv = engine.kv.get().ok_or(StoreError::Unavailable)?;
             let rows = queued_rows(&*kv, from, missing).map_err(|_| StoreError::Unavailable)?;
-            Ok(rows
-                .into_iter()
-                .filter_map(|(id, row)| read_queued(&engine.reader, id, &row))
-                .collect::<Vec<_>>())
+            let read = rows.into_iter().map(|(id, row)| read_queued(&engine.reader, id, &row));
+            read.filter_map(Result::transpose).collect::<Result<Vec<_>, _>>()
         });
         page.extend(rest.await?);
         Ok(page)
@@ -277,7 +282,7 @@ fn done(outcome: &Outcome) -> Result<(), StoreError> {
 }
 
 fn too_long(_: TooLong) -> StoreError {
-    StoreError::Full("one record cannot hold all of it")
+    StoreError::TooLarge("one record cannot hold all of it")
 }
 
 /// Groups as records take them. Only one QUIT that deletes more than [`UIDS_MAX`] messages is more than one

@@ -20,6 +20,7 @@ pub(crate) fn run(context: &mut Context<'_>, args: &Args) -> Result<Answer, Fail
         return Err(Failure::Refused(words.into()));
     }
     identity::keep_memory_to_ourselves();
+    identity::raise_open_files();
     let loaded = config::load(&context.config).map_err(Failure::Config)?;
     Appliance::run(&context.config, loaded).map_err(|error| match error {
         ServeError::StateDir { .. } | ServeError::Tls(_) => Failure::Refused(error.to_string()),

@@ -189,6 +189,7 @@ fn rule(refusal: &Refusal) -> &str {
         | Refusal::ClosedRecipient(_)
         | Refusal::NotLocal
         | Refusal::MailboxFull
+        | Refusal::TooManyCopies
         | Refusal::NoRoom
         | Refusal::Unavailable => "-",
     }

@@ -130,7 +130,7 @@ pub(super) fn refusal(error: &StoreError) -> Refusal {
         StoreError::Io(_) | StoreError::ReadOnly(_) | StoreError::Unavailable | StoreError::NoView => {
             Refusal::Unavailable
         }
-        StoreError::Damaged(_) => Refusal::Unavailable,
+        StoreError::Damaged(_) | StoreError::TooLarge(_) => Refusal::Unavailable,
     }
 }
 

@@ -112,6 +112,8 @@ pub enum Refusal {
     NotLocal,
     /// Every mailbox that the address names is full.
     MailboxFull,
+    /// With this recipient too, one message would have more copies than are delivered in one step.
+    TooManyCopies,
     /// The store has no room now.
     NoRoom,
     /// The store failed us.
@@ -291,7 +293,9 @@ impl Refusal {
     pub(crate) fn is_probe(&self) -> bool {
         match self {
             Self::UnknownRecipient | Self::ClosedRecipient(_) | Self::NotLocal => true,
-            Self::MailboxFull | Self::NoRoom | Self::Unavailable | Self::Policy(_) => false,
+            Self::MailboxFull | Self::TooManyCopies | Self::NoRoom | Self::Unavailable | Self::Policy(_) => {
+                false
+            },
         }
     }
 
@@ -300,6 +304,7 @@ impl Refusal {
             Self::UnknownRecipient | Self::ClosedRecipient(_) => (550, "5.1.1"),
             Self::NotLocal => (550, "5.7.1"),
             Self::MailboxFull => (452, "4.2.2"),
+            Self::TooManyCopies => (452, "4.5.3"),
             Self::NoRoom => (452, "4.3.1"),
             Self::Unavailable => (451, "4.3.0"),
             Self::Policy(refusal) => (refusal.code, &refusal.enhanced),
@@ -313,6 +318,7 @@ impl Refusal {
             Self::ClosedRecipient(text) => text,
             Self::NotLocal => "not a domain of ours, and we do not relay",
             Self::MailboxFull => "the mailbox is full",
+            Self::TooManyCopies => "too many copies of one message, send the rest in another",
             Self::NoRoom => "no room for mail now",
             Self::Unavailable => "cannot take mail now",
             Self::Policy(refusal) => &refusal.text,
