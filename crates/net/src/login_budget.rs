@@ -12,7 +12,7 @@ const MINUTE: Duration = Duration::from_secs(60);
 const DAY: Duration = Duration::from_secs(24 * 3600);
 
 /// How many wrong passwords are looked at before answers stop.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct LoginBudgetParams {
     /// A minute from one IPv4 address or IPv6 /64.
     pub per_minute: u32,

@@ -86,3 +86,37 @@ fn fields_that_only_we_may_write_are_not_served() {
     assert_eq!(collected[0].octets.strip_prefix(&*top), Some(&b"Delivered-To: this is the body\r\n"[..]));
     session.quit();
 }
+
+/// An alias of many members and a message of many recipients multiply: what does not fit one delivery is put
+/// off at RCPT, and what got its 250 is delivered, with what comes behind it.
+#[test]
+fn a_message_with_more_copies_than_one_step_delivers_is_put_off_in_part() {
+    let members: Vec<String> = (0..250).map(|n| format!("m{n}")).collect();
+    let names: Vec<&str> = members.iter().map(String::as_str).chain(["alice"]).collect();
+    let mut setup = Setup::of(&names);
+    let quoted: Vec<String> = members.iter().map(|name| format!("\"{name}\"")).collect();
+    setup.mailboxes.push_str(&format!(
+        "\n[[alias]]\naddress = \"staff@example.test\"\nto = [{}]\nduplicate = true\n",
+        quoted.join(", ")
+    ));
+    let appliance = Appliance::with(setup);
+    let mut client = smtp(appliance.smtp);
+    assert!(client.ask("MAIL FROM:<>").starts_with("250 "));
+    let mut taken = 0;
+    for n in 0..100 {
+        let answer = client.ask(&format!("RCPT TO:<staff+{}{n}@example.test>", "x".repeat(40)));
+        if answer.starts_with("250 ") {
+            taken += 1;
+        } else {
+            assert!(answer.starts_with("452 4.5.3 "), "{answer}");
+        }
+    }
+    assert!((1..100).contains(&taken), "{taken}");
+    assert!(client.ask("DATA").starts_with("354 "));
+    assert!(client.ask("Subject: all\r\n\r\nhands\r\n.").starts_with("250 "));
+    assert!(
+        deliver(&mut client, &["alice@example.test"], b"Subject: one\r\n\r\nhand\r\n").starts_with("250 ")
+    );
+    collect(appliance.pop3, "alice", 1);
+    collect(appliance.pop3, "m249", taken);
+}

@@ -5,6 +5,8 @@ use super::OpenError;
 use crate::clock::wall_ms;
 use crate::disk::{Disk, Open, read_exact};
 use crate::index::checkpoint::replace;
+use crate::log::record::RECORD_MAX;
+use crate::log::segment::PAGE;
 use crate::params::Params;
 
 /// `STORE`: what stays the same for the life of a store.
@@ -15,6 +17,7 @@ pub(super) struct Identity {
 }
 
 const MAGIC: &str = "restante store 1\n";
+const CRC: &str = "crc32c = ";
 
 impl Identity {
     /// Reads it; makes the store when its folder is empty of ours.
@@ -54,10 +57,20 @@ impl Identity {
 
     fn text(self) -> String {
         let id: String = self.store_id.iter().map(|octet| format!("{octet:02x}")).collect();
-        format!("{MAGIC}id = {id}\nsegment-size = {}\ncreated-ms = {}\n", self.segment_size, wall_ms())
+        let text =
+            format!("{MAGIC}id = {id}\nsegment-size = {}\ncreated-ms = {}\n", self.segment_size, wall_ms());
+        let crc = crc32c::crc32c(text.as_bytes());
+        format!("{text}{CRC}{crc:08x}\n")
     }
 
+    /// A store opened with another segment size would believe that half of its log is missing: the octets are
+    /// checked, and what they say too.
     fn parse(text: &str) -> Option<Self> {
+        let (text, crc) = text.split_at(text.rfind(CRC)?);
+        let crc = u32::from_str_radix(crc.strip_prefix(CRC)?.trim_end(), 16).ok()?;
+        if crc != crc32c::crc32c(text.as_bytes()) {
+            return None;
+        }
         let field = |name: &str| {
             let lines = text.strip_prefix(MAGIC)?.lines();
             lines
@@ -66,7 +79,30 @@ impl Identity {
                 .map(|(_, value)| value)
         };
         let id = u128::from_str_radix(field("id")?, 16).ok()?;
-        let segment_size = field("segment-size")?.parse().ok()?;
+        let segment_size: u32 = field("segment-size")?.parse().ok()?;
+        if !segment_size.is_multiple_of(PAGE) || (segment_size as usize) < 2 * RECORD_MAX {
+            return None;
+        }
         Some(Self { store_id: id.to_be_bytes(), segment_size })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn any_changed_octet_of_it_is_seen() {
+        let identity = Identity { store_id: [7; 16], segment_size: 64 << 20 };
+        let text = identity.text();
+        assert_eq!(Identity::parse(&text), Some(identity));
+        for at in 0..text.len() - 1 {
+            let mut octets = text.clone().into_bytes();
+            octets[at] ^= 1;
+            let changed = String::from_utf8_lossy(&octets).into_owned();
+            assert_eq!(Identity::parse(&changed), None, "octet {at}");
+        }
+        let odd = Identity { segment_size: 4097, ..identity };
+        assert_eq!(Identity::parse(&odd.text()), None);
     }
 }

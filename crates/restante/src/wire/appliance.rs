@@ -202,7 +202,7 @@ impl Appliance {
         if !same_sockets(&self.config, &config) {
             warn!(
                 "what has changed of these takes effect at a restart only: addresses to listen on, connection \
-                 limits, trusted, state-dir, [store], [log], and [tls] as a whole"
+                 limits, trusted, [[relay]], state-dir, min-free-*, [login], [store], [log], and [tls] as a whole"
             );
         }
         self.directory.replace(table);
@@ -276,7 +276,7 @@ fn prepare(path: &Path) -> Result<(), ServeError> {
     let fault = |reason: String| ServeError::StateDir { path: path.into(), reason };
     DirBuilder::new().recursive(true).mode(0o700).create(path).map_err(|error| fault(error.to_string()))?;
     let found = fs::metadata(path).map_err(|error| fault(error.to_string()))?;
-    if found.permissions().mode() & 0o027 != 0 {
+    if found.permissions().mode() & config::permission::STATE_DIR_OPEN != 0 {
         return Err(fault("others may look into it or write there: chmod 0700 it".into()));
     }
     Ok(())
@@ -345,6 +345,9 @@ fn same_sockets(old: &Config, new: &Config) -> bool {
         && old.pop3.listen_tls == new.pop3.listen_tls
         && old.tls.is_some() == new.tls.is_some()
         && old.trusted == new.trusted
+        && old.relays == new.relays
+        && params::login_budget(old) == params::login_budget(new)
+        && params::store(old) == params::store(new)
         && gates(old) == gates(new)
         && old.state_dir == new.state_dir
         && old.store == new.store
