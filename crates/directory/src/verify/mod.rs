@@ -6,6 +6,7 @@ mod queue;
 mod sources;
 #[cfg(test)]
 mod tests;
+mod threads;
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -21,6 +22,7 @@ use crate::{Login, LoginError, Source};
 use cache::{Digest, VerifyCache};
 use queue::HashQueue;
 use sources::KnownSources;
+use threads::HashThreads;
 
 /// Hears of a hash that was made anew at a login: the configured string, and the stronger one for the same
 /// password. Called from a thread that may block.
@@ -40,12 +42,16 @@ pub struct VerifierParams {
 pub(crate) struct Verifier {
     cache: Mutex<VerifyCache>,
     queue: HashQueue,
+    threads: HashThreads,
     sources: Mutex<KnownSources>,
     overlay: Mutex<HashMap<String, String>>,
     strengthened: Option<Strengthened>,
     /// Every hash that was run, for the tests that count them.
     #[cfg(test)]
     runs: std::sync::atomic::AtomicUsize,
+    /// Where they were run.
+    #[cfg(test)]
+    ran_on: Mutex<std::collections::HashSet<std::thread::ThreadId>>,
 }
 
 /// What is known of one login.
@@ -64,11 +70,14 @@ impl Verifier {
         Self {
             cache: Mutex::new(VerifyCache::new(&key)),
             queue: HashQueue::new(),
+            threads: HashThreads::new(),
             sources: Mutex::new(KnownSources::new()),
             overlay: Mutex::new(params.overlay),
             strengthened: params.strengthened,
             #[cfg(test)]
             runs: std::sync::atomic::AtomicUsize::new(0),
+            #[cfg(test)]
+            ran_on: Mutex::default(),
         }
     }
 
@@ -122,7 +131,7 @@ impl Verifier {
         if open.is_empty() { Judged::Wrong } else { Judged::Open(open) }
     }
 
-    /// Hashes on a thread that may block. What it finds goes to the cache even if the client has left.
+    /// Hashes on a thread for it. What it finds goes to the cache even if the client has left.
     async fn hash(
         self: &Arc<Self>,
         claimant: &Arc<Claimant>,
@@ -131,19 +140,21 @@ impl Verifier {
         permit: OwnedSemaphorePermit,
     ) -> Result<Judged, LoginError> {
         let (verifier, claimant, password) = (Arc::clone(self), Arc::clone(claimant), password.clone());
-        let hashing = tokio::task::spawn_blocking(move || {
+        let now = Instant::now();
+        let hashing = self.threads.run(permit, move || {
             let right = open.iter().find(|(index, digest)| {
                 let opens = verifier.opens(&claimant, *index, &password);
-                lock(&verifier.cache).put(*digest, opens, Instant::now());
+                lock(&verifier.cache).put(*digest, opens, now);
                 opens
             });
-            drop(permit);
             right.map_or(Judged::Wrong, |(index, _)| Judged::Right(*index))
         });
-        hashing.await.map_err(|error| {
-            tracing::error!(%error, "a password hash could not be computed");
+        let hashing = hashing.map_err(|error| {
+            tracing::error!(%error, "no thread can be had to hash passwords");
             LoginError::Busy
-        })
+        })?;
+        // A hash that panics opens nothing, and would panic again for whoever is told to come back.
+        hashing.await.map_err(|_| LoginError::Denied { repeated: false })
     }
 
     /// Whether `password` opens one stored hash of the claimant; of nobody, it takes as long and is no.
@@ -161,7 +172,10 @@ impl Verifier {
 
     fn run(&self, stored: &Stored, password: &Secret) -> bool {
         #[cfg(test)]
-        self.runs.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
+        {
+            self.runs.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
+            lock(&self.ran_on).insert(std::thread::current().id());
+        }
         stored.opens(password)
     }
 

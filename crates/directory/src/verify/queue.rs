@@ -6,7 +6,7 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::timeout;
 
 /// Hashes at a time: each is a core and 19 MiB.
-const PERMITS: usize = 2;
+pub(super) const PERMITS: usize = 2;
 
 /// Who may hash: two at a time, and for the rest two bounded lines. Sources that have logged in lately have a
 /// line of their own, so that no crowd of strangers keeps them out of it.

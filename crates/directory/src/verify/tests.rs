@@ -322,3 +322,33 @@ async fn nobodys_login_never_makes_a_stronger_hash() {
     assert_eq!(directory.ask("nobody", "rose").await, said("denied", 1));
     assert_eq!(*kept.lock().expect("no panic"), 0);
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn many_wrong_passwords_are_hashed_on_two_threads() {
+    let directory = directory(vec![one("alice", "rose")]);
+    let ask = |name| {
+        let directory = directory.clone();
+        tokio::spawn(async move { directory.verify("alice", &secret(&format!("thorn{name}")), HERE).await })
+    };
+    let asked: Vec<_> = (0..24).map(ask).collect();
+    for answer in asked {
+        assert_eq!(answer.await.expect("no panic"), Err(LoginError::Denied { repeated: false }));
+    }
+    assert_eq!(directory.runs(), 24);
+    let threads = lock(&directory.verifier().ran_on).len();
+    assert!((1..=2).contains(&threads), "{threads}");
+}
+
+#[tokio::test]
+async fn a_hash_that_panics_opens_nothing_and_hinders_nobody() {
+    let strengthened: Strengthened = Arc::new(|_, _| panic!("no room for it"));
+    let params = VerifierParams { strengthened: Some(strengthened), ..VerifierParams::default() };
+    let names = ["alice", "bob", "carol"];
+    let directory = Directory::new(table(names.map(|name| one(name, "rose")).into()), params);
+    let denied = Err(LoginError::Denied { repeated: false });
+    let names = names.map(str::to_owned);
+    assert_eq!(directory.verify(&names[0], &secret("rose"), HERE).await, denied);
+    assert_eq!(directory.ask("alice", "rose").await, said("alice", 1));
+    assert_eq!(directory.ask("bob", "thorn").await, said("denied", 1));
+    assert_eq!(directory.verifier().queue.free(), 2);
+}
