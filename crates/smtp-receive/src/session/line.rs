@@ -23,6 +23,8 @@ pub(crate) enum Line<'i> {
     Command(&'i str),
     /// No command.
     Bad(Fault),
+    /// No command, but meant as BDAT: how much of what follows is its chunk, nobody knows.
+    BadChunk(Fault),
     /// No line at all: it does not end.
     Endless,
 }
@@ -36,6 +38,10 @@ impl LineReader {
         };
         let input = &input[passed..];
         let (taken, line) = self.line(input, limit, bare);
+        let line = match line {
+            Line::Bad(fault) if is_chunk(input) => Line::BadChunk(fault),
+            line => line,
+        };
         (passed + taken, line)
     }
 
@@ -77,6 +83,11 @@ impl LineReader {
     }
 }
 
+/// Whoever begins a line like this sends octets behind it that are no commands (RFC 3030 §2).
+fn is_chunk(line: &[u8]) -> bool {
+    line.get(..4).is_some_and(|verb| verb.eq_ignore_ascii_case(b"BDAT"))
+}
+
 /// UTF-8 without control characters (RFC 5321 §2.4, RFC 6531 §3.3); white space at the end is borne (RFC 5321
 /// §4.1.1).
 fn text(line: &[u8]) -> Option<&str> {
@@ -108,6 +119,27 @@ mod tests {
         {
             assert_eq!(read(line), (line.len(), Line::Bad(Fault::NotText)), "{}", line.escape_ascii());
         }
+    }
+
+    /// RFC 3030 §2.
+    #[test]
+    fn a_chunk_that_is_no_command_is_told_apart() {
+        for (line, fault) in [
+            (&b"BDAT\t5 LAST\r\n"[..], Fault::NotText),
+            (b"bdat 5\0\r\n", Fault::NotText),
+            (b"Bdat 5 \xff\r\n", Fault::NotText),
+            (b"BDAT\x85\r\n", Fault::NotText),
+            (b"BDAT 5\n", Fault::BareLineFeed),
+            (b"BDAT 5             L", Fault::LineTooLong),
+        ] {
+            assert_eq!(read(line), (line.len(), Line::BadChunk(fault)), "{}", line.escape_ascii());
+        }
+        assert_eq!(read(b"BDAT 5\r\n"), (8, Line::Command("BDAT 5")));
+        assert_eq!(read(b"NOOP BDAT\t5\r\n"), (13, Line::Bad(Fault::NotText)));
+        let mut reader = LineReader::default();
+        assert_eq!(reader.read(b"RSET\n", 20, BareNewline::Refuse), (5, Line::Bad(Fault::BareLineFeed)));
+        let rest = b"BDAT\r\nBDAT\t5\r\n";
+        assert_eq!(reader.read(rest, 20, BareNewline::Refuse), (14, Line::BadChunk(Fault::NotText)));
     }
 
     #[test]

@@ -192,6 +192,10 @@ impl Session {
             Line::TooLittle => return (octets, Progress::Starved),
             Line::Command(text) => command::run(self, text),
             Line::Bad(fault) => self.fault(fault),
+            Line::BadChunk(fault) => {
+                self.fault(fault);
+                self.close();
+            }
             Line::Endless => self.end(Ending::TooManyErrors),
         }
         self.clock.served();
