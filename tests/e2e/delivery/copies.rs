@@ -1,4 +1,4 @@
-use restante_tests::{below, collect, deliver, hidden, pop3, smtp};
+use restante_tests::{Appliance, Setup, below, collect, deliver, hidden, pop3, smtp};
 
 use crate::APPLIANCE;
 
