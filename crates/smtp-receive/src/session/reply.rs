@@ -295,7 +295,7 @@ impl Refusal {
             Self::UnknownRecipient | Self::ClosedRecipient(_) | Self::NotLocal => true,
             Self::MailboxFull | Self::TooManyCopies | Self::NoRoom | Self::Unavailable | Self::Policy(_) => {
                 false
-            },
+            }
         }
     }
 
