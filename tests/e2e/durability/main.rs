@@ -198,10 +198,10 @@ fn a_start_after_a_kill_syncs_the_last_batch_before_it_serves() {
     collect(appliance.pop3, "alice", 3);
     assert!(appliance.stop().success());
     let trace = read(&output);
-    let says_ready = |call: &&Call| call.name == "write" && call.arguments.contains(" ready\\n");
-    let ready = trace.calls.iter().find(says_ready).expect("it says that it is ready");
-    let rewritten = trace.calls.iter().rfind(|call| call.is_log_write() && call.left < ready.entered);
+    let greets = |call: &&Call| call.arguments.contains("\"+OK mx.example.test");
+    let greeting = trace.calls.iter().find(greets).expect("it greets who collects");
+    let rewritten = trace.calls.iter().rfind(|call| call.is_log_write() && call.left < greeting.entered);
     let rewritten = rewritten.expect("the last batch is written again");
     let segment = rewritten.path().to_owned();
-    assert!(trace.sync_between(&segment, rewritten.left, ready.entered).is_some(), "and not synced");
+    assert!(trace.sync_between(&segment, rewritten.left, greeting.entered).is_some(), "and not synced");
 }
