@@ -69,7 +69,7 @@ impl Session {
         }
         let size = chunk.size;
         match mem::replace(&mut self.state, State::Closed) {
-            State::Chunk(receiving, _) => match receiving.fault {
+            State::Chunk(receiving, _) => match receiving.verdict(&self.params) {
                 None => {
                     self.state = State::Chunks(receiving);
                     self.send(Reply::Chunk(size));
@@ -129,7 +129,7 @@ impl Session {
             mem::replace(&mut self.state, State::Closed)
         {
             let times = self.replies(&receiving.transaction);
-            let reply = Reply::Fault(receiving.fault.unwrap_or(Fault::TooBig));
+            let reply = Reply::Fault(receiving.verdict(&self.params).unwrap_or(Fault::TooBig));
             self.due.extend(vec![reply; times].into_iter().map(Step::Send));
         }
         Progress::Again
@@ -147,9 +147,10 @@ impl Session {
         };
         let before = receiving.fault;
         let rest = receiving.finish(&self.params);
+        let verdict = receiving.verdict(&self.params);
         let replies = self.replies(&receiving.transaction);
         let transaction = receiving.transaction;
-        if let Some(fault) = receiving.fault {
+        if let Some(fault) = verdict {
             if before.is_none() {
                 self.due.push_back(Step::Abandon);
             }

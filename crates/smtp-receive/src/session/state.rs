@@ -152,6 +152,12 @@ impl Receiving {
         (taken, self.keep(text, params))
     }
 
+    /// What is wrong with the message as a whole. Of several faults the size is the one that is told: which was
+    /// met first depends on how the octets were cut into packets.
+    pub(crate) fn verdict(&self, params: &Params) -> Option<Fault> {
+        self.fault.map(|fault| if self.came > params.message_size { Fault::TooBig } else { fault })
+    }
+
     /// The message is complete: what is left to keep.
     pub(crate) fn finish(&mut self, params: &Params) -> &'static [u8] {
         if self.fault.is_some() {
