@@ -17,6 +17,7 @@ mod big;
 mod buffers;
 mod clock;
 mod disk;
+mod ground;
 mod health;
 mod index;
 mod log;

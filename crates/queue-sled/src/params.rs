@@ -1,4 +1,4 @@
-use crate::log::record::RECORD_MAX;
+use crate::ground::Sizes;
 use crate::log::segment::PAGE;
 
 /// How much of the machine a store may use. The defaults suit a small server.
@@ -48,10 +48,9 @@ impl Default for Params {
 
 impl Params {
     /// The segment size of a new store on a file system of that many octets.
-    pub(crate) fn segment_size_for(&self, disk: u64) -> u32 {
+    pub(crate) fn segment_size_for(&self, disk: u64, sizes: Sizes) -> u32 {
         const SMALL_DISK: u64 = 40_000_000_000;
         let wanted = self.segment_size.unwrap_or(if disk < SMALL_DISK { 16 << 20 } else { 64 << 20 });
-        let least = u32::try_from(2 * RECORD_MAX).expect("8 MiB");
-        wanted.clamp(least, 1 << 30).next_multiple_of(PAGE)
+        wanted.clamp(sizes.segment_min, 1 << 30).next_multiple_of(PAGE)
     }
 }

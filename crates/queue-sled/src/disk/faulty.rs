@@ -5,7 +5,7 @@ use std::io::{self, IoSlice};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard};
 
-use super::{Disk, DiskFile, Open, RealDisk, Space};
+use super::{Disk, DiskFile, Lock, Open, RealDisk, Space};
 
 /// Which operations count and may fail.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -123,6 +123,14 @@ impl Disk for FaultyDisk {
 
     fn list(&self, path: &Path) -> io::Result<Vec<String>> {
         RealDisk.list(path)
+    }
+
+    fn remove_folder(&self, path: &Path) -> io::Result<()> {
+        RealDisk.remove_folder(path)
+    }
+
+    fn lock(&self, path: &Path) -> io::Result<Lock> {
+        RealDisk.lock(path)
     }
 
     fn space(&self, path: &Path) -> io::Result<Space> {

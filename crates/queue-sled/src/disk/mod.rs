@@ -38,6 +38,9 @@ pub(crate) struct Space {
     pub(crate) inodes: u64,
 }
 
+/// Held as long as it lives: nobody else gets it meanwhile.
+pub(crate) type Lock = Box<dyn Send>;
+
 /// System calls on names. A change of a name is durable only after [`Disk::fsync_dir`] of its folder.
 pub(crate) trait Disk: Send + Sync + 'static {
     /// Opens a file.
@@ -52,8 +55,13 @@ pub(crate) trait Disk: Send + Sync + 'static {
     fn fsync_dir(&self, path: &Path) -> io::Result<()>;
     /// The names in a folder, in no order.
     fn list(&self, path: &Path) -> io::Result<Vec<String>>;
+    /// Takes away a folder and all that is in it.
+    fn remove_folder(&self, path: &Path) -> io::Result<()>;
     /// See [`Space`].
     fn space(&self, path: &Path) -> io::Result<Space>;
+    /// Locks a file, made if it is not there: [`io::ErrorKind::WouldBlock`] when another process or another
+    /// store of this one has it.
+    fn lock(&self, path: &Path) -> io::Result<Lock>;
 }
 
 /// System calls on one open file.

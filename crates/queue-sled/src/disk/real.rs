@@ -4,9 +4,10 @@ use std::os::unix::fs::{DirBuilderExt, FileExt, OpenOptionsExt};
 use std::path::Path;
 use std::sync::Arc;
 
+use rustix::fs::FlockOperation;
 use rustix::io::ReadWriteFlags;
 
-use super::{Disk, DiskFile, Open, Space};
+use super::{Disk, DiskFile, Lock, Open, Space};
 
 /// The disk of this machine.
 #[derive(Debug, Clone, Copy, Default)]
@@ -51,6 +52,10 @@ impl Disk for RealDisk {
             .collect()
     }
 
+    fn remove_folder(&self, path: &Path) -> io::Result<()> {
+        std::fs::remove_dir_all(path)
+    }
+
     fn space(&self, path: &Path) -> io::Result<Space> {
         let stat = rustix::fs::statvfs(path)?;
         Ok(Space {
@@ -59,6 +64,12 @@ impl Disk for RealDisk {
             // Some file systems (btrfs) count no inodes and say 0 of 0.
             inodes: if stat.f_files == 0 { u64::MAX } else { stat.f_favail },
         })
+    }
+
+    fn lock(&self, path: &Path) -> io::Result<Lock> {
+        let file = OpenOptions::new().create(true).truncate(false).write(true).open(path)?;
+        rustix::fs::flock(&file, FlockOperation::NonBlockingLockExclusive)?;
+        Ok(Box::new(file))
     }
 }
 

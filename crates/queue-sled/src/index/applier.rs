@@ -9,7 +9,7 @@ use tokio::sync::{Notify, watch};
 
 use super::ballast::Ballast;
 use super::checkpoint::Bell;
-use super::kv::{IndexError, KvCell};
+use super::kv::{IndexError, KvCell, OpenIndex};
 use super::lag::{Lag, Work};
 use super::rebuild::{fresh, replay};
 use super::rows::{QueueRow, decode};
@@ -72,7 +72,7 @@ pub(crate) struct Applier {
     pub(crate) disk: Arc<dyn Disk>,
     pub(crate) store: PathBuf,
     pub(crate) store_id: [u8; 16],
-    pub(crate) cache: u64,
+    pub(crate) kind: Arc<dyn OpenIndex>,
     pub(crate) lag: Arc<Lag>,
     pub(crate) segments: Arc<Segments>,
     pub(crate) reader: Arc<Reader>,
@@ -212,7 +212,7 @@ impl Applier {
 
     fn rebuild(&mut self) -> Result<Index, super::rebuild::ReplayError> {
         super::checkpoint::Checkpoint::remove(&*self.disk, &self.store)?;
-        let kv = fresh(&*self.disk, &self.store, self.cache)?;
+        let kv = fresh(&*self.kind, &*self.disk, &self.store)?;
         let mut index = Index::load(kv.clone(), self.store_id)?;
         let replayed = replay(&mut index, &self.segments, self.applied)?;
         tracing::info!(records = replayed.records, "the index was built again");

@@ -1,7 +1,8 @@
 use std::io;
+use std::path::Path;
 use std::sync::{Arc, PoisonError, RwLock};
 
-use crate::disk::is_no_space;
+use crate::disk::{Disk, is_no_space};
 
 /// A change of one key: a new value, or none.
 pub(crate) type Op = (Vec<u8>, Option<Vec<u8>>);
@@ -45,6 +46,13 @@ pub(crate) trait IndexKv: Send + Sync {
 
     /// Hands what was applied to the kernel. Not durable before the files are synced.
     fn flush(&self) -> Result<(), IndexError>;
+}
+
+/// Which kind of index a store has.
+pub(crate) trait OpenIndex: Send + Sync {
+    /// Opens the one in a folder, or begins one there. What must be synced for [`IndexKv::flush`] to last is
+    /// the file `db` in it, and the folder.
+    fn open(&self, disk: &dyn Disk, idx: &Path) -> Result<Arc<dyn IndexKv>, IndexError>;
 }
 
 /// The index that is in use; none while it is built again.

@@ -13,10 +13,11 @@ mod lag;
 pub(crate) mod rebuild;
 mod removal;
 pub(crate) mod rows;
-pub(crate) mod sled_kv;
+mod sled_kv;
 pub(crate) mod verify;
 
 pub(crate) use applier::{Applier, Published, queued_rows, read_queued};
 pub(crate) use apply::{Effect, Index, Outcome};
-pub(crate) use kv::{IndexError, IndexKv, KvCell};
+pub(crate) use kv::{IndexError, IndexKv, KvCell, OpenIndex};
 pub(crate) use lag::Lag;
+pub(crate) use sled_kv::SledIndex;

@@ -2,9 +2,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use super::Index;
-use super::deferred::Deferred;
-use super::kv::{IndexError, IndexKv};
-use super::sled_kv::SledKv;
+use super::kv::{IndexError, IndexKv, OpenIndex};
 use crate::disk::{Disk, is_no_space};
 use crate::log::Lsn;
 use crate::log::change::Change;
@@ -78,13 +76,12 @@ fn apply(index: &mut Index, record: &RecordHeader, meta: &[u8]) -> Result<(), Re
     Ok(())
 }
 
-/// Opens the index in a folder.
-pub(crate) fn open(disk: &dyn Disk, idx: &Path, cache: u64) -> Result<Arc<dyn IndexKv>, IndexError> {
-    Ok(Arc::new(Deferred::new(SledKv::open(disk, idx, cache)?)))
-}
-
 /// Puts an index aside and opens an empty one. Only the last one put aside is kept, for those who ask why.
-pub(crate) fn fresh(disk: &dyn Disk, store: &Path, cache: u64) -> Result<Arc<dyn IndexKv>, IndexError> {
+pub(crate) fn fresh(
+    kind: &dyn OpenIndex,
+    disk: &dyn Disk,
+    store: &Path,
+) -> Result<Arc<dyn IndexKv>, IndexError> {
     let (idx, aside) = (store.join("idx"), store.join("idx.aside"));
     remove_folder(disk, &aside)?;
     match disk.rename(&idx, &aside) {
@@ -93,13 +90,13 @@ pub(crate) fn fresh(disk: &dyn Disk, store: &Path, cache: u64) -> Result<Arc<dyn
     }
     disk.create_dir(&idx)?;
     disk.fsync_dir(store)?;
-    open(disk, &idx, cache)
+    kind.open(disk, &idx)
 }
 
 fn remove_folder(disk: &dyn Disk, folder: &Path) -> std::io::Result<()> {
     match disk.list(folder) {
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(()),
         Err(error) => Err(error),
-        Ok(_) => std::fs::remove_dir_all(folder),
+        Ok(_) => disk.remove_folder(folder),
     }
 }

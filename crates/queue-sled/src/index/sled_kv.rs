@@ -1,26 +1,40 @@
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
+use std::sync::Arc;
 use std::time::Duration;
 
-use super::kv::{EachRow, IndexError, IndexKv, Op};
+use super::deferred::Deferred;
+use super::kv::{EachRow, IndexError, IndexKv, Op, OpenIndex};
 use super::rows::VALUE_MAX;
 use crate::disk::{Disk, is_no_space};
 
 const LOCK_RETRIES: u32 = 100;
 const LOCK_PAUSE: Duration = Duration::from_millis(20);
 
+/// What every store uses: [`SledKv`] behind [`Deferred`].
+pub(crate) struct SledIndex {
+    /// Octets that sled may use for its cache.
+    pub(crate) cache: u64,
+}
+
+impl OpenIndex for SledIndex {
+    fn open(&self, disk: &dyn Disk, idx: &Path) -> Result<Arc<dyn IndexKv>, IndexError> {
+        Ok(Arc::new(Deferred::new(SledKv::open(disk, idx, self.cache)?)))
+    }
+}
+
 /// sled 0.34, used only where it is good: one tree, one writer, small values, and never believed.
 ///
 /// Whatever it does, panics included, comes out as an [`IndexError`]. `flush_async` and `watch_prefix` are
 /// never used: the first can hang, the second stops `apply_batch` for everyone when its receiver is slow.
-pub(crate) struct SledKv {
+struct SledKv {
     /// Taken out only to be dropped.
     db: Option<sled::Db>,
 }
 
 impl SledKv {
     /// Opens the index in `idx`.
-    pub(crate) fn open(disk: &dyn Disk, idx: &Path, cache: u64) -> Result<Self, IndexError> {
+    fn open(disk: &dyn Disk, idx: &Path, cache: u64) -> Result<Self, IndexError> {
         remove_half_snapshots(disk, idx)?;
         let config = sled::Config::new()
             .path(idx)

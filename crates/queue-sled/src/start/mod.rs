@@ -7,13 +7,12 @@ use std::io;
 use std::path::Path;
 use std::sync::Arc;
 
-use rustix::fs::FlockOperation;
-
 use crate::big::BigFiles;
-use crate::disk::Disk;
+use crate::disk::{Disk, Lock};
+use crate::ground::Ground;
 use crate::index::ballast::Ballast;
 use crate::index::checkpoint::Checkpoint;
-use crate::index::rebuild::{ReplayError, Replayed, fresh, open, replay};
+use crate::index::rebuild::{ReplayError, Replayed, fresh, replay};
 use crate::index::verify::verify;
 use crate::index::{Index, IndexError, IndexKv};
 use crate::log::Lsn;
@@ -28,7 +27,7 @@ pub use report::{OpenError, StartReport};
 pub(crate) struct Started {
     pub(crate) store_id: [u8; 16],
     pub(crate) segment_size: u32,
-    pub(crate) lock: std::fs::File,
+    pub(crate) lock: Lock,
     pub(crate) segments: Arc<Segments>,
     pub(crate) ballast: Arc<Ballast>,
     pub(crate) kv: Arc<dyn IndexKv>,
@@ -38,10 +37,11 @@ pub(crate) struct Started {
 }
 
 /// Locks the store, finds the end of its log and brings its index up to it.
-pub(crate) fn start(disk: &Arc<dyn Disk>, store: &Path, params: &Params) -> Result<Started, OpenError> {
+pub(crate) fn start(ground: &Ground, store: &Path, params: &Params) -> Result<Started, OpenError> {
+    let disk = &ground.disk;
     disk.create_dir(store)?;
-    let lock = lock(store)?;
-    let (identity, created) = Identity::read_or_make(&**disk, store, params)?;
+    let lock = lock(&**disk, store)?;
+    let (identity, created) = Identity::read_or_make(ground, store, params)?;
     let log = store.join("log");
     let segments = Arc::new(Segments::new(disk.clone(), log.clone()));
     let ballast = Arc::new(Ballast::new(disk.clone(), store.to_owned(), params.ballast, params.min_free));
@@ -59,8 +59,7 @@ pub(crate) fn start(disk: &Arc<dyn Disk>, store: &Path, params: &Params) -> Resu
     let clean = checkpoint.is_some_and(|checkpoint| checkpoint.clean);
     let mut report = StartReport { created, clean, torn_tail: tail.torn, ..StartReport::default() };
 
-    let base =
-        Base { disk: &**disk, store, params, store_id: identity.store_id, segments: &segments, tail: &tail };
+    let base = Base { ground, store, store_id: identity.store_id, segments: &segments, tail: &tail };
     let caught_up = checkpoint.ok_or(Distrust::NoCheckpoint);
     let caught_up = caught_up.and_then(|checkpoint| with_ballast(&ballast, || base.catch_up(checkpoint)));
     let mut lost = None;
@@ -157,9 +156,8 @@ type Caught = (Arc<dyn IndexKv>, Index, Replayed);
 
 /// What an index is brought up to date from.
 struct Base<'a> {
-    disk: &'a dyn Disk,
+    ground: &'a Ground,
     store: &'a Path,
-    params: &'a Params,
     store_id: [u8; 16],
     segments: &'a Segments,
     tail: &'a Tail,
@@ -168,8 +166,7 @@ struct Base<'a> {
 impl Base<'_> {
     /// The index as it is, and what the log has beyond it; or why it cannot be believed.
     fn catch_up(&self, checkpoint: Checkpoint) -> Result<Caught, Distrust> {
-        let idx = self.store.join("idx");
-        let kv = open(self.disk, &idx, self.params.cache)?;
+        let kv = self.ground.index.open(&*self.ground.disk, &self.store.join("idx"))?;
         let mut index = Index::load(kv.clone(), self.store_id)?;
         let applied = index.applied();
         if applied < checkpoint.lsn {
@@ -191,8 +188,9 @@ impl Base<'_> {
         if !self.tail.whole {
             return Err(Distrust::Gap);
         }
-        Checkpoint::remove(self.disk, self.store).map_err(IndexError::from)?;
-        let kv = fresh(self.disk, self.store, self.params.cache)?;
+        let Ground { disk, index: kind, .. } = self.ground;
+        Checkpoint::remove(&**disk, self.store).map_err(IndexError::from)?;
+        let kv = fresh(&**kind, &**disk, self.store)?;
         let mut index = Index::load(kv.clone(), self.store_id)?;
         let replayed = replay(&mut index, self.segments, self.tail.end)?;
         Ok((kv, index, replayed))
@@ -200,15 +198,15 @@ impl Base<'_> {
 }
 
 /// Only one process, and only one at a time.
-fn lock(store: &Path) -> Result<std::fs::File, OpenError> {
+fn lock(disk: &dyn Disk, store: &Path) -> Result<Lock, OpenError> {
     let path = store.join("LOCK");
-    let file = std::fs::OpenOptions::new().create(true).truncate(false).write(true).open(path)?;
     // A store of this process that was dropped a moment ago may still be writing its last checkpoint.
     for _ in 0..100 {
-        match rustix::fs::flock(&file, FlockOperation::NonBlockingLockExclusive) {
-            Ok(()) => return Ok(file),
-            Err(rustix::io::Errno::WOULDBLOCK) => std::thread::sleep(std::time::Duration::from_millis(20)),
-            Err(error) => return Err(io::Error::from(error).into()),
+        match disk.lock(&path) {
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+                std::thread::sleep(std::time::Duration::from_millis(20));
+            }
+            outcome => return Ok(outcome?),
         }
     }
     Err(OpenError::Locked(store.to_owned()))

@@ -1,4 +1,3 @@
-use std::fs::File;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -10,7 +9,8 @@ use tokio::sync::{Notify, Semaphore, watch};
 
 use crate::big::BigFiles;
 use crate::buffers::Buffers;
-use crate::disk::{Disk, Space};
+use crate::disk::{Disk, Lock, Space};
+use crate::ground::{Ground, Sizes};
 use crate::health::Health;
 use crate::index::ballast::Ballast;
 use crate::index::checkpoint::{Bell, Checkpointer};
@@ -31,6 +31,7 @@ pub(crate) struct Engine {
     pub(super) disk: Arc<dyn Disk>,
     pub(super) path: PathBuf,
     pub(super) params: Params,
+    pub(super) sizes: Sizes,
     pub(super) intake: Arc<Intake>,
     pub(super) spares: Arc<Spares>,
     pub(super) buffers: Arc<Buffers>,
@@ -50,12 +51,8 @@ pub(crate) struct Engine {
 
 impl Engine {
     /// Starts the threads of a store whose past is in order.
-    pub(super) fn run(
-        disk: Arc<dyn Disk>,
-        path: &Path,
-        params: Params,
-        started: Started,
-    ) -> io::Result<Self> {
+    pub(super) fn run(ground: Ground, path: &Path, params: Params, started: Started) -> io::Result<Self> {
+        let Ground { disk, index: kind, sizes } = ground;
         let Started { store_id, segment_size, lock, segments, ballast, kv: opened, index, tail, report: _ } =
             started;
         let log = path.join("log");
@@ -84,7 +81,7 @@ impl Engine {
             disk: disk.clone(),
             store: path.to_owned(),
             store_id,
-            cache: params.cache,
+            kind,
             lag: lag.clone(),
             segments: segments.clone(),
             reader: reader.clone(),
@@ -135,6 +132,7 @@ impl Engine {
             disk,
             path,
             params,
+            sizes,
             intake,
             spares,
             buffers,
@@ -184,7 +182,7 @@ fn thread(name: &str, work: impl FnOnce() + Send + 'static) -> io::Result<JoinHa
     std::thread::Builder::new().name(name.into()).spawn(work)
 }
 
-fn run_locked(checkpointer: Checkpointer, lock: File) {
+fn run_locked(checkpointer: Checkpointer, lock: Lock) {
     let kv = checkpointer.kv.clone();
     checkpointer.run();
     // The next one to open the store must find the index closed.

@@ -9,12 +9,9 @@ use crate::big::Spill;
 use crate::buffers::{Held, Reserved};
 use crate::disk::is_no_space;
 use crate::log::change::Draft;
-use crate::log::record::RECORD_MAX;
 use crate::log::{Answer, Job};
 use crate::reader::blocking;
 
-/// The longest body that is kept in memory, and in the log: what leaves room for its envelope.
-const INLINE_MAX: usize = RECORD_MAX;
 /// What is believed of a declared size before octets have come.
 const FIRST_MAX: usize = 256 << 10;
 const FIRST_MIN: usize = 8 << 10;
@@ -41,7 +38,8 @@ impl SledIncoming {
     /// Makes room in memory for so many more octets; false when they must go to a file.
     fn room(&mut self, more: usize) -> bool {
         let needed = self.buffer.len() + more;
-        if needed > INLINE_MAX || self.expected > INLINE_MAX {
+        let most = self.engine.sizes.body_max;
+        if needed > most || self.expected > most {
             return false;
         }
         // Eight more, so that padding never moves the whole body.
@@ -50,7 +48,7 @@ impl SledIncoming {
         }
         let wanted = match self.reserved {
             None => needed.max(self.expected.clamp(FIRST_MIN, FIRST_MAX)),
-            Some(_) => needed.max(self.buffer.capacity() * 2).min(INLINE_MAX),
+            Some(_) => needed.max(self.buffer.capacity() * 2).min(most),
         };
         let enough = match &mut self.reserved {
             Some(reserved) => reserved.grow(wanted),
@@ -89,7 +87,7 @@ impl SledIncoming {
     async fn draft(mut self, envelope: &Envelope) -> Result<(Draft, Held), StoreError> {
         if self.spill.is_some() {
             self.stage().await?;
-            if self.octets <= INLINE_MAX as u64 {
+            if self.octets <= self.engine.sizes.body_max as u64 {
                 let permits = self.engine.read_back.clone();
                 let permit = permits.acquire_owned().await.map_err(|_| StoreError::Unavailable)?;
                 return self.short(envelope, permit).await;

@@ -15,8 +15,9 @@ use queue::{Delivered, Expunge, Join, MailboxStatus, Queued, Route, Store, Store
 use tokio::sync::oneshot;
 
 use crate::buffers::Held;
-use crate::disk::{Disk, RealDisk};
-use crate::index::{Outcome, queued_rows, read_queued};
+use crate::disk::RealDisk;
+use crate::ground::{Ground, Sizes};
+use crate::index::{Outcome, SledIndex, queued_rows, read_queued};
 use crate::log::change::{Draft, TooLong, ViewChange};
 use crate::log::{Answer, Job, Lsn};
 use crate::mailbox::{Found, Snapshot, load};
@@ -43,26 +44,27 @@ impl SledStore {
     /// Opens the store in a folder, or makes one there. **Blocks**: for as long as it takes to read the last
     /// segment and what the index lacks, or all of the log when there is no index to believe.
     pub fn open(path: &Path, params: Params) -> Result<(Self, StartReport), OpenError> {
-        Self::open_on(Arc::new(RealDisk), path, params)
+        let index = Arc::new(SledIndex { cache: params.cache });
+        Self::open_on(Ground { disk: Arc::new(RealDisk), index, sizes: Sizes::default() }, path, params)
     }
 
     pub(crate) fn open_on(
-        disk: Arc<dyn Disk>,
+        ground: Ground,
         path: &Path,
         params: Params,
     ) -> Result<(Self, StartReport), OpenError> {
-        let started = start(&disk, path, &params)?;
+        let started = start(&ground, path, &params)?;
         let report = started.report.clone();
-        Ok((Self::run(disk, path, params, started)?, report))
+        Ok((Self::run(ground, path, params, started)?, report))
     }
 
     pub(crate) fn run(
-        disk: Arc<dyn Disk>,
+        ground: Ground,
         path: &Path,
         params: Params,
         started: Started,
     ) -> Result<Self, OpenError> {
-        Ok(Self { engine: Arc::new(Engine::run(disk, path, params, started)?) })
+        Ok(Self { engine: Arc::new(Engine::run(ground, path, params, started)?) })
     }
 
     /// Waits until the segments prepared ahead are ready; false when they cannot be. **Blocks.** Nobody must

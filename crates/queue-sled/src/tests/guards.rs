@@ -45,13 +45,13 @@ impl IndexKv for Failing {
 }
 
 fn open_failing(place: &Place, at: i64, error: fn() -> IndexError) -> SledStore {
-    let disk: Arc<dyn crate::disk::Disk> = Arc::new(place.disk.clone());
-    let mut started = start(&disk, &place.path(), &place.params).expect("starts");
+    let ground = place.ground();
+    let mut started = start(&ground, &place.path(), &place.params).expect("starts");
     let kv: Arc<dyn IndexKv> =
         Arc::new(Failing { inner: started.kv.clone(), left: AtomicI64::new(at), error });
     started.index = Index::load(kv.clone(), started.store_id).expect("loads");
     started.kv = kv;
-    SledStore::run(disk, &place.path(), place.params.clone(), started).expect("runs")
+    SledStore::run(ground, &place.path(), place.params.clone(), started).expect("runs")
 }
 
 #[test]

@@ -19,6 +19,8 @@ use queue::{Maildrop, Store};
 use tempfile::TempDir;
 
 use crate::disk::faulty::FaultyDisk;
+use crate::ground::{Ground, Sizes};
+use crate::index::SledIndex;
 use crate::index::keys;
 use crate::index::rows::{BodyRow, EntryRow, decode};
 use crate::log::scan::{Extent, Image};
@@ -59,7 +61,12 @@ impl Place {
     }
 
     fn try_open(&self) -> Result<(SledStore, StartReport), crate::OpenError> {
-        SledStore::open_on(Arc::new(self.disk.clone()), &self.path(), self.params.clone())
+        SledStore::open_on(self.ground(), &self.path(), self.params.clone())
+    }
+
+    fn ground(&self) -> Ground {
+        let index = Arc::new(SledIndex { cache: self.params.cache });
+        Ground { disk: Arc::new(self.disk.clone()), index, sizes: Sizes::default() }
     }
 
     /// What a power cut at this instant would leave, were every write on the platter: a copy, without what
