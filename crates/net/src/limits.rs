@@ -5,6 +5,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use lru::LruCache;
+use tokio::sync::watch;
 use tokio::time::Instant;
 
 use crate::Networks;
@@ -55,6 +56,8 @@ pub struct Gate(Arc<Shared>);
 struct Shared {
     params: GateParams,
     counts: Mutex<Counts>,
+    /// Whether slots are scarce; changed under the lock of `counts` alone.
+    stress: watch::Sender<bool>,
 }
 
 #[derive(Debug)]
@@ -84,7 +87,7 @@ impl Gate {
             rates: LruCache::new(REMEMBERED),
             good: LruCache::new(REMEMBERED),
         };
-        Self(Arc::new(Shared { params, counts: Mutex::new(counts) }))
+        Self(Arc::new(Shared { params, counts: Mutex::new(counts), stress: watch::Sender::new(false) }))
     }
 
     /// A slot for a peer, or why there is none. A peer without an address is on this machine.
@@ -108,12 +111,15 @@ impl Gate {
             *counts.addresses.entry(host_key(ip)).or_default() += 1;
             *counts.networks.entry(network_key(ip)).or_default() += 1;
         }
+        self.0.weigh(&counts);
         Ok(Permit { gate: self.clone(), limited })
     }
 
-    /// Four fifths of the slots are taken: time to be short with the slow.
-    pub fn stressed(&self) -> bool {
-        self.0.lock().total * 5 >= self.0.params.total * 4
+    /// Whether slots are scarce, and it is time to be short with the slow: from four fifths of them on, and
+    /// until less than seven tenths are taken, so that one peer that comes and goes does not keep all others
+    /// busy with the news.
+    pub fn stress(&self) -> watch::Receiver<bool> {
+        self.0.stress.subscribe()
     }
 
     /// How many are connected.
@@ -131,6 +137,14 @@ impl Shared {
     fn lock(&self) -> MutexGuard<'_, Counts> {
         // Every change under the lock is one step: what a panic left behind is still whole.
         self.counts.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn weigh(&self, counts: &Counts) {
+        let (taken, all) = (counts.total * 10, self.params.total);
+        self.stress.send_if_modified(|stress| {
+            let now = if *stress { taken >= all * 7 } else { taken >= all * 8 };
+            std::mem::replace(stress, now) != now
+        });
     }
 }
 
@@ -188,7 +202,9 @@ impl Permit {
 
 impl Drop for Permit {
     fn drop(&mut self) {
-        self.gate.0.lock().leave(self.limited);
+        let mut counts = self.gate.0.lock();
+        counts.leave(self.limited);
+        self.gate.0.weigh(&counts);
     }
 }
 
@@ -235,11 +251,26 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
+    async fn slots_are_scarce_from_four_fifths_to_seven_tenths() {
+        let (gate, now) = (gate(), Instant::now());
+        let stress = gate.stress();
+        let mut taken: Vec<_> = (0..7).map(|_| gate.enter(None, now).expect("room")).collect();
+        assert!(!*stress.borrow());
+        taken.push(gate.enter(None, now).expect("room"));
+        assert!(*stress.borrow());
+        taken.pop();
+        assert!(*stress.borrow(), "not yet over");
+        taken.pop();
+        assert!(!*stress.borrow());
+        taken.push(gate.enter(None, now).expect("room"));
+        assert!(!*stress.borrow(), "not yet again");
+    }
+
+    #[tokio::test(start_paused = true)]
     async fn the_last_fifth_is_for_those_who_behaved() {
         let (gate, now) = (gate(), Instant::now());
         let strangers: Vec<_> =
             (0..8).map(|n| gate.enter(ip(&format!("192.0.{n}.1")), now).expect("room")).collect();
-        assert!(gate.stressed());
         assert_eq!(gate.enter(ip("198.51.100.1"), now).expect_err("a stranger"), Refused::Total);
         gate.behaved("198.51.100.1".parse().expect("an address"), now);
         let friend = gate.enter(ip("198.51.100.1"), now).expect("known");

@@ -12,6 +12,6 @@ mod session;
 pub use driver::{Service, Smtp, serve};
 pub use policy::{AcceptAll, Inspection, Policy, Verdict};
 pub use session::Session;
-pub use session::params::{BareNewline, Dialect, ErrorLimits, Params, Patience};
+pub use session::params::{BareNewline, Dialect, ErrorLimits, Params, Patience, Stress};
 pub use session::reply::{Ending, Fault, PolicyRefusal, Refusal, Reply};
 pub use session::step::{Answer, Ask, Step};

@@ -15,6 +15,7 @@ use mail::Uid;
 use net::{Conn, ConnError, Permit, Tls};
 use queue::{Expunge, Store, StoreError};
 use tokio::select;
+use tokio::sync::watch;
 use tokio::time::{Instant, sleep_until};
 use tokio_util::sync::CancellationToken;
 
@@ -104,9 +105,9 @@ impl<S: Store> Pickup<'_, S> {
             plain_login: self.service.access.plain_login(conn.peer()),
             bare_lf: conn.peer().trusted,
         };
-        let service = self.service;
-        let params = if self.permit.gate().stressed() { &service.stressed } else { &service.params }.clone();
+        let params = self.service.params.clone();
         let write = params.write_timeout;
+        let mut scarce = self.permit.gate().stress();
         let mut session = Session::new(params, peer, Instant::now().into_std());
         loop {
             let (input, out) = conn.parts();
@@ -120,7 +121,7 @@ impl<S: Store> Pickup<'_, S> {
             match step {
                 Step::NeedInput => {
                     conn.flush(write).await?;
-                    self.fill(&mut conn, session.deadline().into()).await?;
+                    self.fill(&mut conn, &mut session, &mut scarce).await?;
                 }
                 Step::Write => conn.flush(write).await?,
                 Step::StartTls => {
@@ -161,15 +162,27 @@ impl<S: Store> Pickup<'_, S> {
         Ok(conn)
     }
 
-    async fn fill(&mut self, conn: &mut Conn, deadline: Instant) -> Result<(), Reason> {
-        select! {
-            biased;
-            () = self.stop.cancelled() => Err(Reason::Shutdown),
-            filled = conn.fill(deadline) => match filled {
+    /// Waits for input until the session's deadline, which is another while connections are scarce.
+    async fn fill(
+        &mut self,
+        conn: &mut Conn,
+        session: &mut Session,
+        scarce: &mut watch::Receiver<bool>,
+    ) -> Result<(), Reason> {
+        loop {
+            let is_scarce = *scarce.borrow_and_update();
+            session.stress(is_scarce, Instant::now().into_std());
+            let filled = select! {
+                biased;
+                () = self.stop.cancelled() => return Err(Reason::Shutdown),
+                Ok(()) = scarce.changed() => continue,
+                filled = conn.fill(session.deadline().into()) => filled,
+            };
+            return match filled {
                 Ok(0) | Err(ConnError::Io(_)) => Err(Reason::Disconnected),
                 // What became too late is the session's to say.
                 Ok(_) | Err(ConnError::Timeout) => Ok(()),
-            },
+            };
         }
     }
 

@@ -15,8 +15,6 @@ use crate::session::Params;
 /// What all POP3 connections share.
 pub struct Service<S: Store> {
     pub(super) params: Arc<Params>,
-    /// When connections are scarce.
-    pub(super) stressed: Arc<Params>,
     pub(super) access: Access,
     pub(super) store: S,
     pub(super) directory: Directory,
@@ -40,9 +38,6 @@ pub struct Access {
     pub listing_cache: usize,
     /// For a TLS handshake.
     pub handshake_timeout: Duration,
-    /// From the connection to the login while four fifths of all connections are taken; the first line that
-    /// is no command closes then.
-    pub stressed_login_timeout: Duration,
 }
 
 impl Default for Access {
@@ -53,7 +48,6 @@ impl Default for Access {
             sessions_per_login: 20,
             listing_cache: 16 << 20,
             handshake_timeout: Duration::from_secs(15),
-            stressed_login_timeout: Duration::from_secs(10),
         }
     }
 }
@@ -74,12 +68,8 @@ impl<S: Store> Service<S> {
         budget: LoginBudget,
         tls: Option<Tls>,
     ) -> Self {
-        let mut stressed = params.clone();
-        stressed.login_timeout = access.stressed_login_timeout.min(params.login_timeout);
-        stressed.faults_before_login = 1;
         Self {
             params: Arc::new(params),
-            stressed: Arc::new(stressed),
             store,
             directory,
             budget,

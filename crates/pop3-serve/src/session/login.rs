@@ -53,7 +53,8 @@ impl Session {
     }
 
     fn back_to(&mut self, authorization: Authorization, no: No, responses: &mut Responses<'_>) -> State {
-        if self.deny(no, self.params.faults_before_login, responses) {
+        let limit = if self.scarce.is_some() { 1 } else { self.params.faults_before_login };
+        if self.deny(no, limit, responses) {
             return State::Closed(End::Faults);
         }
         State::Authorization(authorization)

@@ -34,6 +34,8 @@ pub struct Session {
     state: State,
     lines: LineReader,
     started: Instant,
+    /// Since when connections are scarce.
+    scarce: Option<Instant>,
     /// When the last command came.
     commanded: Instant,
     /// When the session was last of use to somebody who collects mail.
@@ -54,6 +56,7 @@ impl Session {
             state: State::Connected,
             lines: LineReader::default(),
             started: now,
+            scarce: None,
             commanded: now,
             progressed: now,
             faults: 0,
@@ -123,6 +126,11 @@ impl Session {
             State::Transaction(_) => self.idle_deadline(),
             _ => self.login_deadline(),
         }
+    }
+
+    /// Connections are scarce, or are not any more: who has not logged in must be quick while they are.
+    pub fn stress(&mut self, scarce: bool, now: Instant) {
+        self.scarce = scarce.then(|| self.scarce.unwrap_or(now));
     }
 
     /// The handshake of [`Step::StartTls`] is done: everything said before is forgotten (RFC 2595 §4), only
@@ -241,7 +249,9 @@ impl Session {
     }
 
     fn login_deadline(&self) -> Instant {
-        self.started + self.params.login_timeout
+        let patient = self.started + self.params.login_timeout;
+        let hurried = |since| self.started.max(since) + self.params.stressed_login_timeout;
+        self.scarce.map_or(patient, |since| patient.min(hurried(since)))
     }
 
     fn idle_deadline(&self) -> Instant {

@@ -9,6 +9,9 @@ pub struct Params {
     pub implementation: String,
     /// From the connection to the login; a session that takes longer is closed.
     pub login_timeout: Duration,
+    /// The same while connections are scarce, and at least this from the moment on when they became so; the
+    /// first line that is no command closes then. Who has logged in is not hurried (RFC 1939 §3).
+    pub stressed_login_timeout: Duration,
     /// Between two commands once logged in: at least 10 minutes (RFC 1939 §3).
     pub idle_timeout: Duration,
     /// For the client to take up to [`Params::write_octets`].
@@ -53,6 +56,7 @@ impl Default for Params {
             hostname: "localhost".into(),
             implementation: "restante".into(),
             login_timeout: Duration::from_secs(60),
+            stressed_login_timeout: Duration::from_secs(10),
             idle_timeout: Duration::from_secs(600),
             write_timeout: Duration::from_secs(60),
             progress_timeout: Duration::from_secs(1800),

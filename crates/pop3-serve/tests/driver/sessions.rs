@@ -229,6 +229,28 @@ async fn strangers_have_less_time_when_connections_are_scarce() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn strangers_who_are_there_already_must_hurry_too_and_nobody_else() {
+    let world = World::with_mail(0).await;
+    let mut reader = world.connect().logged_in().await;
+    let mut waiting = world.connect();
+    assert_eq!(waiting.line().await, "+OK mx.example.test POP3 ready");
+    tokio::time::sleep(Duration::from_secs(20)).await;
+    let slot = || world.gate.enter(None, Instant::now()).expect("a slot");
+    let mut others: Vec<_> = (0..38).map(|_| slot()).collect();
+    let started = Instant::now();
+    assert_eq!(waiting.rest().await, "");
+    assert_eq!(started.elapsed(), Duration::from_secs(10));
+    // RFC 1939 §3.
+    tokio::time::sleep(Duration::from_secs(560)).await;
+    assert_eq!(reader.say("STAT").await, "+OK 0 0");
+    others.truncate(20);
+    let (started, mut patient) = (Instant::now(), world.connect());
+    patient.line().await;
+    assert_eq!(patient.rest().await, "");
+    assert_eq!(started.elapsed(), Duration::from_secs(60));
+}
+
+#[tokio::test(start_paused = true)]
 async fn wrong_passwords_are_slow_and_few() {
     let world = World::with_mail(1).await;
     let started = Instant::now();

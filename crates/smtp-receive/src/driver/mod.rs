@@ -12,6 +12,7 @@ use mail::TlsFacts;
 use net::{Conn, ConnError, Permit};
 use queue::{Store, StoreError};
 use tokio::select;
+use tokio::sync::watch;
 use tokio::time::{Instant, sleep};
 use tokio_util::sync::CancellationToken;
 
@@ -73,10 +74,11 @@ pub async fn serve<S: Store, P: Policy>(
     service: &Service<S, P>,
     stop: &CancellationToken,
 ) {
-    let params = service.params(conn.peer(), permit);
+    let params = service.params(conn.peer());
     let session = Session::new(params, conn.peer().ip(), Instant::now().into_std());
     let journal = Journal::new(conn.peer());
-    let mut intake = Intake { service, permit, stop, session, message: None, journal };
+    let scarce = permit.gate().stress();
+    let mut intake = Intake { service, permit, stop, scarce, session, message: None, journal };
     let reason = intake.run(conn).await;
     if let Some(message) = intake.message.take() {
         message.cut_off(&mut intake.journal, reason);
@@ -89,6 +91,8 @@ struct Intake<'s, S: Store, P: Policy> {
     service: &'s Service<S, P>,
     permit: &'s Permit,
     stop: &'s CancellationToken,
+    /// Whether connections are scarce.
+    scarce: watch::Receiver<bool>,
     session: Session,
     message: Option<Message<S, P>>,
     journal: Journal,
@@ -163,25 +167,27 @@ impl<S: Store, P: Policy> Intake<'_, S, P> {
         Ok(conn.flush(self.session.params().patience.write).await?)
     }
 
-    /// Waits for input until the session's deadline, or until we stop: both are the session's to judge.
+    /// Waits for input until the session's deadline, or until we stop: both are the session's to judge. The
+    /// deadline is another while connections are scarce.
     async fn fill(&mut self, conn: &mut Conn) -> Result<(), Reason> {
         self.flush(conn).await?;
-        let deadline = Instant::from_std(self.session.deadline());
-        let filled = if self.session.is_stopping() {
-            conn.fill(deadline).await
-        } else {
-            select! {
+        loop {
+            let scarce = *self.scarce.borrow_and_update();
+            self.session.stress(scarce, Instant::now().into_std());
+            let deadline = Instant::from_std(self.session.deadline());
+            let filled = select! {
                 biased;
-                () = self.stop.cancelled() => {
+                () = self.stop.cancelled(), if !self.session.is_stopping() => {
                     self.session.stop(Instant::now().into_std());
                     return Ok(());
                 }
+                Ok(()) = self.scarce.changed() => continue,
                 filled = conn.fill(deadline) => filled,
-            }
-        };
-        match filled {
-            Ok(0) | Err(ConnError::Io(_)) => Err(Reason::Disconnected),
-            Ok(_) | Err(ConnError::Timeout) => Ok(()),
+            };
+            return match filled {
+                Ok(0) | Err(ConnError::Io(_)) => Err(Reason::Disconnected),
+                Ok(_) | Err(ConnError::Timeout) => Ok(()),
+            };
         }
     }
 

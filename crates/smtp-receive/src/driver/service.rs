@@ -21,18 +21,13 @@ pub struct Service<S: Store, P: Policy> {
 /// The parameters, for each kind of peer.
 struct Profiles {
     strangers: Arc<Params>,
-    stressed: Arc<Params>,
     trusted: Arc<Params>,
 }
 
 impl Profiles {
     fn new(params: Params, starttls: bool) -> Self {
         let params = Params { starttls, ..params };
-        Self {
-            stressed: Arc::new(params.stressed()),
-            trusted: Arc::new(params.trusting()),
-            strangers: Arc::new(params),
-        }
+        Self { trusted: Arc::new(params.trusting()), strangers: Arc::new(params) }
     }
 }
 
@@ -43,13 +38,9 @@ impl<S: Store, P: Policy> Service<S, P> {
         Self { profiles, store, directory, policy, tls }
     }
 
-    pub(super) fn params(&self, peer: &Peer, permit: &Permit) -> Arc<Params> {
-        let profile = match (peer.trusted, permit.gate().stressed()) {
-            (true, _) => &self.profiles.trusted,
-            (false, true) => &self.profiles.stressed,
-            (false, false) => &self.profiles.strangers,
-        };
-        profile.clone()
+    pub(super) fn params(&self, peer: &Peer) -> Arc<Params> {
+        let Profiles { strangers, trusted } = &self.profiles;
+        if peer.trusted { trusted } else { strangers }.clone()
     }
 }
 

@@ -28,13 +28,15 @@ pub(crate) struct Clock {
     window: Option<(Instant, u64)>,
     /// Octets of content in the whole session.
     content: u64,
+    /// Since when connections are scarce, and how long a command may take then.
+    hurry: Option<(Instant, Duration)>,
     /// The service stops, and no message goes on beyond this.
     stop_by: Option<Instant>,
 }
 
 impl Clock {
     pub(crate) fn new(patience: Patience, now: Instant) -> Self {
-        Self { patience, started: now, waiting: None, window: None, content: 0, stop_by: None }
+        Self { patience, started: now, waiting: None, window: None, content: 0, hurry: None, stop_by: None }
     }
 
     /// It is too early to greet.
@@ -54,6 +56,12 @@ impl Clock {
         if let Some((_, came)) = &mut self.window {
             *came += octets as u64;
         }
+    }
+
+    /// Commands have to come within `limit` until this is taken back. Who was silent for long before has that
+    /// long yet: it could not know.
+    pub(crate) fn hurry(&mut self, limit: Option<Duration>, now: Instant) {
+        self.hurry = limit.map(|limit| self.hurry.unwrap_or((now, limit)));
     }
 
     pub(crate) fn stop(&mut self, now: Instant) {
@@ -93,14 +101,18 @@ impl Clock {
         let patience = &self.patience;
         let limit = match waits_for {
             WaitsFor::Greeting => return self.started + patience.greeting,
-            WaitsFor::Command | WaitsFor::NextChunk => {
-                self.waiting.unwrap_or(self.started) + patience.command
-            }
+            WaitsFor::Command | WaitsFor::NextChunk => self.command_deadline(),
             WaitsFor::Content => self.window.map_or(self.started, |(since, _)| since) + patience.data_window,
         };
         let bought = Duration::from_secs(self.content / patience.session_rate.max(1));
         let session = self.started + patience.session + bought;
         limit.min(session).min(self.stop_by.unwrap_or(limit))
+    }
+
+    fn command_deadline(&self) -> Instant {
+        let waiting = self.waiting.unwrap_or(self.started);
+        let patient = waiting + self.patience.command;
+        self.hurry.map_or(patient, |(since, limit)| patient.min(waiting.max(since) + limit))
     }
 }
 
@@ -118,6 +130,31 @@ mod tests {
             assert_eq!(clock.wait(WaitsFor::Command, start + SECOND * second), None);
         }
         assert_eq!(clock.wait(WaitsFor::Command, start + SECOND * 300), Some(Ending::Timeout));
+    }
+
+    #[test]
+    fn in_a_hurry_a_command_has_less_time_and_all_of_it_again_afterwards() {
+        let start = Instant::now();
+        let limit = Some(SECOND * 10);
+        let mut clock = Clock::new(Patience::default(), start);
+        assert_eq!(clock.wait(WaitsFor::Command, start), None);
+        clock.hurry(limit, start + SECOND * 100);
+        clock.hurry(limit, start + SECOND * 105);
+        assert_eq!(clock.deadline(WaitsFor::Command), start + SECOND * 110);
+        assert_eq!(clock.deadline(WaitsFor::NextChunk), start + SECOND * 110);
+        assert_eq!(clock.wait(WaitsFor::Content, start), None);
+        assert_eq!(
+            clock.deadline(WaitsFor::Content),
+            start + SECOND * 60,
+            "a message keeps its rate, no more"
+        );
+        clock.hurry(None, start + SECOND * 109);
+        assert_eq!(clock.wait(WaitsFor::Command, start + SECOND * 299), None);
+        clock.hurry(limit, start + SECOND * 299);
+        assert_eq!(clock.wait(WaitsFor::Command, start + SECOND * 300), Some(Ending::Timeout), "never more");
+        clock.served();
+        assert_eq!(clock.wait(WaitsFor::Command, start + SECOND * 310), None);
+        assert_eq!(clock.wait(WaitsFor::Command, start + SECOND * 320), Some(Ending::Timeout));
     }
 
     /// RFC 5321 §4.5.3.2.5.

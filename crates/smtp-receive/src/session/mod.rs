@@ -24,7 +24,7 @@ use mail::{Envelope, TlsFacts};
 
 use clock::Clock;
 use line::{Line, LineReader};
-use params::{Dialect, Params};
+use params::{Dialect, Params, Stress};
 use reply::{Ending, Fault, Refusal, Reply};
 use state::{Asked, Hello, Receiving, State, Transaction};
 use step::{Answer, Ask, Step};
@@ -40,6 +40,8 @@ pub struct Session {
     lines: LineReader,
     clock: Clock,
     counts: Counts,
+    /// Connections are scarce: what is borne then.
+    stress: Option<Stress>,
     /// Steps that are decided and not yet taken.
     due: VecDeque<Step<'static>>,
 }
@@ -76,6 +78,7 @@ impl Session {
             lines: LineReader::default(),
             clock,
             counts: Counts::default(),
+            stress: None,
             due: VecDeque::new(),
         }
     }
@@ -121,6 +124,12 @@ impl Session {
             self.tls = Some(tls);
             self.state = State::Ungreeted;
         }
+    }
+
+    /// Connections are scarce, or are not any more: what [`Params::stress`] says holds or does not.
+    pub fn stress(&mut self, scarce: bool, now: Instant) {
+        self.stress = self.params.stress.filter(|_| scarce);
+        self.clock.hurry(self.stress.map(|stress| stress.command), now);
     }
 
     /// The service stops: a message whose octets are coming is finished, as long as
@@ -310,6 +319,10 @@ impl Session {
     fn bear(&mut self) -> bool {
         let limits = self.params.errors;
         self.counts.errors = self.counts.errors.saturating_add(1);
+        if self.stress.is_some_and(|stress| self.counts.errors >= stress.errors) {
+            self.end(Ending::TooManyErrors);
+            return false;
+        }
         if self.counts.errors > limits.soft {
             self.due.push_back(Step::Pause(limits.delay));
         }

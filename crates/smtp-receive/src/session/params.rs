@@ -33,6 +33,8 @@ pub struct Params {
     pub errors: ErrorLimits,
     /// How much waiting is borne.
     pub patience: Patience,
+    /// What is borne while connections are scarce; none: nothing changes then.
+    pub stress: Option<Stress>,
 }
 
 /// Which protocol is spoken.
@@ -98,6 +100,15 @@ pub struct Patience {
     pub drain: Duration,
 }
 
+/// What a session may do at most while connections are scarce: the slow and the confused have to go.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Stress {
+    /// For one whole command, and at least this from the moment on when connections became scarce.
+    pub command: Duration,
+    /// Errors that end the session.
+    pub errors: u32,
+}
+
 impl Default for Params {
     fn default() -> Self {
         Self {
@@ -114,6 +125,7 @@ impl Default for Params {
             received: 100,
             errors: ErrorLimits::default(),
             patience: Patience::default(),
+            stress: Some(Stress::default()),
         }
     }
 }
@@ -129,6 +141,7 @@ impl Params {
             mails: u32::MAX,
             errors: ErrorLimits::unlimited(),
             patience: Patience { session: Duration::from_secs(24 * 3600), ..Patience::default() },
+            stress: None,
             ..Self::default()
         }
     }
@@ -140,20 +153,9 @@ impl Params {
             bare_newline: BareNewline::Normalize,
             errors: ErrorLimits::unlimited(),
             patience: Patience { greeting: Duration::ZERO, ..self.patience },
+            stress: None,
             ..self.clone()
         }
-    }
-
-    /// The same for the time of a flood: the slow and the confused have to go. LMTP stays as
-    /// it is: its peers are ours.
-    #[must_use]
-    pub fn stressed(&self) -> Self {
-        if self.dialect == Dialect::Lmtp {
-            return self.clone();
-        }
-        let errors = ErrorLimits { soft: 0, hard: 1, ..self.errors };
-        let patience = Patience { command: Duration::from_secs(10), ..self.patience };
-        Self { errors, patience, ..self.clone() }
     }
 }
 
@@ -202,16 +204,20 @@ impl Default for Patience {
     }
 }
 
+impl Default for Stress {
+    fn default() -> Self {
+        Self { command: Duration::from_secs(10), errors: 1 }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
     fn a_flood_shortens_patience_with_strangers_alone() {
-        let stressed = Params::default().stressed();
-        assert_eq!((stressed.errors.hard, stressed.patience.command), (1, Duration::from_secs(10)));
-        let lmtp = Params::lmtp();
-        let stressed = lmtp.stressed();
-        assert_eq!((stressed.errors, stressed.patience), (lmtp.errors, lmtp.patience));
+        let strangers = Params::default();
+        assert_eq!(strangers.stress, Some(Stress { command: Duration::from_secs(10), errors: 1 }));
+        assert_eq!((strangers.trusting().stress, Params::lmtp().stress), (None, None));
     }
 }

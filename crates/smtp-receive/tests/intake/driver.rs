@@ -213,6 +213,37 @@ async fn in_a_flood_one_error_is_enough() {
     drop(others);
 }
 
+/// Sessions that were open before have to hurry too, for as long as it lasts, and who is ours never.
+#[tokio::test(start_paused = true)]
+async fn a_flood_shortens_the_patience_with_those_who_are_there() {
+    let server = Server::new(Params::default(), Rules::default(), None);
+    let (mut ours, mut idle, mut sending) =
+        (server.connect(true), server.connect(false), server.connect(false));
+    ours.reply().await;
+    idle.reply().await;
+    sending.open().await;
+    sending.expect(&[("BDAT 5\r\nabc", "250 ")]).await;
+    sleep(Duration::from_secs(100)).await;
+
+    let mut others: Vec<_> = (0..5).map(|_| server.connect(false)).collect();
+    sleep(Duration::from_secs(9)).await;
+    others.truncate(1);
+    while server.gate.connected() > 4 {
+        sleep(Duration::from_millis(1)).await;
+    }
+    sleep(Duration::from_secs(60)).await;
+    idle.expect(&[("NOOP", "250 ")]).await;
+    sending.expect(&[("BDAT 5\r\ndef", "250 ")]).await;
+
+    others.extend((0..4).map(|_| server.connect(false)));
+    let since = Instant::now();
+    assert!(idle.reply().await.starts_with("421 4.4.2"));
+    assert!(sending.reply().await.starts_with("421 4.4.2"));
+    assert!((9..=10).contains(&since.elapsed().as_secs()), "{:?}", since.elapsed());
+    ours.expect(&[("NOOP", "250 "), ("RCPT", "503 ")]).await;
+    drop(others);
+}
+
 #[tokio::test]
 async fn the_policy_may_hide_what_it_saw() {
     let server = Server::new(Params::default(), Rules::default(), None);
