@@ -7,7 +7,7 @@ use mail::{ForwardPath, MailboxName, Secret};
 
 use crate::resolve::{Silent, always_open, resolve};
 use crate::verify::Verifier;
-use crate::{Known, Login, LoginError, Resolution, Source, Step, Table, VerifierParams};
+use crate::{Allowance, Expiry, Known, Login, LoginError, Resolution, Source, Step, Table, VerifierParams};
 
 /// The directory as everyone holds it: cheap to clone, and exchanged whole at a reload, so that no answer
 /// ever mixes two files.
@@ -54,7 +54,24 @@ impl Directory {
 
     /// Most octets that a mailbox may hold before new mail is put off; none is no limit, or no such mailbox.
     pub fn quota(&self, mailbox: &MailboxName) -> Option<u64> {
-        self.shared.table.load().mailboxes.get(mailbox)?.quota
+        self.allowance(mailbox).octets
+    }
+
+    /// What a mailbox may hold, and how long; without any limit when there is no such mailbox.
+    pub fn allowance(&self, mailbox: &MailboxName) -> Allowance {
+        let table = self.shared.table.load();
+        table.mailboxes.get(mailbox).map_or_else(Allowance::default, |row| row.allowance)
+    }
+
+    /// What every login can be promised about the age of its mail.
+    pub fn expiry(&self) -> Expiry {
+        self.shared.table.load().expiry()
+    }
+
+    /// Whether mail comes to a mailbox and somebody can collect it.
+    pub fn is_collected(&self, mailbox: &MailboxName) -> bool {
+        let table = self.shared.table.load();
+        table.mailboxes.get(mailbox).is_some_and(|row| row.receives && !row.passwords.is_empty())
     }
 
     /// Whether the file has this mailbox now. Names compare in the form that [`Directory::mailbox_named`]

@@ -21,6 +21,6 @@ pub use fault::{Fault, Field, Item, Severity};
 pub use login::{Login, LoginError, Source};
 pub use recipients::Known;
 pub use resolve::{Resolution, Step};
-pub use spec::{Alias, DomainSpec, MailboxSpec, Password, Refuse, Spec};
-pub use table::Table;
+pub use spec::{Alias, Allowance, DomainSpec, MailboxSpec, Password, Refuse, Spec};
+pub use table::{Expiry, Table};
 pub use verify::{Strengthened, VerifierParams};

@@ -1,6 +1,8 @@
 //! What configuration says of the directory, before it is checked. Positions in the lists are how a
 //! [`Fault`](crate::Fault) names the table it is about.
 
+use std::time::Duration;
+
 /// The whole directory as written.
 #[derive(Debug, Clone, Default)]
 pub struct Spec {
@@ -44,8 +46,19 @@ pub struct MailboxSpec {
     pub passwords: Vec<Password>,
     /// False: a login without an address.
     pub receives: bool,
-    /// Most octets that it may hold before new mail is put off; none is no limit.
-    pub quota: Option<u64>,
+    /// How much it may hold, and how long.
+    pub allowance: Allowance,
+}
+
+/// What a mailbox may hold before new mail is put off, and how long it holds what it has; none is no limit.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Allowance {
+    /// Octets, as served.
+    pub octets: Option<u64>,
+    /// Messages.
+    pub messages: Option<u64>,
+    /// The age at which a message goes.
+    pub age: Option<Duration>,
 }
 
 /// One password of a mailbox.

@@ -1,11 +1,13 @@
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::net::IpAddr;
 use std::sync::Arc;
+use std::time::Duration;
 
 use mail::{Domain, LocalPart, MailboxName};
 
 use crate::glob::Glob;
 use crate::login::StoredPassword;
+use crate::spec::Allowance;
 
 /// A checked directory: what `Table::build` makes of a [`Spec`](crate::Spec). Every key is in folded form, so a
 /// look-up is a hash or two, and every alias is followed to its end beforehand.
@@ -79,7 +81,7 @@ pub(crate) struct MailboxTable {
     /// Its domain's place, and its folded local part there.
     pub(crate) home: (usize, Box<str>),
     pub(crate) receives: bool,
-    pub(crate) quota: Option<u64>,
+    pub(crate) allowance: Allowance,
     pub(crate) passwords: Arc<[StoredPassword]>,
 }
 
@@ -110,6 +112,15 @@ pub(crate) enum Place {
     /// Our host name or one of our own addresses: postmaster alone lives there.
     Host,
     Elsewhere,
+}
+
+/// What can be promised about the age of mail to somebody who has not logged in yet.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Expiry {
+    /// The least age at which a message of any login goes; none: nobody's mail does.
+    pub least: Option<Duration>,
+    /// It is not the same for all logins.
+    pub differs: bool,
 }
 
 /// `local@domain` with the quotes that the local part needs.
@@ -165,6 +176,13 @@ impl Table {
             Some((local, Ok(domain))) => at(local, &domain.to_ascii()),
             Some((_, Err(_))) | None => spelled,
         }
+    }
+
+    /// Over all mailboxes that somebody can log in to.
+    pub(crate) fn expiry(&self) -> Expiry {
+        let logins = self.mailboxes.values().filter(|row| !row.passwords.is_empty());
+        let ages: BTreeSet<_> = logins.map(|row| row.allowance.age).collect();
+        Expiry { least: ages.iter().flatten().min().copied(), differs: ages.len() > 1 }
     }
 
     /// Whether some mailbox has this very string as a password hash.

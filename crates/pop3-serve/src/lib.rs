@@ -10,7 +10,7 @@ mod format;
 mod listing;
 mod session;
 
-pub use driver::{Access, Pop3, Service, serve};
+pub use driver::{Access, Pop3, Service, serve, whole_days};
 pub use listing::{ListingCache, Messages, Opened};
 pub use session::{
     Answer, Ask, Credentials, End, Fetch, FetchError, LoginRefused, Params, Peer, Session, Step, Tally,

@@ -18,7 +18,7 @@ fn table(mailboxes: &[&str]) -> Table {
         addresses: Vec::new(),
         passwords: Vec::new(),
         receives: true,
-        quota: None,
+        allowance: Default::default(),
     };
     let spec = Spec {
         domains: vec![DomainSpec {

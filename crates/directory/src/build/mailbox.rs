@@ -57,8 +57,8 @@ impl Builder<'_> {
         let folded = mail::fold(&local).into_boxed_str();
         self.table.domains[domain].named.insert(folded.clone(), name.clone());
         let passwords = self.passwords(index, spec);
-        let row =
-            MailboxTable { home: (domain, folded), receives: spec.receives, quota: spec.quota, passwords };
+        let (home, receives, allowance) = ((domain, folded), spec.receives, spec.allowance);
+        let row = MailboxTable { home, receives, allowance, passwords };
         self.table.mailboxes.insert(name.clone(), row);
         Some(name)
     }

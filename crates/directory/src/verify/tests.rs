@@ -26,7 +26,7 @@ fn mailbox(name: &str, passwords: &[(Option<&str>, String)]) -> MailboxSpec {
             .map(|(name, hash)| Password { name: name.map(Into::into), hash: hash.clone() })
             .collect(),
         receives: true,
-        quota: None,
+        allowance: Default::default(),
     }
 }
 

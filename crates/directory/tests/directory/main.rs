@@ -38,7 +38,7 @@ fn mailbox(name: &str, addresses: &[&str]) -> MailboxSpec {
         addresses: addresses.iter().map(|text| (*text).to_owned()).collect(),
         passwords: Vec::new(),
         receives: true,
-        quota: None,
+        allowance: Default::default(),
     }
 }
 

@@ -1,7 +1,9 @@
 //! Product rule: refused exactly > a mailbox's address > an exact alias > the same after cutting the detail >
 //! globs, longest literal first > catch-all > unknown. One test for each pair of neighbours.
 
-use directory::{Spec, Step};
+use std::time::Duration;
+
+use directory::{Expiry, Password, Spec, Step, password};
 
 use crate::{alias, ask, check, directory, mailbox, path, refuse, spec, with};
 
@@ -460,7 +462,7 @@ fn a_reload_answers_from_the_new_table() {
 #[test]
 fn mailboxes_are_known_by_name() {
     let mut alice = mailbox("Alice", &[]);
-    alice.quota = Some(2 << 30);
+    alice.allowance.octets = Some(2 << 30);
     let directory = directory(&with(&[alice, mailbox("bob@other.example", &[])], &[], &[], None));
     let name = |text: &str| mail::MailboxName::parse(text).expect("a name");
     assert_eq!(directory.quota(&name("alice")), Some(2 << 30));
@@ -476,10 +478,38 @@ fn mailboxes_are_known_by_name() {
     ] {
         assert_eq!(directory.mailbox_named(text).as_ref().map(mail::MailboxName::as_str), found, "{text}");
     }
+    assert!(!directory.is_collected(&name("alice")), "nobody can log in");
     let names: Vec<_> = directory.mailbox_names().iter().map(ToString::to_string).collect();
     assert_eq!(names, ["alice", "bob@other.example", "chief@other.example", "root"]);
     assert_eq!(directory.home_address(&name("alice")), "alice@example.com");
     assert_eq!(directory.home_address(&name("bob@other.example")), "bob@other.example");
     assert_eq!(directory.home_address(&name("gone")), "gone@example.com");
     assert_eq!(directory.home_address(&name("gone@left.example")), "gone@left.example");
+}
+
+/// RFC 2449 §6.7.
+#[test]
+fn the_least_age_counts_of_those_who_can_log_in() {
+    let kept = |name: &str, days: Option<u64>, login: bool| {
+        let mut spec = mailbox(name, &[]);
+        spec.allowance.age = days.map(|days| Duration::from_secs(days * 86_400));
+        let hash = password::hash(&mail::Secret::from(&b"correct horse"[..]));
+        spec.passwords = login.then_some(Password { name: None, hash }).into_iter().collect();
+        spec
+    };
+    let least = |days: u64| Some(Duration::from_secs(days * 86_400));
+    for (mailboxes, expiry) in [
+        (vec![kept("alice", None, true)], Expiry { least: None, differs: false }),
+        (vec![kept("alice", Some(30), true)], Expiry { least: least(30), differs: false }),
+        (
+            vec![kept("alice", None, true), kept("bob", Some(30), true), kept("carol", Some(14), true)],
+            Expiry { least: least(14), differs: true },
+        ),
+        (
+            vec![kept("alice", Some(30), true), kept("bob", Some(1), false)],
+            Expiry { least: least(30), differs: false },
+        ),
+    ] {
+        assert_eq!(directory(&with(&mailboxes, &[], &[], None)).expiry(), expiry);
+    }
 }

@@ -1,4 +1,5 @@
 use std::sync::Arc;
+use std::time::Duration;
 
 use directory::{Login, LoginError, Source};
 use queue::Store;
@@ -8,6 +9,11 @@ use super::Pickup;
 use super::slots::Slot;
 use crate::listing::Opened;
 use crate::session::{Credentials, LoginRefused};
+
+/// An age as EXPIRE tells it: a promise, so what is left of a day is left out (RFC 2449 §6.7).
+pub fn whole_days(age: Duration) -> u32 {
+    u32::try_from(age.as_secs() / 86_400).unwrap_or(u32::MAX)
+}
 
 /// Somebody who is let in.
 pub(super) struct Account<S: Store> {
@@ -29,8 +35,9 @@ impl<S: Store> Pickup<'_, S> {
         match outcome {
             Ok((account, opened)) => {
                 self.journal.logged_in(&credentials.user, &account.login);
+                let age = self.service.directory.allowance(&account.login.mailbox).age;
                 self.account = Some(account);
-                Ok((opened, self.service.params.expire))
+                Ok((opened, age.map(whole_days)))
             }
             Err(refused) => {
                 self.journal.login_refused(&credentials.user, refused);

@@ -24,6 +24,7 @@ use journal::Journal;
 use login::Account;
 use message::Reading;
 
+pub use login::whole_days;
 pub use service::{Access, Pop3, Service};
 
 /// Why a connection ended.

@@ -1,5 +1,6 @@
 use super::command::Context;
 use super::command::auth::MECHANISMS;
+use super::response::Responses;
 
 /// In which state CAPA is asked.
 #[derive(Clone, Copy)]
@@ -37,12 +38,18 @@ pub(super) fn list(when: When, context: &mut Context<'_, '_>) {
     // login.
     match when {
         When::BeforeLogin => match params.expire {
-            Some(days) => responses.line(format_args!("EXPIRE {days} USER")),
-            None => responses.line(format_args!("EXPIRE NEVER")),
+            Some(days) if params.expire_differs => responses.line(format_args!("EXPIRE {days} USER")),
+            days => expire(days, responses),
         },
-        When::AfterLogin { expire: Some(days) } => responses.line(format_args!("EXPIRE {days}")),
-        When::AfterLogin { expire: None } => responses.line(format_args!("EXPIRE NEVER")),
+        When::AfterLogin { expire: days } => expire(days, responses),
     }
     responses.line(format_args!("IMPLEMENTATION {}", params.implementation));
     responses.end();
+}
+
+fn expire(days: Option<u32>, responses: &mut Responses<'_>) {
+    match days {
+        Some(days) => responses.line(format_args!("EXPIRE {days}")),
+        None => responses.line(format_args!("EXPIRE NEVER")),
+    }
 }

@@ -34,6 +34,8 @@ pub struct Params {
     pub failure_delays: Vec<Duration>,
     /// Days that every login's mail is kept at least (RFC 2449 §6.7); none: nothing expires.
     pub expire: Option<u32>,
+    /// Not every login's mail is kept equally long.
+    pub expire_differs: bool,
     /// What a client gets that has not said UTF8 and asks for a message with UTF-8 in its header (RFC 6856
     /// §2.1, §4).
     pub utf8_fallback: Utf8Fallback,
@@ -67,6 +69,7 @@ impl Default for Params {
             login_failures: 3,
             failure_delays: [2, 4, 8, 15].map(Duration::from_secs).to_vec(),
             expire: None,
+            expire_differs: false,
             utf8_fallback: Utf8Fallback::Serve,
             write_octets: 64 * 1024,
         }

@@ -123,7 +123,11 @@ impl Dialog {
                     self.mails.push(Mail { octets, uidl: None });
                 }
             }
-            "expire:" => self.params.expire = Some(value.parse().expect("expire: DAYS")),
+            "expire:" => {
+                let (days, user) = value.split_once(' ').unwrap_or((value, ""));
+                self.params.expire = Some(days.parse().expect("expire: DAYS"));
+                self.params.expire_differs = user == "USER";
+            }
             "own-expire:" => self.own_expire = Some(value.parse().expect("own-expire: DAYS")),
             "utf8-fallback:" => self.params.utf8_fallback = Utf8Fallback::Refuse,
             "cuts:" => self.cuts = false,

@@ -88,7 +88,7 @@ fn people() -> Directory {
         addresses: Vec::new(),
         passwords: vec![Password { name: Some("phone".into()), hash: HASH.clone() }],
         receives: true,
-        quota: None,
+        allowance: Default::default(),
     };
     let domain =
         DomainSpec { name: "example.test".into(), catch_all: Some("alice".into()), ..DomainSpec::default() };

@@ -1,5 +1,5 @@
 use clap::Subcommand;
-use directory::{Directory, MailboxSpec, VerifierParams, password};
+use directory::{Allowance, Directory, MailboxSpec, VerifierParams, password};
 use mail::Secret;
 
 use super::passwd::{RELOAD, chosen};
@@ -20,7 +20,7 @@ enum What {
     Remove(Remove),
 }
 
-/// Print every mailbox with its addresses, quota and passwords
+/// Print every mailbox with its addresses, quota, passwords, most messages and their longest age
 #[derive(Debug, clap::Args)]
 struct List {}
 
@@ -68,7 +68,8 @@ fn list(context: &mut Context<'_>) -> Result<Answer, Failure> {
     Ok(Answer::Yes)
 }
 
-/// One mailbox, its fields apart by tabs: name, addresses with its own first, quota, names of passwords.
+/// One mailbox, its fields apart by tabs: name, addresses with its own first, quota, names of passwords, most
+/// messages, age at which they go.
 fn line(mailbox: &MailboxSpec, home: &str) -> String {
     let or_dash = |text: String| if text.is_empty() { "-".to_owned() } else { text };
     let (_, domain) = home.rsplit_once('@').unwrap_or_default();
@@ -81,10 +82,14 @@ fn line(mailbox: &MailboxSpec, home: &str) -> String {
         true => addresses.collect::<Vec<_>>().join(","),
         false => "no mail".to_owned(),
     };
-    let quota = mailbox.quota.map_or_else(|| "none".to_owned(), |octets| config::Size(octets).to_string());
+    let or_none = |text: Option<String>| text.unwrap_or_else(|| "none".to_owned());
+    let Allowance { octets, messages, age } = mailbox.allowance;
+    let quota = or_none(octets.map(|octets| config::Size(octets).to_string()));
+    let messages = or_none(messages.map(|messages| messages.to_string()));
+    let age = or_none(age.map(|age| config::Time(age).to_string()));
     let names = mailbox.passwords.iter().map(|password| password.name.as_deref().unwrap_or("password"));
     let passwords = names.collect::<Vec<_>>().join(",");
-    format!("{}\t{addresses}\t{quota}\t{}", mailbox.name, or_dash(passwords))
+    format!("{}\t{addresses}\t{quota}\t{}\t{messages}\t{age}", mailbox.name, or_dash(passwords))
 }
 
 fn add(context: &mut Context<'_>, args: &Add) -> Result<Answer, Failure> {

@@ -22,7 +22,7 @@ use super::{rules, tls};
 pub struct Loaded {
     /// `restante.toml`.
     pub config: Config,
-    /// `mailboxes.toml` as written, with the default quota filled in.
+    /// `mailboxes.toml` as written, with the default allowance filled in.
     pub spec: Spec,
     /// The same, checked.
     pub table: Table,
@@ -173,7 +173,7 @@ impl Checked {
         .unwrap_or_default();
         let mailboxes = parsed(texts, File::Mailboxes, &mut faults, |table, notes| {
             let mut top = Section::top(table, notes);
-            let found = mailboxes::read(&mut top, config.limits.quota);
+            let found = mailboxes::read(&mut top, config.limits.allowance());
             top.finish();
             found
         });

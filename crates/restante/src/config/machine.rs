@@ -13,7 +13,7 @@ use super::settings::{
     BareNewline, Config, Limits, LogFormat, LogLevel, LoginLimits, Pop3, Pop3Limits, Relay, Smtp, SmtpLimits,
     Store, Tls, Utf8Fallback,
 };
-use super::value::{self, Problem, choice, count, duration, size, size_or_none};
+use super::value::{self, Problem, choice, count, duration, or_none, size};
 
 const KIB: u64 = 1 << 10;
 const MIB: u64 = 1 << 20;
@@ -184,13 +184,30 @@ fn limits(s: &mut Section<'_, '_>, limits: &mut Limits) {
     s.set("header-field", &mut limits.header_field, size(KIB..=16 * MIB));
     s.set("line-length", &mut limits.line_length, length(1_000..=16 * MIB));
     s.set("received", &mut limits.received, count(10..=1_000));
-    s.set("quota", &mut limits.quota, size_or_none(QUOTA));
+    s.set("quota", &mut limits.quota, or_none(size(QUOTA)));
+    s.set("quota-messages", &mut limits.quota_messages, or_none(count(QUOTA_MESSAGES)));
+    s.set("expire", &mut limits.expire, or_none(duration(EXPIRE)));
+    warn_of_hasty(s);
     s.set("min-free-disk", &mut limits.min_free_disk, size(0..=TIB));
     s.set("min-free-inodes", &mut limits.min_free_inodes, count(0..=1_000_000_000));
 }
 
 /// What a mailbox may be limited to.
 pub(super) const QUOTA: RangeInclusive<u64> = MIB..=1024 * TIB;
+/// The same in messages.
+pub(super) const QUOTA_MESSAGES: RangeInclusive<u64> = 1..=1_000_000_000;
+/// How long it may keep them.
+pub(super) const EXPIRE: RangeInclusive<Duration> = SECOND..=Duration::from_secs(36_525 * 86_400);
+
+/// Says of an age under a day what becomes of mail that is not collected at once.
+pub(super) fn warn_of_hasty(s: &mut Section<'_, '_>) {
+    let Some(age) = s.peek("expire", or_none(duration(EXPIRE))).flatten().filter(|age| *age < DAY) else {
+        return;
+    };
+    let message = format!("mail goes {} after it came, collected or not", value::Time(age));
+    let hint = "CAPA says EXPIRE 0, by which clients know that nothing can be left here";
+    s.notes.warn(s.span_of("expire"), message, hint);
+}
 
 fn store(s: &mut Section<'_, '_>, store: &mut Store) {
     s.set("index-cache", &mut store.index_cache, size(MIB..=64 * GIB));

@@ -3,11 +3,11 @@
 
 use std::ops::Range;
 
-use directory::{Alias, DomainSpec, Item, MailboxSpec, Password, Refuse, Spec};
+use directory::{Alias, Allowance, DomainSpec, Item, MailboxSpec, Password, Refuse, Spec};
 
-use super::machine::QUOTA;
+use super::machine::{EXPIRE, QUOTA, QUOTA_MESSAGES, warn_of_hasty};
 use super::section::Section;
-use super::value::{self, Problem, size_or_none};
+use super::value::{self, Problem, count, duration, or_none, size};
 
 /// Where each key of the directory's tables stands.
 #[derive(Debug, Default)]
@@ -48,11 +48,11 @@ pub(super) struct Mailboxes {
     pub(super) nameless: bool,
 }
 
-/// Reads the whole file; a mailbox that says nothing of a quota gets `quota`.
-pub(super) fn read(top: &mut Section<'_, '_>, quota: Option<u64>) -> Mailboxes {
+/// Reads the whole file; what a mailbox does not say of its allowance is that of `allowance`.
+pub(super) fn read(top: &mut Section<'_, '_>, allowance: Allowance) -> Mailboxes {
     let mut found = Mailboxes::default();
     top.tables("domain", |s| domain(s, &mut found));
-    top.tables("mailbox", |s| mailbox(s, quota, &mut found));
+    top.tables("mailbox", |s| mailbox(s, allowance, &mut found));
     top.tables("alias", |s| alias(s, &mut found));
     top.tables("refuse", |s| refuse(s, &mut found));
     // `domain` that is no list of tables has been said; that there is none would be said twice.
@@ -76,22 +76,26 @@ fn domain(s: &mut Section<'_, '_>, found: &mut Mailboxes) {
     found.spec.domains.push(spec);
 }
 
-fn mailbox(s: &mut Section<'_, '_>, quota: Option<u64>, found: &mut Mailboxes) {
+fn mailbox(s: &mut Section<'_, '_>, default: Allowance, found: &mut Mailboxes) {
     let name = required(s, "name");
     let (addresses, address_spans) = lines(s, "addresses");
     let (passwords, named_spans) = passwords(s);
     let mut receives = true;
     s.set("receives", &mut receives, value::flag);
-    let quota = s.get("quota", size_or_none(QUOTA)).unwrap_or(quota);
+    let mut allowance = default;
+    s.set("quota", &mut allowance.octets, or_none(size(QUOTA)));
+    s.set("quota-messages", &mut allowance.messages, or_none(count(QUOTA_MESSAGES)));
+    s.set("expire", &mut allowance.age, or_none(duration(EXPIRE)));
+    warn_of_hasty(s);
     let lists = vec![("addresses", address_spans), ("passwords", named_spans)];
     found.nameless |= name.is_none();
-    found.places.mailboxes.push(table(s, &["name", "password", "receives", "quota"], lists));
+    found.places.mailboxes.push(table(s, &["name", "password", "receives"], lists));
     found.spec.mailboxes.push(MailboxSpec {
         name: name.unwrap_or_default(),
         addresses,
         passwords,
         receives,
-        quota,
+        allowance,
     });
 }
 

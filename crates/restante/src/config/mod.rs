@@ -35,4 +35,4 @@ pub use settings::{
 pub use shipped::shipped;
 pub use source::File;
 pub use tls::unusable;
-pub use value::Size;
+pub use value::{Size, Time};

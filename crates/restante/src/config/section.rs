@@ -97,6 +97,11 @@ impl<'t, 'n> Section<'t, 'n> {
         self.read_value(key, value, &read)
     }
 
+    /// The value of a key that is read elsewhere, when it is right; what is wrong with it is said there.
+    pub(super) fn peek<T>(&self, key: &str, read: impl Fn(&DeValue<'_>) -> Result<T, Problem>) -> Option<T> {
+        self.table.get(key).and_then(|value| read(value.get_ref()).ok())
+    }
+
     /// The value of a key into its place; what stands there is the default.
     pub(super) fn set<T>(
         &mut self,

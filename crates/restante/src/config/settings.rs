@@ -5,6 +5,7 @@ use std::net::{IpAddr, Ipv6Addr, SocketAddr};
 use std::path::PathBuf;
 use std::time::Duration;
 
+use directory::Allowance;
 use net::{ListenAddress, Networks};
 
 const KIB: u64 = 1024;
@@ -322,10 +323,21 @@ pub struct Limits {
     pub received: u32,
     /// A mailbox that names no quota of its own; none: no limit.
     pub quota: Option<u64>,
+    /// The same in messages.
+    pub quota_messages: Option<u64>,
+    /// The age at which a message goes from a mailbox that names none of its own; none: no message does.
+    pub expire: Option<Duration>,
     /// Disk that stays free; never less than twice `message_size` or a fiftieth of the disk.
     pub min_free_disk: u64,
     /// Inodes that stay free.
     pub min_free_inodes: u64,
+}
+
+impl Limits {
+    /// Of a mailbox that names none of its own.
+    pub(super) fn allowance(&self) -> Allowance {
+        Allowance { octets: self.quota, messages: self.quota_messages, age: self.expire }
+    }
 }
 
 impl Default for Limits {
@@ -338,6 +350,8 @@ impl Default for Limits {
             line_length: 64 * 1024,
             received: 100,
             quota: Some(2 * GIB),
+            quota_messages: None,
+            expire: None,
             min_free_disk: 256 * MIB,
             min_free_inodes: 1_000,
         }

@@ -65,7 +65,7 @@ mod tests {
         let (found, known) = keys(File::Restante, |top| drop(machine::read(top, Path::new("/etc/restante"))));
         assert_eq!(found, known);
         assert!(found.contains("smtp.limits.recipients") && found.contains("relay.authserv-id"));
-        let (found, known) = keys(File::Mailboxes, |top| drop(mailboxes::read(top, None)));
+        let (found, known) = keys(File::Mailboxes, |top| drop(mailboxes::read(top, Default::default())));
         assert_eq!(found, known);
         assert!(found.contains("mailbox.passwords.hash") && found.contains("refuse.text"));
     }

@@ -107,12 +107,11 @@ pub(super) fn size(range: RangeInclusive<u64>) -> impl Fn(&DeValue<'_>) -> Read<
     }
 }
 
-/// A size, or `"none"` for no limit.
-pub(super) fn size_or_none(range: RangeInclusive<u64>) -> impl Fn(&DeValue<'_>) -> Read<Option<u64>> {
-    let size = size(range);
+/// What `read` reads, or `"none"` for no limit.
+pub(super) fn or_none<T>(read: impl Fn(&DeValue<'_>) -> Read<T>) -> impl Fn(&DeValue<'_>) -> Read<Option<T>> {
     move |value| match value {
         DeValue::String(text) if text == "none" => Ok(None),
-        other => size(other)
+        other => read(other)
             .map(Some)
             .map_err(|p| Problem { expected: format!("{}, or \"none\"", p.expected), ..p }),
     }
@@ -274,8 +273,9 @@ impl fmt::Display for Size {
     }
 }
 
-/// A length of time in the largest unit that divides it.
-struct Time(Duration);
+/// A length of time; prints in the largest unit that divides it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Time(pub Duration);
 
 impl fmt::Display for Time {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

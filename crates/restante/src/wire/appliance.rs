@@ -263,7 +263,7 @@ impl Handlers<'_> {
     }
 
     fn pop3(&self, budget: &LoginBudget, implicit_tls: bool) -> Pop3Handler {
-        let (params, access) = params::pop3(self.config);
+        let (params, access) = params::pop3(self.config, self.directory.expiry());
         let (store, directory) = (self.store.clone(), self.directory.clone());
         let service =
             pop3_serve::Service::new(params, access, store, directory, budget.clone(), self.tls.clone());

@@ -1,6 +1,7 @@
 //! From what the configuration says to what each crate takes: one translation, in one place.
 
 use authenticity::HeaderLimits;
+use directory::Expiry;
 use net::{GateParams, LoginBudgetParams, Networks};
 use pop3_serve::{Access, Utf8Fallback as Fallback};
 use smtp_receive::{BareNewline as Newline, ErrorLimits, Patience};
@@ -71,8 +72,8 @@ pub(super) fn lmtp(config: &Config) -> smtp_receive::Params {
     }
 }
 
-/// The POP3 listeners.
-pub(super) fn pop3(config: &Config) -> (pop3_serve::Params, Access) {
+/// The POP3 listeners, for mail that is kept as `expiry` says.
+pub(super) fn pop3(config: &Config, expiry: Expiry) -> (pop3_serve::Params, Access) {
     let limits = &config.pop3.limits;
     let params = pop3_serve::Params {
         hostname: config.hostname.clone(),
@@ -84,6 +85,8 @@ pub(super) fn pop3(config: &Config) -> (pop3_serve::Params, Access) {
         faults_after_login: limits.bad_commands,
         login_failures: config.login.failures_per_session,
         failure_delays: config.login.failure_delays.clone(),
+        expire: expiry.least.map(pop3_serve::whole_days),
+        expire_differs: expiry.differs,
         utf8_fallback: match config.pop3.utf8_fallback {
             Utf8Fallback::Serve => Fallback::Serve,
             Utf8Fallback::Refuse => Fallback::Refuse,

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use directory::{Alias, Directory, DomainSpec, MailboxSpec, Refuse, Spec, Table, VerifierParams};
+use directory::{Alias, Allowance, Directory, DomainSpec, MailboxSpec, Refuse, Spec, Table, VerifierParams};
 use mail::{Cut, Envelope, MailboxName, ViewName};
 use net::{Conn, Gate, GateParams, Handler, Networks, Peer, Tls};
 use queue::{Maildrop, Message, Route, RouteEntry, Store};
@@ -23,7 +23,7 @@ pub(crate) fn directory() -> Directory {
         addresses: vec![],
         passwords: vec![],
         receives: true,
-        quota,
+        allowance: Allowance { octets: quota, ..Allowance::default() },
     };
     let domain = |name: &str, catch_all: Option<&str>| DomainSpec {
         name: name.into(),
