@@ -13,6 +13,8 @@ use restante_tests::{
 use rustix::process::Signal;
 
 const SOON: Duration = Duration::from_secs(20);
+/// Well below what a message in flight is given.
+const AT_ONCE: Duration = Duration::from_secs(10);
 
 #[test]
 fn sigterm_ends_idle_sessions_and_lets_a_message_in_flight_finish() {
@@ -20,6 +22,17 @@ fn sigterm_ends_idle_sessions_and_lets_a_message_in_flight_finish() {
     let mut idle = smtp(appliance.smtp);
     let mut started = smtp(appliance.smtp);
     envelope(&mut started, "<sender@client.example>", &["alice@example.test"]);
+    let mut chunks = smtp(appliance.smtp);
+    let chunk = b"BDAT 19\r\nSubject: unfinished";
+    for (recipient, last) in [("bob", " LAST"), ("alice", "")] {
+        envelope(&mut chunks, "<sender@client.example>", &[&format!("{recipient}@example.test")]);
+        let line = format!("BDAT 20{last}\r\nSubject: in chunks\r\n");
+        chunks.send(line.as_bytes());
+        assert!(chunks.reply().starts_with("250 2.0.0 "));
+    }
+    let mut half = smtp(appliance.smtp);
+    envelope(&mut half, "<sender@client.example>", &["alice@example.test"]);
+    half.send(&chunk[..20]);
     let mut sending = smtp(appliance.smtp);
     envelope(&mut sending, "<sender@client.example>", &["alice@example.test"]);
     assert!(sending.ask("DATA").starts_with("354 "));
@@ -34,11 +47,16 @@ fn sigterm_ends_idle_sessions_and_lets_a_message_in_flight_finish() {
 
     let told = Instant::now();
     appliance.signal(Signal::TERM);
-    for client in [&mut idle, &mut started, &mut delivered] {
+    for client in [&mut idle, &mut started, &mut chunks, &mut delivered] {
         assert_eq!(client.line().as_deref(), Some("421 4.3.2 mx.example.test shutting down"));
         assert_eq!(client.line(), None);
     }
     assert_eq!(reader.line(), None);
+    assert!(told.elapsed() < AT_ONCE, "{:?}", told.elapsed());
+    // A chunk that is coming in is finished, and the next one not waited for.
+    half.send(&chunk[20..]);
+    assert_eq!(half.line().as_deref(), Some("250 2.0.0 19 octets taken"));
+    assert_eq!(half.line().as_deref(), Some("421 4.3.2 mx.example.test shutting down"));
     sending.send(b"second\r\n.\r\n");
     let answer = sending.reply();
     assert!(answer.starts_with("250 2.0.0 queued as "), "{answer}");
@@ -46,6 +64,7 @@ fn sigterm_ends_idle_sessions_and_lets_a_message_in_flight_finish() {
     assert!(told.elapsed() < SOON, "{:?}", told.elapsed());
 
     appliance.restart();
+    collect(appliance.pop3, "bob", 1);
     let kept = collect(appliance.pop3, "alice", 2);
     let mut bodies: Vec<&[u8]> = kept.iter().map(|one| below(&one.octets).1).collect();
     bodies.sort();

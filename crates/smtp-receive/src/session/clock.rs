@@ -8,10 +8,8 @@ use super::reply::Ending;
 pub(crate) enum WaitsFor {
     /// The time to greet.
     Greeting,
-    /// A command.
+    /// A command; the next BDAT of a message too.
     Command,
-    /// The next BDAT of a message.
-    NextChunk,
     /// The octets of a message.
     Content,
 }
@@ -77,7 +75,7 @@ impl Clock {
         match waits_for {
             WaitsFor::Greeting => return None,
             WaitsFor::Command if self.stop_by.is_some() => return Some(Ending::ShuttingDown),
-            WaitsFor::Command | WaitsFor::NextChunk => {
+            WaitsFor::Command => {
                 self.waiting.get_or_insert(now);
             }
             WaitsFor::Content => self.roll_window(now),
@@ -101,7 +99,7 @@ impl Clock {
         let patience = &self.patience;
         let limit = match waits_for {
             WaitsFor::Greeting => return self.started + patience.greeting,
-            WaitsFor::Command | WaitsFor::NextChunk => self.command_deadline(),
+            WaitsFor::Command => self.command_deadline(),
             WaitsFor::Content => self.window.map_or(self.started, |(since, _)| since) + patience.data_window,
         };
         let bought = Duration::from_secs(self.content / patience.session_rate.max(1));
@@ -141,7 +139,6 @@ mod tests {
         clock.hurry(limit, start + SECOND * 100);
         clock.hurry(limit, start + SECOND * 105);
         assert_eq!(clock.deadline(WaitsFor::Command), start + SECOND * 110);
-        assert_eq!(clock.deadline(WaitsFor::NextChunk), start + SECOND * 110);
         assert_eq!(clock.wait(WaitsFor::Content, start), None);
         assert_eq!(
             clock.deadline(WaitsFor::Content),

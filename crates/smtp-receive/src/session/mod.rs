@@ -132,8 +132,9 @@ impl Session {
         self.clock.hurry(self.stress.map(|stress| stress.command), now);
     }
 
-    /// The service stops: a message whose octets are coming is finished, as long as
-    /// [`params::Patience::drain`] allows, and whoever would wait for another command is told 421.
+    /// The service stops: a message or a chunk whose octets are coming is finished, as long as
+    /// [`params::Patience::drain`] allows, and whoever would wait for another command is told 421, between
+    /// two BDAT too: nothing of that message has been promised yet.
     pub fn stop(&mut self, now: Instant) {
         self.clock.stop(now);
     }
@@ -364,10 +365,10 @@ impl Session {
         match &self.state {
             State::Connected => clock::WaitsFor::Greeting,
             State::Data(..) | State::Chunk(..) | State::Passing(_) => clock::WaitsFor::Content,
-            State::Chunks(_) => clock::WaitsFor::NextChunk,
             State::Ungreeted
             | State::Idle(_)
             | State::Transaction(_)
+            | State::Chunks(_)
             | State::Asked(_)
             | State::Securing
             | State::Closed => clock::WaitsFor::Command,
