@@ -32,6 +32,29 @@ impl Envelope {
         let hidden: u64 = self.cuts.iter().map(|cut| u64::from(cut.octets)).sum();
         body - hidden + if self.unterminated { 2 } else { 0 }
     }
+
+    /// The copies that the directory's answers make of the message: each mailbox, with the places of the
+    /// recipients that led there. A mailbox gets one however many recipients lead to it; a recipient that came
+    /// by an alias with `duplicate = true` has one to itself.
+    pub fn copies(&self) -> Vec<(MailboxName, Vec<u16>)> {
+        let mut shared: Vec<(MailboxName, Vec<u16>)> = Vec::new();
+        let mut own = Vec::new();
+        for (index, recipient) in (0..).zip(&self.recipients) {
+            for mailbox in &recipient.mailboxes {
+                if recipient.duplicate {
+                    own.push((mailbox.clone(), vec![index]));
+                    continue;
+                }
+                match shared.iter_mut().find(|(name, _)| name == mailbox) {
+                    Some((_, recipients)) if recipients.last() == Some(&index) => {}
+                    Some((_, recipients)) => recipients.push(index),
+                    None => shared.push((mailbox.clone(), vec![index])),
+                }
+            }
+        }
+        shared.extend(own);
+        shared
+    }
 }
 
 /// One recipient of the envelope, with the directory's answer at RCPT. The 250 promises that answer:

@@ -3,6 +3,8 @@
 //! Each case acts, checks, opens the store again and checks again: an engine that keeps nothing over a
 //! reopen (the one in memory) simply hands out the same store.
 
+mod amounts;
+
 use std::future::Future;
 use std::time::Duration;
 
@@ -10,6 +12,8 @@ use mail::{
     Body, Cut, Envelope, ForwardPath, MailboxName, Protocol, QueueId, Recipient, ReversePath, Trace, Uid,
     ViewName,
 };
+
+pub use amounts::what_is_queued_counts_for_its_mailboxes;
 
 use crate::{
     Additions, Delivered, Expunge, Incoming, Join, Maildrop, Message, Route, RouteEntry, Store, StoreError,
@@ -36,7 +40,7 @@ macro_rules! contract_tests {
             purge_asks_nobody,
             strangers_have_no_view, served_as_planned, usage_is_what_is_listed, stamps_tell_changes,
             the_queue_comes_in_pages, big_messages_come_back, foreign_names_stay, arrival_wakes,
-            uids_are_never_used_again, many_at_once_all_arrive
+            uids_are_never_used_again, many_at_once_all_arrive, what_is_queued_counts_for_its_mailboxes
         );
     };
     ($engine:expr; $($case:ident),+) => {
@@ -400,11 +404,11 @@ pub async fn usage_is_what_is_listed<E: Engine>(engine: &E) {
         let maildrop = store.open(&status.name, &view("")).await.expect("opened");
         let octets: u64 =
             (0..maildrop.len()).map(|index| maildrop.entry(index).expect("within").octets).sum();
-        let listed = Usage { messages: maildrop.len() as u64, octets };
+        let listed = Usage { messages: maildrop.len() as u64, octets, ..Usage::default() };
         assert_eq!((status.usage, maildrop.octets()), (listed, octets));
         assert_eq!(store.usage(&status.name), listed);
     }
-    assert_eq!(store.usage(&name("alice")), Usage { messages: 1, octets: 28 });
+    assert_eq!(store.usage(&name("alice")), Usage { messages: 1, octets: 28, ..Usage::default() });
 }
 
 /// A stamp moves when the list does, and only then must it.

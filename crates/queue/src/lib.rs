@@ -28,7 +28,8 @@ mod store;
 pub use error::StoreError;
 pub use memory::MemoryStore;
 pub use record::{
-    Additions, Delivered, Entry, Expunge, Join, MailboxStatus, Queued, Route, RouteEntry, Stamp, Usage,
+    Additions, Amount, Delivered, Entry, Expunge, Join, MailboxStatus, Queued, Route, RouteEntry, Stamp,
+    Usage,
 };
 pub use served::{Piece, Served};
 pub use store::{Incoming, Maildrop, Message, Store};

@@ -277,7 +277,7 @@ impl Store for MemoryStore {
     }
 
     fn usage(&self, mailbox: &MailboxName) -> Usage {
-        self.lock().mailboxes.get(mailbox).map_or_else(Usage::default, Mailbox::usage)
+        self.lock().usage(mailbox)
     }
 
     async fn mailboxes(&self) -> Result<Vec<MailboxStatus>, StoreError> {
@@ -286,7 +286,7 @@ impl Store for MemoryStore {
             state.mailboxes.iter().filter(|(_, found)| !found.entries.is_empty() || !found.views.is_empty());
         let status = |(name, found): (&MailboxName, &Mailbox)| MailboxStatus {
             name: name.clone(),
-            usage: found.usage(),
+            usage: state.usage(name),
             views: found.views.keys().cloned().collect(),
         };
         Ok(kept.map(status).collect())
@@ -297,10 +297,20 @@ impl Store for MemoryStore {
     }
 }
 
-impl Mailbox {
-    fn usage(&self) -> Usage {
-        let octets = self.entries.values().map(|entry| entry.octets).sum();
-        Usage { messages: self.entries.len() as u64, octets }
+impl State {
+    fn usage(&self, name: &MailboxName) -> Usage {
+        let mut usage = Usage::default();
+        for entry in self.mailboxes.get(name).into_iter().flat_map(|mailbox| mailbox.entries.values()) {
+            usage.messages += 1;
+            usage.octets += entry.octets;
+        }
+        for (queued, _) in self.queue.values() {
+            let copies =
+                queued.envelope.copies().iter().filter(|(mailbox, _)| mailbox == name).count() as u64;
+            usage.queued.messages += copies;
+            usage.queued.octets += copies * queued.octets;
+        }
+        usage
     }
 }
 

@@ -94,13 +94,32 @@ pub struct Entry<'a> {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Stamp(pub u64);
 
-/// What one mailbox holds.
+/// So much mail.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Amount {
+    /// Messages.
+    pub messages: u64,
+    /// Their octets.
+    pub octets: u64,
+}
+
+/// What one mailbox holds, and what is on its way there.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Usage {
     /// Messages.
     pub messages: u64,
     /// Octets as served.
     pub octets: u64,
+    /// What was accepted for it and is not delivered yet, held or not: in octets as received, for what is
+    /// served around them is decided at delivery.
+    pub queued: Amount,
+}
+
+impl Usage {
+    /// All of it.
+    pub fn total(&self) -> Amount {
+        Amount { messages: self.messages + self.queued.messages, octets: self.octets + self.queued.octets }
+    }
 }
 
 /// One line of the list of all mailboxes.

@@ -79,7 +79,9 @@ pub trait Store: Clone + Send + Sync + 'static {
         view: &ViewName,
     ) -> impl Future<Output = Result<(), StoreError>> + Send;
 
-    /// What a mailbox holds now; cheap enough for every RCPT.
+    /// What a mailbox holds now, and what waits in the queue for it; cheap enough for every RCPT. What
+    /// [`Incoming::commit`] wrote is in it when that returns. A message that is being delivered may show in
+    /// both for a moment, never in neither.
     fn usage(&self, mailbox: &MailboxName) -> Usage;
 
     /// Every mailbox that holds mail or has views, by name.

@@ -1,5 +1,5 @@
 use directory::Directory;
-use mail::{Envelope, MailboxName};
+use mail::MailboxName;
 use queue::{Additions, Queued, Route, RouteEntry};
 
 use crate::prelude::{Host, render};
@@ -17,13 +17,10 @@ pub enum Plan {
 /// Plans one message from what its envelope recorded at RCPT: the 250 promised that answer, so a directory
 /// that has changed since does not send it elsewhere. Of the envelope an alias changes the recipient alone
 /// (RFC 5321 §3.9.1).
-///
-/// A mailbox gets one entry however many recipients lead there; a recipient that came by an alias with
-/// `duplicate = true` has an entry to itself.
 pub fn plan(host: &Host, directory: &Directory, queued: &Queued) -> Plan {
     let envelope = &queued.envelope;
     let mut entries = Vec::new();
-    for (mailbox, recipients) in destinations(envelope) {
+    for (mailbox, recipients) in envelope.copies() {
         if !directory.has_mailbox(&mailbox) {
             return Plan::Wait(mailbox);
         }
@@ -36,24 +33,4 @@ pub fn plan(host: &Host, directory: &Directory, queued: &Queued) -> Plan {
         entries.push(RouteEntry { mailbox, recipients, additions, foreign_uidl: None });
     }
     Plan::Deliver(Route { id: queued.id, entries })
-}
-
-fn destinations(envelope: &Envelope) -> Vec<(MailboxName, Vec<u16>)> {
-    let mut shared: Vec<(MailboxName, Vec<u16>)> = Vec::new();
-    let mut own = Vec::new();
-    for (index, recipient) in (0..).zip(&envelope.recipients) {
-        for mailbox in &recipient.mailboxes {
-            if recipient.duplicate {
-                own.push((mailbox.clone(), vec![index]));
-                continue;
-            }
-            match shared.iter_mut().find(|(name, _)| name == mailbox) {
-                Some((_, recipients)) if recipients.last() == Some(&index) => {}
-                Some((_, recipients)) => recipients.push(index),
-                None => shared.push((mailbox.clone(), vec![index])),
-            }
-        }
-    }
-    shared.extend(own);
-    shared
 }

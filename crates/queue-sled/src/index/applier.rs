@@ -21,7 +21,7 @@ use crate::log::committer::Committed;
 use crate::log::record::HEADER;
 use crate::log::segments::Segments;
 use crate::log::{Answer, Lsn};
-use crate::mailbox::{Mailboxes, Pending};
+use crate::mailbox::{Backlog, Mailboxes, Pending};
 use crate::reader::Reader;
 
 const RETRY: Duration = Duration::from_secs(1);
@@ -32,6 +32,7 @@ const FETCH: usize = 1000;
 pub(crate) struct Published {
     pub(crate) mailboxes: Mailboxes,
     pub(crate) pending: Pending,
+    pub(crate) backlog: Arc<Backlog>,
     pub(crate) arrival: Notify,
     /// The place of the next record to apply.
     pub(crate) applied: watch::Sender<Lsn>,
@@ -128,6 +129,7 @@ impl Applier {
         };
         let effects = self.index.as_mut().map(Index::take_effects).unwrap_or_default();
         published.mailboxes.publish(&effects);
+        published.backlog.publish(&effects);
         let arrived = published.pending.publish(&effects);
         drop(gate);
         let last = records.last().map_or(self.applied, |record| record.header.next());
@@ -218,6 +220,27 @@ impl Applier {
         tracing::info!(records = replayed.records, "the index was built again");
         self.kv.set(Some(kv));
         Ok(index)
+    }
+
+    /// Counts all that is queued for whom, at a start.
+    pub(crate) fn count_backlog(&self) -> Result<(), StoreError> {
+        let Some(kv) = self.kv.get() else { return Err(StoreError::Unavailable) };
+        let mut from = Some(QueueId(0));
+        while let Some(next) = from {
+            let rows = queued_rows(&*kv, next, FETCH).map_err(|_| StoreError::Unavailable)?;
+            from = rows.last().filter(|_| rows.len() == FETCH).map(|(id, _)| QueueId(id.0 + 1));
+            for (id, row) in rows {
+                let found = match self.published.pending.get(id) {
+                    Some(queued) => Some(queued),
+                    None => read_queued(&self.reader, id, &row)?,
+                };
+                // One that is damaged can never be delivered either.
+                if let Some(queued) = found {
+                    self.published.backlog.add(id, row.octets, &queued.envelope);
+                }
+            }
+        }
+        Ok(())
     }
 
     /// Brings queued messages into memory when it has room for them again.

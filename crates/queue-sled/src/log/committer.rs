@@ -3,7 +3,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use mail::Envelope;
+use mail::{Envelope, QueueId};
 use queue::StoreError;
 
 use super::intake::Taken;
@@ -17,6 +17,7 @@ use crate::clock::wall_ms;
 use crate::disk::{Disk, DiskFile, Open, is_no_space, write_all, write_all_vectored};
 use crate::health::Health;
 use crate::index::Lag;
+use crate::mailbox::Backlog;
 
 const ZEROS: [u8; PAGE as usize] = [0; PAGE as usize];
 
@@ -51,6 +52,7 @@ pub(crate) struct Committer {
     pub(crate) health: Arc<Health>,
     /// Where the last durable record ends.
     pub(crate) durable: Arc<AtomicU64>,
+    pub(crate) backlog: Arc<Backlog>,
     pub(crate) chain: Chain,
     pub(crate) active: Option<Active>,
 }
@@ -115,6 +117,9 @@ impl Committer {
             let Job { draft, envelope, octets, held, answer } = job;
             self.buffers.give_back(draft.body);
             drop(held);
+            if let Some(envelope) = &envelope {
+                self.backlog.add(QueueId(header.lsn.0), octets, envelope);
+            }
             let answer = match answer {
                 Answer::Durable(waiter) => {
                     // A session that has gone away still gave us the message.

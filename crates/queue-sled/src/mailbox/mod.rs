@@ -1,10 +1,12 @@
 //! Mailboxes as sessions see them: in memory, never from the index.
 
+mod backlog;
 mod list;
 mod load;
 mod pending;
 mod views;
 
+pub(crate) use backlog::Backlog;
 use list::List;
 pub(crate) use list::{Place, Snapshot};
 pub(crate) use load::load;

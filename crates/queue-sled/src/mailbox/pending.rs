@@ -31,6 +31,11 @@ impl Pending {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    /// A message that is in memory.
+    pub(crate) fn get(&self, id: QueueId) -> Option<Queued> {
+        self.lock().oldest.get(&id).cloned()
+    }
+
     /// The oldest after `after`, and from where on the index must be asked for the rest of a page.
     pub(crate) fn page(&self, after: Option<QueueId>, limit: usize) -> (Vec<Queued>, Option<QueueId>) {
         let state = self.lock();

@@ -95,6 +95,7 @@ impl Mailboxes {
         self.lock().totals = totals.collect();
     }
 
+    /// What it holds; what waits for it is the [`super::Backlog`]'s to say.
     pub(crate) fn usage(&self, name: &MailboxName) -> Usage {
         self.lock().totals.get(name).map_or_else(Usage::default, Totals::usage)
     }
@@ -197,6 +198,6 @@ impl State {
 
 impl Totals {
     fn usage(&self) -> Usage {
-        Usage { messages: self.row.entries.rows, octets: self.row.octets }
+        Usage { messages: self.row.entries.rows, octets: self.row.octets, ..Usage::default() }
     }
 }

@@ -64,6 +64,7 @@ impl Engine {
         let published = Arc::new(Published {
             mailboxes: Mailboxes::new(params.entries),
             pending: Pending::new(params.queue_memory),
+            backlog: Arc::default(),
             arrival: Notify::new(),
             applied: watch::Sender::new(applied),
             gate: Default::default(),
@@ -94,6 +95,7 @@ impl Engine {
             applied,
         };
         while published.pending.wants().is_some() && applier.fetch() {}
+        applier.count_backlog().map_err(io::Error::other)?;
         let (spares, preparer) =
             Spares::start(disk.clone(), log.clone(), segment_size, params.spares.max(1))?;
         let committer = Committer {
@@ -108,6 +110,7 @@ impl Engine {
             lag: lag.clone(),
             health: health.clone(),
             durable: durable.clone(),
+            backlog: published.backlog.clone(),
             chain: tail.chain,
             active: None,
         };

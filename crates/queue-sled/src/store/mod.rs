@@ -17,7 +17,7 @@ use tokio::sync::oneshot;
 use crate::buffers::Held;
 use crate::disk::RealDisk;
 use crate::ground::{Ground, Sizes};
-use crate::index::{Outcome, SledIndex, queued_rows, read_queued};
+use crate::index::{Outcome, Published, SledIndex, queued_rows, read_queued};
 use crate::log::change::{Draft, TooLong, ViewChange};
 use crate::log::{Answer, Job, Lsn};
 use crate::mailbox::{Found, Snapshot, load};
@@ -254,12 +254,20 @@ impl Store for SledStore {
     }
 
     fn usage(&self, mailbox: &MailboxName) -> Usage {
-        self.engine.published.mailboxes.usage(mailbox)
+        let Published { mailboxes, backlog, .. } = &*self.engine.published;
+        // In this order nothing is missed that is delivered meanwhile.
+        let queued = backlog.of(mailbox);
+        Usage { queued, ..mailboxes.usage(mailbox) }
     }
 
     async fn mailboxes(&self) -> Result<Vec<MailboxStatus>, StoreError> {
         self.settled().await?;
-        Ok(self.engine.published.mailboxes.all())
+        let Published { mailboxes, backlog, .. } = &*self.engine.published;
+        let mut all = mailboxes.all();
+        for status in &mut all {
+            status.usage.queued = backlog.of(&status.name);
+        }
+        Ok(all)
     }
 
     async fn close(&self) -> Result<(), StoreError> {

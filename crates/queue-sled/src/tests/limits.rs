@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use queue::contract::{accept, deliver, envelope, listed, name, read, route, view};
-use queue::{Expunge, Incoming, Maildrop, Store, StoreError};
+use queue::{Amount, Expunge, Incoming, Maildrop, Store, StoreError};
 
 use super::{Place, block_on, contents, names, queued, small};
 use crate::Params;
@@ -18,9 +18,12 @@ fn a_backlog_longer_than_memory_is_routed_all_the_same() {
             ids.insert(accept(&store, format!("message {n}\r\n").as_bytes()).await);
         }
         assert_eq!(queued(&store).await, ids.iter().copied().collect::<Vec<_>>());
+        let owed = Amount { messages: 60, octets: 60 * 11 + 50 };
+        assert_eq!(store.usage(&name("alice")).queued, owed);
         store.close().await.expect("closed");
         drop(store);
         let (store, _) = place.open();
+        assert_eq!(store.usage(&name("alice")).queued, owed, "also what is behind the horizon");
         let held = *ids.iter().nth(40).expect("sixty");
         assert!(store.hold(held, true).await.expect("answered"));
         let mut after = None;
@@ -51,6 +54,8 @@ fn a_backlog_longer_than_memory_is_routed_all_the_same() {
             }
         }
         assert!(routed > 60, "{routed}");
+        let left = queued(&store).await.len() as u64;
+        assert_eq!(store.usage(&name("alice")).queued, Amount { messages: left, octets: left * 6 });
     });
 }
 
