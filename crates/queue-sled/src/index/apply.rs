@@ -61,6 +61,8 @@ pub(crate) struct Index {
 pub(crate) struct Known {
     pub(crate) row: MailboxRow,
     pub(crate) views: BTreeMap<ViewName, Uid>,
+    /// The first uid of each of its `M` rows, ascending, once somebody has asked.
+    chunks: Option<Vec<Uid>>,
     /// The value that is in the index, as the digest has it.
     written: Option<Vec<u8>>,
 }
@@ -211,6 +213,23 @@ impl Index {
 
     pub(super) fn known(&self, name: &MailboxName) -> Option<&Known> {
         self.mailboxes.get(name)
+    }
+
+    /// Where the `M` rows of a mailbox begin.
+    pub(super) fn chunks(&mut self, name: &MailboxName) -> Result<&mut Vec<Uid>, IndexError> {
+        let known = self.mailboxes.entry(name.clone()).or_default();
+        if known.chunks.is_none() {
+            let mut firsts = Vec::new();
+            // Nothing of this mailbox is pending: whoever changes its rows has asked here first.
+            if known.row.entries.rows > 0 {
+                self.kv.scan(&keys::entries(name), &[], &mut |key, _| {
+                    firsts.push(Uid(keys::number(key).ok_or(IndexError::Damaged("an entry's key"))?));
+                    Ok(true)
+                })?;
+            }
+            known.chunks = Some(firsts);
+        }
+        Ok(known.chunks.get_or_insert_default())
     }
 
     /// A mailbox that is about to change.

@@ -54,9 +54,13 @@ impl<K: IndexKv> IndexKv for Deferred<K> {
 
     fn scan(&self, prefix: &[u8], from: &[u8], each: EachRow<'_>) -> Result<(), IndexError> {
         let first = from.max(prefix).to_vec();
-        let range =
-            self.lock().range(first..).map(|(key, value)| (key.clone(), value.clone())).collect::<Vec<_>>();
-        let mut ours = range.into_iter().take_while(|(key, _)| key.starts_with(prefix)).peekable();
+        let ours: Vec<_> = self
+            .lock()
+            .range(first..)
+            .take_while(|(key, _)| key.starts_with(prefix))
+            .map(|(key, value)| (key.clone(), value.clone()))
+            .collect();
+        let mut ours = ours.into_iter().peekable();
         let mut more = true;
         self.inner.scan(prefix, from, &mut |key, value| {
             while more && let Some((ours_first, ours_value)) = ours.next_if(|(ours, _)| ours.as_slice() < key)

@@ -10,7 +10,7 @@ use super::keys;
 use super::kv::IndexError;
 use super::rows::{BodyRow, EntryRow, QueueRow, VALUE_MAX, decode, encode};
 use crate::log::change::SLOT;
-use crate::log::record::{HEADER, RecordHeader};
+use crate::log::record::{HEADER, Kind, RecordHeader};
 use crate::mailbox::Place;
 
 /// Holders of one chunk of a `B` row: what leaves room for its numbers.
@@ -24,7 +24,8 @@ pub(super) fn accept(
 ) -> Result<Outcome, IndexError> {
     let id = QueueId(header.lsn.0);
     let body_at = u32::try_from(HEADER).expect("64") + header.meta_len;
-    let row = QueueRow { place: header.lsn.0, body_at, octets, held: false };
+    let beside = header.kind == Kind::Big;
+    let row = QueueRow { place: header.lsn.0, body_at, octets, held: false, beside };
     index.put_queued(id, None, Some(&row));
     index.effect(Effect::Queued(Queued { id, envelope, octets, held: false }));
     Ok(Outcome::Done)
@@ -53,57 +54,41 @@ pub(super) fn route(
     index.effect(Effect::Unqueued(message));
     let mut uids = Vec::with_capacity(entries.len());
     let mut holders = Vec::with_capacity(entries.len());
+    let shared = entries.len() > 1;
     for (ordinal, entry) in entries.into_iter().enumerate() {
         let uid = Uid(header.lsn.0 + (HEADER + ordinal * SLOT) as u64);
-        holders.push((uid, entry.mailbox.clone()));
-        enter(index, header, message, &queued, uid, entry);
+        if shared {
+            holders.push((uid, entry.mailbox.clone()));
+        }
+        let row = EntryRow {
+            octets: Served::new(&entry.additions, queued.octets).octets(),
+            time_ms: header.time_ms,
+            body: message.0,
+            place: queued.place,
+            body_at: queued.body_at,
+            slot: None,
+            recipient: entry.recipients.first().copied(),
+            shared,
+            beside: queued.beside,
+            foreign_uidl: entry.foreign_uidl,
+        };
+        index.add_entry(&entry.mailbox, uid, &row)?;
+        let place = Place::of(uid, &row);
+        index.effect(Effect::Added(entry.mailbox.clone(), place, row.foreign_uidl.map(Into::into)));
+        index.changed(&entry.mailbox, header.lsn);
         uids.push(uid);
     }
     hold_body(index, message, &queued, holders);
     Ok(Outcome::Delivered(Delivered::Entries(uids)))
 }
 
-fn enter(
-    index: &mut Index,
-    header: &RecordHeader,
-    message: QueueId,
-    queued: &QueueRow,
-    uid: Uid,
-    entry: RouteEntry,
-) {
-    let row = EntryRow {
-        octets: Served::new(&entry.additions, queued.octets).octets(),
-        time_ms: header.time_ms,
-        body: message.0,
-        place: queued.place,
-        body_at: queued.body_at,
-        slot: uid.0,
-        recipient: entry.recipients.first().copied(),
-        foreign_uidl: entry.foreign_uidl,
-    };
-    let key = keys::entry(&entry.mailbox, uid);
-    let value = encode(&row);
-    let known = index.change(&entry.mailbox);
-    known.row.octets += row.octets;
-    known.row.entries.add(&key, &value);
-    index.put(key, value);
-    index.effect(Effect::Added(
-        entry.mailbox.clone(),
-        Place::of(uid, &row),
-        row.foreign_uidl.map(Into::into),
-    ));
-    index.changed(&entry.mailbox, header.lsn);
-}
-
-/// Notes who holds a body. Nobody is nothing to note; and a single holder is what most messages have, so no
-/// row says that: half of all that a delivery would write.
+/// Notes who holds a body, if several do. A single holder is what most messages have, so no row says that: half
+/// of all that a delivery would write.
 fn hold_body(index: &mut Index, message: QueueId, queued: &QueueRow, holders: Vec<(Uid, MailboxName)>) {
-    if holders.len() < 2 {
-        return;
-    }
     let left = u32::try_from(holders.len()).expect("slots are counted with 16 bits");
     let mut chunk = 0;
-    let mut row = BodyRow { place: queued.place, octets: queued.octets, left, holders: Vec::new() };
+    let QueueRow { place, octets: body_octets, beside, .. } = *queued;
+    let mut row = BodyRow { place, octets: body_octets, beside, left, holders: Vec::new() };
     let mut octets = 0;
     for holder in holders {
         let more = holder.1.as_str().len() + 12;

@@ -26,7 +26,7 @@ pub(crate) fn view(name: &MailboxName, view: &ViewName) -> Vec<u8> {
     key
 }
 
-/// `M` mailbox, uid: an entry.
+/// `M` mailbox, uid: entries from that uid on, as far as they fit one row.
 pub(crate) fn entry(name: &MailboxName, uid: Uid) -> Vec<u8> {
     let mut key = named(b'M', name, 8);
     key.extend_from_slice(&uid.0.to_be_bytes());

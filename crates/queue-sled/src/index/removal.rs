@@ -7,8 +7,8 @@ use queue::Join;
 
 use super::apply::{Effect, Index, Known, Outcome};
 use super::kv::IndexError;
-use super::rows::{DONE, EntryRow, FETCHED, decode};
-use super::{delivery, keys};
+use super::rows::{DONE, FETCHED};
+use super::{chunk, delivery, keys};
 use crate::log::Lsn;
 use crate::log::change::{Group, ViewChange};
 
@@ -46,19 +46,19 @@ fn delete_one(
     uid: Uid,
     last_view_removes: bool,
 ) -> Result<bool, IndexError> {
-    let Some(value) = index.get(&keys::entry(mailbox, uid))? else { return Ok(false) };
+    if index.entry(mailbox, uid)?.is_none() {
+        return Ok(false);
+    }
     let joined: Vec<_> = index.known(mailbox).into_iter().flat_map(|known| known.views.clone()).collect();
     if joined.is_empty() {
-        remove(index, mailbox, uid, &value)?;
-        return Ok(true);
+        return remove(index, mailbox, uid);
     }
     let marked = mark(index, mailbox, view, uid, DONE)?;
     if marked {
         index.effect(Effect::Done(mailbox.clone(), view.clone(), uid));
     }
     if last_view_removes && !wanted(index, mailbox, &joined, uid)? {
-        remove(index, mailbox, uid, &value)?;
-        return Ok(true);
+        return remove(index, mailbox, uid);
     }
     Ok(marked)
 }
@@ -101,7 +101,7 @@ fn mark(
 pub(super) fn seen(index: &mut Index, groups: &[Group]) -> Result<Outcome, IndexError> {
     for group in groups {
         for uid in &group.uids {
-            if index.get(&keys::entry(&group.mailbox, *uid))?.is_some() {
+            if index.entry(&group.mailbox, *uid)?.is_some() {
                 mark(index, &group.mailbox, &group.view, *uid, FETCHED)?;
             }
             index.breathe()?;
@@ -118,10 +118,7 @@ pub(super) fn purge(
 ) -> Result<Outcome, IndexError> {
     let mut changed = false;
     for uid in uids {
-        if let Some(value) = index.get(&keys::entry(mailbox, *uid))? {
-            remove(index, mailbox, *uid, &value)?;
-            changed = true;
-        }
+        changed |= remove(index, mailbox, *uid)?;
         index.breathe()?;
     }
     if changed {
@@ -130,24 +127,22 @@ pub(super) fn purge(
     Ok(Outcome::Done)
 }
 
-/// Entry, totals, marks and the hold on the body: all of it, or none in this batch.
-fn remove(index: &mut Index, mailbox: &MailboxName, uid: Uid, value: &[u8]) -> Result<(), IndexError> {
-    let row: EntryRow = decode(value)?;
-    let key = keys::entry(mailbox, uid);
+/// Entry, totals, marks and the hold on the body: all of it, or none in this batch. False when it is not there.
+fn remove(index: &mut Index, mailbox: &MailboxName, uid: Uid) -> Result<bool, IndexError> {
+    let Some(row) = index.remove_entry(mailbox, uid)? else { return Ok(false) };
     let known = index.change(mailbox);
-    known.row.octets = known.row.octets.saturating_sub(row.octets);
-    known.row.entries.remove(&key, value);
     let owner = (!known.views.contains_key(&ViewName::owner())).then(ViewName::owner);
     let views: Vec<_> = known.views.keys().cloned().chain(owner).collect();
-    index.remove(key);
     for view in views {
         if marks(index, mailbox, &view, uid)? != 0 {
             index.remove(keys::mark(mailbox, &view, uid));
         }
     }
-    delivery::let_go(index, QueueId(row.body), uid)?;
+    if row.shared {
+        delivery::let_go(index, QueueId(row.body), uid)?;
+    }
     index.effect(Effect::Removed(mailbox.clone(), uid));
-    Ok(())
+    Ok(true)
 }
 
 pub(super) fn view(index: &mut Index, by: Lsn, change: &ViewChange) -> Result<Outcome, IndexError> {
@@ -186,18 +181,19 @@ fn leave(index: &mut Index, by: Lsn, mailbox: &MailboxName, view: &ViewName) -> 
     })?;
     if !others.is_empty() {
         let mut waiting = Vec::new();
-        index.scan(&keys::entries(mailbox), &mut |key, _| {
-            let uid = Uid(keys::number(key).ok_or(IndexError::Damaged("an entry's key"))?);
-            if uid > after && !done.contains(&uid) {
-                waiting.push(uid);
-            }
+        index.scan(&keys::entries(mailbox), &mut |key, value| {
+            let first = Uid(keys::number(key).ok_or(IndexError::Damaged("an entry's key"))?);
+            chunk::scan(value, first, |entry| {
+                if entry.uid > after && !done.contains(&entry.uid) {
+                    waiting.push(entry.uid);
+                }
+                Ok(true)
+            })?;
             Ok(true)
         })?;
         for uid in waiting {
-            if !wanted(index, mailbox, &others, uid)?
-                && let Some(value) = index.get(&keys::entry(mailbox, uid))?
-            {
-                remove(index, mailbox, uid, &value)?;
+            if !wanted(index, mailbox, &others, uid)? {
+                remove(index, mailbox, uid)?;
             }
             index.breathe()?;
         }

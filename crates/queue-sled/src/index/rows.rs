@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use super::kv::IndexError;
 
 /// The shape of keys and values.
-pub(crate) const FORMAT: u32 = 1;
+pub(crate) const FORMAT: u32 = 2;
 /// sled puts longer values into files that it never syncs; nothing of ours comes near.
 pub(crate) const VALUE_MAX: usize = 1024;
 
@@ -28,7 +28,7 @@ pub(crate) struct StateRow {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub(crate) struct MailboxRow {
     pub(crate) octets: u64,
-    /// Over the `M` rows; its count is how many messages there are.
+    /// Over the entries; its count is how many messages there are.
     pub(crate) entries: Digest,
     /// The place of the last record that changed what a view lists.
     pub(crate) changed: u64,
@@ -41,8 +41,8 @@ pub(crate) struct ViewRow {
     pub(crate) after: u64,
 }
 
-/// `M`
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+/// One of the entries in an `M` row; `chunk.rs` says how they stand there.
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct EntryRow {
     /// Octets served.
     pub(crate) octets: u64,
@@ -52,10 +52,14 @@ pub(crate) struct EntryRow {
     /// The record that now holds the body, and where in it the body begins.
     pub(crate) place: u64,
     pub(crate) body_at: u32,
-    /// The slot that now points at its additions; at first the uid itself.
-    pub(crate) slot: u64,
+    /// Which slot of that record points at its additions. `None`: the one that the uid names, in the ROUTE.
+    pub(crate) slot: Option<u16>,
     /// The first recipient that led here.
     pub(crate) recipient: Option<u16>,
+    /// Others hold the body too, or did: it has `B` rows.
+    pub(crate) shared: bool,
+    /// The body is in a file beside the log.
+    pub(crate) beside: bool,
     pub(crate) foreign_uidl: Option<String>,
 }
 
@@ -66,6 +70,8 @@ pub(crate) struct QueueRow {
     pub(crate) body_at: u32,
     pub(crate) octets: u64,
     pub(crate) held: bool,
+    /// The body is in a file beside the log.
+    pub(crate) beside: bool,
 }
 
 /// `B`, one chunk, of a body that several entries hold; one that was delivered to a single entry has none, and
@@ -77,6 +83,7 @@ pub(crate) struct QueueRow {
 pub(crate) struct BodyRow {
     pub(crate) place: u64,
     pub(crate) octets: u64,
+    pub(crate) beside: bool,
     pub(crate) left: u32,
     pub(crate) holders: Vec<(Uid, MailboxName)>,
 }

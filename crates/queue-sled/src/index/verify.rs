@@ -1,9 +1,8 @@
 use std::collections::HashMap;
 
-use mail::MailboxName;
+use mail::{MailboxName, Uid};
 
-use super::Index;
-use super::keys;
+use super::{Index, chunk, keys};
 use super::kv::{IndexError, IndexKv};
 use super::rows::Digest;
 
@@ -32,7 +31,11 @@ pub(crate) fn verify(kv: &dyn IndexKv, index: &Index, entries: bool) -> Result<(
             );
         }
         if let Some((_, _, digest)) = &mut current {
-            digest.add(key, value);
+            let first = Uid(keys::number(key).ok_or(IndexError::Damaged("an entry's key"))?);
+            chunk::scan(value, first, |entry| {
+                digest.add(&entry.uid.0.to_be_bytes(), entry.packed(value));
+                Ok(true)
+            })?;
         }
         Ok(true)
     })?;

@@ -17,11 +17,17 @@ pub(crate) struct Place {
     /// The record that holds the body, and where in it the body begins.
     pub(crate) record: u64,
     pub(crate) body_at: u32,
+    /// The slot of that record that points at the additions; [`AT_UID`]: the one that the uid names.
+    pub(crate) slot: u16,
 }
+
+/// No record has that many slots.
+pub(crate) const AT_UID: u16 = u16::MAX;
 
 impl Place {
     pub(crate) fn of(uid: Uid, row: &EntryRow) -> Self {
-        Self { uid, octets: row.octets, record: row.place, body_at: row.body_at }
+        let slot = row.slot.unwrap_or(AT_UID);
+        Self { uid, octets: row.octets, record: row.place, body_at: row.body_at, slot }
     }
 }
 
@@ -151,7 +157,7 @@ mod tests {
     use super::*;
 
     fn place(uid: u64) -> Place {
-        Place { uid: Uid(uid), octets: uid % 7, record: uid, body_at: 64 }
+        Place { uid: Uid(uid), octets: uid % 7, record: uid, body_at: 64, slot: AT_UID }
     }
 
     fn listed(snapshot: &Snapshot) -> Vec<(u64, Option<String>)> {

@@ -4,8 +4,8 @@ use mail::{MailboxName, Uid, ViewName};
 
 use super::views::Loaded;
 use super::{List, Place};
-use crate::index::rows::{DONE, Digest, EntryRow, decode};
-use crate::index::{IndexError, IndexKv, keys};
+use crate::index::rows::{DONE, Digest};
+use crate::index::{IndexError, IndexKv, chunk, keys};
 
 /// Reads one mailbox from the index, with what each of its views is done with. Nothing may be applied
 /// meanwhile. What is read must add up to `digest`.
@@ -18,10 +18,12 @@ pub(crate) fn load(
     let mut list = List::default();
     let mut found = Digest::default();
     kv.scan(&keys::entries(name), &[], &mut |key, value| {
-        found.add(key, value);
-        let uid = Uid(keys::number(key).ok_or(IndexError::Damaged("an entry's key"))?);
-        let row: EntryRow = decode(value)?;
-        list.push(Place::of(uid, &row), row.foreign_uidl.map(Into::into));
+        let first = Uid(keys::number(key).ok_or(IndexError::Damaged("an entry's key"))?);
+        chunk::scan(value, first, |entry| {
+            found.add(&entry.uid.0.to_be_bytes(), entry.packed(value));
+            list.push(Place::of(entry.uid, &entry.row), entry.row.foreign_uidl.map(Into::into));
+            Ok(true)
+        })?;
         Ok(true)
     })?;
     if found != digest {

@@ -21,8 +21,8 @@ use tempfile::TempDir;
 use crate::disk::faulty::FaultyDisk;
 use crate::ground::{Ground, Sizes};
 use crate::index::SledIndex;
-use crate::index::keys;
-use crate::index::rows::{BodyRow, EntryRow, decode};
+use crate::index::rows::{BodyRow, decode};
+use crate::index::{chunk, keys};
 use crate::log::scan::{Extent, Image};
 use crate::log::segment::{PAGE, SegmentHeader, segment_id};
 use crate::{Params, SledStore, StartReport};
@@ -170,8 +170,12 @@ fn assert_holders(rows: &Rows) {
     let mut left = 0;
     for (key, value) in rows {
         if key.starts_with(keys::ENTRIES) {
-            let row: EntryRow = decode(value).expect("an entry");
-            entries.insert(keys::number(key).expect("a uid"), row.body);
+            let first = Uid(keys::number(key).expect("a uid"));
+            let each = |found: chunk::Found| {
+                entries.insert(found.uid.0, (found.row.body, found.row.shared));
+                Ok(true)
+            };
+            chunk::scan(value, first, each).expect("entries");
         } else if key.starts_with(b"B") {
             let row: BodyRow = decode(value).expect("a body");
             let body = u64::from_be_bytes(*key[1..].first_chunk().expect("an id"));
@@ -179,11 +183,10 @@ fn assert_holders(rows: &Rows) {
             left += if key.ends_with(&[0, 0]) { row.left as usize } else { 0 };
         }
     }
-    let noted: BTreeSet<u64> = holds.values().copied().collect();
-    let (shared, alone): (BTreeMap<u64, u64>, BTreeMap<u64, u64>) =
-        entries.into_iter().partition(|(_, body)| noted.contains(body));
-    assert_eq!(shared, holds);
-    assert_eq!(shared.len(), left);
-    let bodies: BTreeSet<u64> = alone.values().copied().collect();
+    let (shared, alone): (BTreeMap<_, _>, BTreeMap<_, _>) =
+        entries.into_iter().partition(|(_, (_, shared))| *shared);
+    assert_eq!(shared.into_iter().map(|(uid, (body, _))| (uid, body)).collect::<BTreeMap<_, _>>(), holds);
+    assert_eq!(holds.len(), left);
+    let bodies: BTreeSet<u64> = alone.values().map(|(body, _)| *body).collect();
     assert_eq!(bodies.len(), alone.len(), "two entries of one body that has no row");
 }

@@ -1,0 +1,209 @@
+//! The value of an `M` row: entries of one mailbox that follow each other. sled copies a page for every row it
+//! is given, so fifty entries in one row cost what one would.
+
+use std::ops::Range;
+
+use mail::Uid;
+use serde::{Deserialize, Serialize};
+
+use super::kv::IndexError;
+use super::rows::{EntryRow, VALUE_MAX};
+
+const SHARED: u8 = 1;
+const BESIDE: u8 = 2;
+
+/// An entry as a chunk has it: numbers as distances from its uid, which makes most of them short.
+#[derive(Serialize, Deserialize)]
+struct Packed {
+    flags: u8,
+    octets: u64,
+    /// Ms since the second that the uid's segment is named after.
+    time: i64,
+    /// The uid less the queue id.
+    back: u64,
+    body_at: u32,
+    recipient: Option<u16>,
+    /// When it is not the record of the first day.
+    place: Option<u64>,
+    slot: Option<u16>,
+    foreign_uidl: Option<String>,
+}
+
+/// One entry of a chunk, and where in the value it stands.
+pub(crate) struct Found {
+    pub(crate) uid: Uid,
+    pub(crate) row: EntryRow,
+    /// With the distance of its uid in front.
+    whole: Range<usize>,
+    packed: Range<usize>,
+}
+
+impl Found {
+    /// What the digest of a mailbox has of it.
+    pub(crate) fn packed<'a>(&self, value: &'a [u8]) -> &'a [u8] {
+        &value[self.packed.clone()]
+    }
+}
+
+/// The form of an entry that its mailbox's digest is over.
+pub(crate) fn pack(uid: Uid, row: &EntryRow) -> Vec<u8> {
+    let flags = if row.shared { SHARED } else { 0 } | if row.beside { BESIDE } else { 0 };
+    let packed = Packed {
+        flags,
+        octets: row.octets,
+        time: row.time_ms.wrapping_sub(epoch(uid)).cast_signed(),
+        back: uid.0.wrapping_sub(row.body),
+        body_at: row.body_at,
+        recipient: row.recipient,
+        place: (row.place != row.body).then_some(row.place),
+        slot: row.slot,
+        foreign_uidl: row.foreign_uidl.clone(),
+    };
+    super::rows::encode(&packed)
+}
+
+fn unpack(uid: Uid, packed: Packed) -> EntryRow {
+    let body = uid.0.wrapping_sub(packed.back);
+    EntryRow {
+        octets: packed.octets,
+        time_ms: epoch(uid).wrapping_add(packed.time.cast_unsigned()),
+        body,
+        place: packed.place.unwrap_or(body),
+        body_at: packed.body_at,
+        slot: packed.slot,
+        recipient: packed.recipient,
+        shared: packed.flags & SHARED != 0,
+        beside: packed.flags & BESIDE != 0,
+        foreign_uidl: packed.foreign_uidl,
+    }
+}
+
+/// Segments are named after the clock: close to when the entry came.
+fn epoch(uid: Uid) -> u64 {
+    (uid.0 >> 32) * 1000
+}
+
+/// Adds an entry behind all others of a chunk that begins with `first`; false when the chunk is full.
+pub(crate) fn push(value: &mut Vec<u8>, first: Uid, uid: Uid, packed: &[u8]) -> bool {
+    let distance = super::rows::encode(&(uid.0 - first.0));
+    if !value.is_empty() && value.len() + distance.len() + packed.len() > VALUE_MAX {
+        return false;
+    }
+    value.extend_from_slice(&distance);
+    value.extend_from_slice(packed);
+    true
+}
+
+/// Gives every entry of a chunk to `each`, until that says false.
+pub(crate) fn scan(
+    value: &[u8],
+    first: Uid,
+    mut each: impl FnMut(Found) -> Result<bool, IndexError>,
+) -> Result<(), IndexError> {
+    let bad = |_| IndexError::Damaged("a row of entries is not what was written");
+    let at = |rest: &[u8]| value.len() - rest.len();
+    let mut rest = value;
+    while !rest.is_empty() {
+        let start = at(rest);
+        let (distance, behind) = postcard::take_from_bytes::<u64>(rest).map_err(bad)?;
+        let (packed, behind_all) = postcard::take_from_bytes::<Packed>(behind).map_err(bad)?;
+        let uid = Uid(first.0.wrapping_add(distance));
+        let (whole, range) = (start..at(behind_all), at(behind)..at(behind_all));
+        if !each(Found { uid, row: unpack(uid, packed), whole, packed: range })? {
+            break;
+        }
+        rest = behind_all;
+    }
+    Ok(())
+}
+
+/// Looks for one entry.
+pub(crate) fn find(value: &[u8], first: Uid, uid: Uid) -> Result<Option<Found>, IndexError> {
+    let mut found = None;
+    scan(value, first, |entry| {
+        let more = entry.uid < uid;
+        found = (entry.uid == uid).then_some(entry);
+        Ok(more)
+    })?;
+    Ok(found)
+}
+
+/// Takes an entry out that was found in this very value.
+pub(crate) fn remove(value: &mut Vec<u8>, found: &Found) {
+    value.drain(found.whole.clone());
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn row() -> impl Strategy<Value = EntryRow> {
+        let numbers = (any::<u64>(), any::<u64>(), any::<u64>(), any::<u32>());
+        let option = || proptest::option::of(any::<u16>());
+        let more = (proptest::option::of(any::<u64>()), option(), option());
+        (numbers, more, any::<bool>(), any::<bool>(), proptest::option::of("[!-~]{1,70}")).prop_map(
+            |((octets, time_ms, body, body_at), (place, slot, recipient), shared, beside, foreign_uidl)| EntryRow {
+                octets,
+                time_ms,
+                body,
+                place: place.unwrap_or(body),
+                body_at,
+                slot,
+                recipient,
+                shared,
+                beside,
+                foreign_uidl,
+            },
+        )
+    }
+
+    proptest! {
+        #[test]
+        fn what_is_pushed_is_found_and_can_be_taken_out(
+            rows in proptest::collection::vec((1u64..1 << 40, row()), 1..30),
+            out in 0usize..30,
+        ) {
+            let (mut value, mut model, mut uid) = (Vec::new(), Vec::new(), Uid(7 << 32));
+            let first = Uid(uid.0 + rows[0].0);
+            for (distance, row) in rows {
+                uid = Uid(uid.0 + distance);
+                if push(&mut value, first, uid, &pack(uid, &row)) {
+                    model.push((uid, row));
+                }
+            }
+            prop_assert!(value.len() <= VALUE_MAX || model.len() == 1);
+            let taken = model.remove(out % model.len());
+            let found = find(&value, first, taken.0).expect("readable").expect("there");
+            prop_assert_eq!(&found.row, &taken.1);
+            prop_assert_eq!(found.packed(&value), pack(taken.0, &taken.1));
+            remove(&mut value, &found);
+            prop_assert!(find(&value, first, taken.0).expect("readable").is_none());
+            let mut left = Vec::new();
+            scan(&value, first, |entry| {
+                left.push((entry.uid, entry.row));
+                Ok(true)
+            }).expect("readable");
+            prop_assert_eq!(left, model);
+        }
+    }
+
+    #[test]
+    fn an_entry_of_usual_mail_takes_twenty_octets_or_so() {
+        let uid = Uid(0x6543_2100 << 32 | 0x0123_4560);
+        let row = EntryRow {
+            octets: 4500,
+            time_ms: 0x6543_2100 * 1000 + 3_600_000,
+            body: uid.0 - 250_000,
+            place: uid.0 - 250_000,
+            body_at: 400,
+            slot: None,
+            recipient: Some(0),
+            shared: false,
+            beside: false,
+            foreign_uidl: None,
+        };
+        assert!(pack(uid, &row).len() <= 20, "{}", pack(uid, &row).len());
+    }
+}
