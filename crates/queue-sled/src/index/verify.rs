@@ -2,9 +2,9 @@ use std::collections::HashMap;
 
 use mail::{MailboxName, Uid};
 
-use super::{Index, chunk, keys};
 use super::kv::{IndexError, IndexKv};
 use super::rows::Digest;
+use super::{Index, chunk, keys};
 
 /// Whether the queue and, if `entries`, every entry add up to what the index says of itself. Entries are
 /// looked at only after a stop that was none: sled can lose what it wrote last without a word.
