@@ -13,6 +13,6 @@ mod session;
 pub use driver::{Access, Pop3, Service, serve, whole_days};
 pub use listing::{ListingCache, Messages, Opened};
 pub use session::{
-    Answer, Ask, Credentials, End, Fetch, FetchError, LoginRefused, Params, Peer, Session, Step, Tally,
-    Utf8Fallback,
+    Answer, Ask, Credentials, DeleteError, End, Fetch, FetchError, LoginRefused, Params, Peer, Session, Step,
+    Tally, Utf8Fallback,
 };

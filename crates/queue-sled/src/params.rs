@@ -1,3 +1,5 @@
+use std::time::Duration;
+
 use crate::ground::Sizes;
 use crate::log::segment::PAGE;
 
@@ -27,6 +29,10 @@ pub struct Params {
     pub min_inodes: u64,
     /// Octets of the file that is let go when the disk is full. Default 64 MiB; 0 for none.
     pub ballast: u64,
+    /// How long a pickup waits for an index that is behind, or is being built again. Default 5 s.
+    pub settle: Duration,
+    /// How long a deletion waits to become durable. Default 30 s.
+    pub confirm: Duration,
 }
 
 impl Default for Params {
@@ -42,6 +48,8 @@ impl Default for Params {
             min_free: 256 << 20,
             min_inodes: 1000,
             ballast: 64 << 20,
+            settle: Duration::from_secs(5),
+            confirm: Duration::from_secs(30),
         }
     }
 }

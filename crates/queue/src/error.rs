@@ -6,10 +6,13 @@ pub enum StoreError {
     /// No room: disk, inodes, or memory for messages in flight. Later may be better (SMTP 452 4.3.1).
     #[error("the store is full: {0}")]
     Full(&'static str),
-    /// Writes have stopped after a failed sync; reading goes on. Whether the step that failed is kept is
-    /// not known to its caller, and will be the same for everyone after the store is opened again.
+    /// Writes have stopped after a failed sync; reading goes on.
     #[error("the store takes no writes: {0}")]
     ReadOnly(String),
+    /// It was begun, and whether it is kept is not known: its sync failed, or has not come back. If it is,
+    /// it is kept whole, and that will be the same for everyone.
+    #[error("it is not known whether it was kept: {0}")]
+    Unsure(String),
     /// It is more than this engine can do in one step, and will be at every try.
     #[error("too much for one step: {0}")]
     TooLarge(&'static str),
@@ -33,6 +36,7 @@ impl StoreError {
         match self {
             Self::Full(what) => Self::Full(what),
             Self::ReadOnly(why) => Self::ReadOnly(why.clone()),
+            Self::Unsure(why) => Self::Unsure(why.clone()),
             Self::TooLarge(what) => Self::TooLarge(what),
             Self::Unavailable => Self::Unavailable,
             Self::NoView => Self::NoView,

@@ -9,8 +9,9 @@ use crate::{Delivered, Entry, Expunge, Join, MailboxStatus, Queued, Route, Stamp
 /// The queue and the mailboxes behind it. A handle: clones share one store.
 ///
 /// Every method that changes something returns only when the change is durable *and* visible to a call
-/// made afterwards, with one exception: what [`Incoming::commit`] wrote is durable at once and shows in
-/// [`Store::queued`] soon after. A future that is dropped may or may not have had its effect, never half.
+/// made afterwards, with two exceptions: what [`Incoming::commit`] wrote is durable at once and shows in
+/// [`Store::queued`] soon after; and [`Store::delete`] does not wait for ever. A future that is dropped may or
+/// may not have had its effect, never half.
 pub trait Store: Clone + Send + Sync + 'static {
     /// A message while it arrives.
     type Incoming: Incoming;
@@ -41,7 +42,8 @@ pub trait Store: Clone + Send + Sync + 'static {
     fn hold(&self, id: QueueId, held: bool) -> impl Future<Output = Result<bool, StoreError>> + Send;
 
     /// A snapshot of what a view lists, in the order of delivery. It holds everything that was acknowledged
-    /// (delivered, deleted) before this was called, and all it lists stays readable as long as it lives.
+    /// (delivered, deleted) before this was called, or is [`StoreError::Unavailable`] when that cannot be had
+    /// within seconds; and all it lists stays readable as long as it lives.
     /// The owner's view of a mailbox that never got mail is empty; another view must have joined.
     fn open(
         &self,
@@ -51,6 +53,11 @@ pub trait Store: Clone + Send + Sync + 'static {
 
     /// Done with these, all or nothing. On a mailbox that several views have joined an entry goes when the
     /// last of them is done; otherwise it goes at once.
+    ///
+    /// Answers within a bounded time, because a client waits. Once it is durable it is a promise: when what
+    /// shows it lags behind, this returns all the same, and [`Store::open`] waits instead. When even that takes
+    /// too long it is [`StoreError::Unsure`]: the deletion was begun and may yet take effect. After any other
+    /// error nothing is deleted.
     fn delete(&self, groups: Vec<Expunge>) -> impl Future<Output = Result<(), StoreError>> + Send;
 
     /// Remembers that the view's client has fetched these in full.
@@ -100,7 +107,7 @@ pub trait Incoming: Send + 'static {
     fn octets(&self) -> u64;
 
     /// Makes the message durable. **When this returns an id, the message is ours**; on an error nothing of
-    /// it will ever be seen (but see [`StoreError::ReadOnly`]).
+    /// it will ever be seen (but see [`StoreError::Unsure`]).
     fn commit(self, envelope: Envelope) -> impl Future<Output = Result<QueueId, StoreError>> + Send;
 }
 

@@ -19,7 +19,7 @@ use tokio::sync::watch;
 use tokio::time::{Instant, sleep_until};
 use tokio_util::sync::CancellationToken;
 
-use crate::session::{Answer, Ask, End, Fetch, FetchError, Peer, Session, Step};
+use crate::session::{Answer, Ask, DeleteError, End, Fetch, FetchError, Peer, Session, Step};
 use journal::Journal;
 use login::Account;
 use message::Reading;
@@ -238,15 +238,19 @@ impl<S: Store> Pickup<'_, S> {
         Reason::Store
     }
 
-    async fn delete(&mut self, uids: Vec<Uid>) -> bool {
-        let Some(account) = &self.account else { return false };
+    async fn delete(&mut self, uids: Vec<Uid>) -> Result<(), DeleteError> {
+        let Some(account) = &self.account else { return Err(DeleteError::NotDeleted) };
         let login = &account.login;
         let group = Expunge { mailbox: login.mailbox.clone(), view: login.view.clone(), uids };
         match self.service.store.delete(vec![group]).await {
-            Ok(()) => true,
+            Ok(()) => Ok(()),
+            Err(error @ StoreError::Unsure(_)) => {
+                self.journal.store_failed("messages may or may not be deleted", &error);
+                Err(DeleteError::Unsure)
+            }
             Err(error) => {
                 self.journal.store_failed("messages cannot be deleted", &error);
-                false
+                Err(DeleteError::NotDeleted)
             }
         }
     }

@@ -21,7 +21,7 @@ use response::{Fault, No, Responses};
 use state::{Authorization, State};
 
 pub use params::{Params, Utf8Fallback};
-pub use step::{Answer, Ask, Credentials, End, Fetch, FetchError, LoginRefused, Peer, Step};
+pub use step::{Answer, Ask, Credentials, DeleteError, End, Fetch, FetchError, LoginRefused, Peer, Step};
 pub use tally::Tally;
 pub(crate) use top::TopCutter;
 

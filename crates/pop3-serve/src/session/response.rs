@@ -55,6 +55,8 @@ pub(super) enum Refusal {
     Deleted,
     /// The deletions of QUIT were not made.
     NotDeleted,
+    /// It is not known whether they were, or will be.
+    Unsure,
     /// The message has UTF-8 in its header and the client has not said UTF8.
     NeedsUtf8,
     /// A language that is not spoken here.
@@ -115,6 +117,7 @@ impl Refusal {
             Self::NoSuchMessage => "no such message",
             Self::Deleted => "message is deleted",
             Self::NotDeleted => "[SYS/TEMP] nothing deleted",
+            Self::Unsure => "[SYS/TEMP] deletion not confirmed, it may still take effect",
             Self::NeedsUtf8 => "[UTF8] message needs UTF8",
             Self::Language => "language not available",
         }
@@ -188,6 +191,7 @@ mod tests {
             NoSuchMessage,
             Deleted,
             NotDeleted,
+            Unsure,
             NeedsUtf8,
             Language,
         ];

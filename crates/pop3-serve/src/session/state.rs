@@ -3,7 +3,7 @@ use std::time::Instant;
 use super::command::auth::Exchange;
 use super::dot_writer::DotWriter;
 use super::maildrop::Maildrop;
-use super::step::{Ask, Credentials, End, Fetch, FetchError, LoginRefused};
+use super::step::{Ask, Credentials, DeleteError, End, Fetch, FetchError, LoginRefused};
 use super::top::TopCutter;
 use crate::listing::{Kind, Opened};
 
@@ -40,8 +40,8 @@ pub(super) enum State {
     Updating(Transaction),
     /// They were handed out.
     UpdateAsked(Transaction),
-    /// They are durable, or were not made.
-    UpdateAnswered(Transaction, bool),
+    /// They are durable, or that cannot be said.
+    UpdateAnswered(Transaction, Result<(), DeleteError>),
     /// Nothing follows.
     Closed(End),
 }

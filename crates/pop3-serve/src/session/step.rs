@@ -63,8 +63,8 @@ pub enum Answer {
     Login(Result<(Opened, Option<u32>), LoginRefused>),
     /// [`Step::Content`] may come.
     Fetch(Result<(), FetchError>),
-    /// True when they are durable.
-    Delete(bool),
+    /// They are durable.
+    Delete(Result<(), DeleteError>),
 }
 
 /// A user name and a password, as they came.
@@ -119,6 +119,15 @@ pub enum FetchError {
     NeedsUtf8,
 }
 
+/// Why QUIT cannot say that its deletions were made.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum DeleteError {
+    /// None was.
+    NotDeleted,
+    /// They were begun, and may yet be made.
+    Unsure,
+}
+
 impl LoginRefused {
     pub(super) fn refusal(self) -> Refusal {
         match self {
@@ -148,12 +157,21 @@ impl FetchError {
     }
 }
 
+impl DeleteError {
+    pub(super) fn refusal(self) -> Refusal {
+        match self {
+            Self::NotDeleted => Refusal::NotDeleted,
+            Self::Unsure => Refusal::Unsure,
+        }
+    }
+}
+
 /// Why a session closed the connection.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum End {
     /// QUIT, and everything was done.
     Quit,
-    /// QUIT, and the deletions were not made.
+    /// QUIT, and the deletions were not made, or it is not known.
     NotDeleted,
     /// The client was silent for too long, or only kept itself alive.
     TimedOut,

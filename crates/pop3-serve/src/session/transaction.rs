@@ -5,9 +5,9 @@ use std::time::Instant;
 use super::Session;
 use super::command::{self, After, Context};
 use super::dot_writer::DotWriter;
-use super::response::{Fault, No, Refusal, Responses};
+use super::response::{Fault, No, Responses};
 use super::state::{Sending, State, Transaction};
-use super::step::{End, Fetch};
+use super::step::{DeleteError, End, Fetch};
 use super::top::TopCutter;
 
 impl Session {
@@ -38,7 +38,7 @@ impl Session {
             Ok(After::Fetch(fetch)) => State::Fetching(transaction, fetch),
             // Nothing to make durable: a poll costs no write.
             Ok(After::Update) if transaction.maildrop.marked() == 0 => {
-                State::UpdateAnswered(transaction, true)
+                State::UpdateAnswered(transaction, Ok(()))
             }
             Ok(After::Update) => State::Updating(transaction),
             Err(no) if self.deny(no, self.params.faults_after_login, &mut responses) => {
@@ -74,11 +74,11 @@ impl Session {
     pub(super) fn updated(
         &mut self,
         transaction: &Transaction,
-        done: bool,
+        done: Result<(), DeleteError>,
         responses: &mut Responses<'_>,
     ) -> State {
-        if !done {
-            responses.refuse(Refusal::NotDeleted);
+        if let Err(error) = done {
+            responses.refuse(error.refusal());
             return State::Closed(End::NotDeleted);
         }
         self.tally.deleted = transaction.maildrop.marked();

@@ -1,7 +1,7 @@
 use std::collections::VecDeque;
 use std::time::Duration;
 
-use pop3_serve::{LoginRefused, Params, Peer, Utf8Fallback};
+use pop3_serve::{DeleteError, LoginRefused, Params, Peer, Utf8Fallback};
 
 /// One file: the circumstances, then what is said.
 #[derive(Debug, Clone)]
@@ -13,7 +13,7 @@ pub(crate) struct Dialog {
     pub(crate) password: Vec<u8>,
     pub(crate) refuse: VecDeque<LoginRefused>,
     pub(crate) mails: Vec<Mail>,
-    pub(crate) fail_delete: bool,
+    pub(crate) fail_delete: Option<DeleteError>,
     pub(crate) fail_fetch: Vec<usize>,
     pub(crate) fail_read: Vec<usize>,
     pub(crate) cuts: bool,
@@ -56,7 +56,7 @@ impl Dialog {
             password: b"secret".to_vec(),
             refuse: VecDeque::new(),
             mails: Vec::new(),
-            fail_delete: false,
+            fail_delete: None,
             fail_fetch: Vec::new(),
             fail_read: Vec::new(),
             cuts: true,
@@ -132,7 +132,8 @@ impl Dialog {
             "utf8-fallback:" => self.params.utf8_fallback = Utf8Fallback::Refuse,
             "cuts:" => self.cuts = false,
             "fail:" => match value.split_once(' ') {
-                None => self.fail_delete = true,
+                None if value == "delete" => self.fail_delete = Some(DeleteError::NotDeleted),
+                None => self.fail_delete = Some(DeleteError::Unsure),
                 Some(("fetch", number)) => self.fail_fetch.push(number.parse().expect("fail: fetch N")),
                 Some((_, number)) => self.fail_read.push(number.parse().expect("fail: read N")),
             },

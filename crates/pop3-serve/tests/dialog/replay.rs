@@ -162,10 +162,10 @@ impl Replay {
                 Answer::Fetch(outcome)
             }
             Ask::Delete(uids) => {
-                if !self.dialog.fail_delete {
+                if self.dialog.fail_delete.is_none() {
                     self.deleted = uids.iter().map(|uid| uid.0).collect();
                 }
-                Answer::Delete(!self.dialog.fail_delete)
+                Answer::Delete(self.dialog.fail_delete.map_or(Ok(()), Err))
             }
         };
         self.session.answer(answer);

@@ -152,6 +152,12 @@ async fn a_failed_deletion_is_told() {
     assert_eq!(client.say("QUIT").await, "-ERR [SYS/TEMP] nothing deleted");
     assert_eq!(client.rest().await, "");
     assert_eq!(world.left().await, 2);
+    // Nothing is claimed of what nobody knows.
+    let mut client = world.connect().logged_in().await;
+    client.say("DELE 1").await;
+    world.store.fail_at(1, StoreError::Unsure("test".into()));
+    assert_eq!(client.say("QUIT").await, "-ERR [SYS/TEMP] deletion not confirmed, it may still take effect");
+    assert_eq!(client.rest().await, "");
 }
 
 #[tokio::test]

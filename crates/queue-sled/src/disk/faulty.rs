@@ -3,7 +3,7 @@
 use std::collections::{HashMap, HashSet};
 use std::io::{self, IoSlice};
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, MutexGuard};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard};
 
 use super::{Disk, DiskFile, Lock, Open, RealDisk, Space};
 
@@ -39,11 +39,13 @@ struct Books {
     unsynced: HashSet<PathBuf>,
     fault: Option<(Fault, u64)>,
     free: Option<u64>,
+    /// Nothing is synced until somebody says so.
+    stalled: bool,
 }
 
 /// The real disk, with its books kept and its faults ordered.
 #[derive(Clone, Default)]
-pub(crate) struct FaultyDisk(Arc<Mutex<Books>>);
+pub(crate) struct FaultyDisk(Arc<Mutex<Books>>, Arc<Condvar>);
 
 impl FaultyDisk {
     fn books(&self) -> MutexGuard<'_, Books> {
@@ -70,6 +72,12 @@ impl FaultyDisk {
 
     pub(crate) fn say_free(&self, free: Option<u64>) {
         self.books().free = free;
+    }
+
+    /// Lets every sync wait, or go on.
+    pub(crate) fn stall(&self, stalled: bool) {
+        self.books().stalled = stalled;
+        self.1.notify_all();
     }
 
     fn step(&self, op: Op) -> io::Result<()> {
@@ -172,6 +180,8 @@ impl DiskFile for FaultyFile {
     }
 
     fn fdatasync(&self) -> io::Result<()> {
+        let books = self.disk.books();
+        drop(self.disk.1.wait_while(books, |books| books.stalled).expect("no panic"));
         self.disk.step(Op::Fdatasync)?;
         // Not handed on: tests are about the order of calls, and there are many of them.
         self.disk.books().unsynced.remove(&self.path);

@@ -8,7 +8,7 @@ use queue::{Queued, StoreError};
 use tokio::sync::{Notify, watch};
 
 use super::ballast::Ballast;
-use super::checkpoint::Bell;
+use super::checkpoint::{Bell, Checkpoint};
 use super::kv::{IndexError, KvCell, OpenIndex};
 use super::lag::{Lag, Work};
 use super::rebuild::{fresh, replay};
@@ -40,7 +40,8 @@ pub(crate) struct Published {
 }
 
 /// Held while the index and what is read from memory disagree. Who reads the index to fill memory takes it;
-/// the applier lets those who wait go first.
+/// the applier lets those who wait go first, and does not hold it while there is no index: nobody could read
+/// one, and building it may take long.
 #[derive(Default)]
 pub(crate) struct Gate {
     waiting: AtomicU32,
@@ -93,9 +94,15 @@ impl Drop for Applier {
     fn drop(&mut self) {
         if std::thread::panicking() {
             self.health.poison("the thread that keeps the index has failed");
+            // It may have done half of something, which nobody must read or believe: the next start begins
+            // with the log.
+            self.kv.set(None);
+            if let Err(error) = Checkpoint::remove(&*self.disk, &self.store) {
+                tracing::error!(%error, "the old checkpoint could not be removed");
+            }
         }
         self.lag.abandon();
-        self.published.applied.send_replace(Lsn(u64::MAX));
+        self.published.applied.send_modify(|_| {});
         self.bell.close();
     }
 }
@@ -107,10 +114,7 @@ impl Applier {
                 Work::Records(records) => self.work(records),
                 Work::Rebuild => {
                     self.fail(&IndexError::Failed("it was condemned".into()));
-                    let published = self.published.clone();
-                    let gate = published.gate.enter_last();
                     self.restored();
-                    drop(gate);
                 }
                 Work::Closed => break,
             }
@@ -119,8 +123,7 @@ impl Applier {
 
     fn work(&mut self, records: Vec<Committed>) {
         let published = self.published.clone();
-        let gate = published.gate.enter_last();
-        let Some(outcomes) = self.apply(&records) else {
+        let Some((gate, outcomes)) = self.apply(&published.gate, &records) else {
             // The store was closed while the index could not be built: the next start has all of it.
             for answer in records.into_iter().filter_map(|record| record.answer) {
                 answer.fail(StoreError::Unavailable);
@@ -149,15 +152,20 @@ impl Applier {
         }
     }
 
-    /// Applies to the index, however often it must be built again for that. `None` when the store is closed
-    /// before that is done.
-    fn apply(&mut self, records: &[Committed]) -> Option<Vec<Outcome>> {
+    /// Applies to the index, however often it must be built again for that, and keeps the gate shut until
+    /// memory has followed. `None` when the store is closed before that is done.
+    fn apply<'g>(
+        &mut self,
+        gate: &'g Gate,
+        records: &[Committed],
+    ) -> Option<(MutexGuard<'g, ()>, Vec<Outcome>)> {
         loop {
             if !self.restored() {
                 return None;
             }
+            let gate = gate.enter_last();
             match self.attempt(records) {
-                Ok(outcomes) => return Some(outcomes),
+                Ok(outcomes) => return Some((gate, outcomes)),
                 Err(error) => self.fail(&error),
             }
         }
@@ -213,12 +221,14 @@ impl Applier {
     }
 
     fn rebuild(&mut self) -> Result<Index, super::rebuild::ReplayError> {
-        super::checkpoint::Checkpoint::remove(&*self.disk, &self.store)?;
+        Checkpoint::remove(&*self.disk, &self.store)?;
         let kv = fresh(&*self.kind, &*self.disk, &self.store)?;
         let mut index = Index::load(kv.clone(), self.store_id)?;
         let replayed = replay(&mut index, &self.segments, self.applied)?;
         tracing::info!(records = replayed.records, "the index was built again");
         self.kv.set(Some(kv));
+        // Whoever waits for an index looks again.
+        self.published.applied.send_modify(|_| {});
         Ok(index)
     }
 

@@ -106,6 +106,11 @@ impl Lag {
         self.changed.notify_all();
     }
 
+    /// Nothing that is durable and not applied yet will be, before the next start.
+    pub(crate) fn is_abandoned(&self) -> bool {
+        self.lock().abandoned
+    }
+
     /// Nothing comes any more; what is there is still applied.
     pub(crate) fn close(&self) {
         self.lock().closed = true;

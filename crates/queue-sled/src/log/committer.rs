@@ -126,6 +126,10 @@ impl Committer {
                     let _ = waiter.send(Ok(header.lsn));
                     None
                 }
+                Answer::Both(waiter, applied) => {
+                    let _ = waiter.send(Ok(header.lsn));
+                    Some(Answer::Applied(applied))
+                }
                 answer @ Answer::Applied(_) => Some(answer),
             };
             committed.push(Committed { header, head: draft.head, envelope, octets, answer });
@@ -154,19 +158,20 @@ impl Committer {
             tracing::error!(%error, segment = format_args!("{:08x}", active.id), "a write failed: the segment is left");
             refused(error)
         })?;
-        self.sync(&*active.file)?;
+        // What was written may be on the platter all the same, and then the next start believes it.
+        self.sync(&*active.file).map_err(StoreError::Unsure)?;
         self.chain.prev_end = end_of_page;
         self.durable.store(Lsn::new(active.id, end_of_page).0, Ordering::SeqCst);
         self.active = Some(active);
         Ok(headers)
     }
 
-    fn sync(&self, file: &dyn DiskFile) -> Result<(), StoreError> {
+    fn sync(&self, file: &dyn DiskFile) -> Result<(), String> {
         file.fdatasync().map_err(|error| {
             let why = format!("a sync of the log failed: {error}");
             tracing::error!("{why}; the store takes no writes until it is started again");
             self.health.poison(&why);
-            StoreError::ReadOnly(why)
+            why
         })
     }
 
@@ -193,7 +198,7 @@ impl Committer {
             opened_ms: wall_ms(),
         };
         write_all(&*file, &header.encode(), 0)?;
-        self.sync(&*file).map_err(io::Error::other)?;
+        self.sync(&*file).map_err(|why| io::Error::other(StoreError::ReadOnly(why)))?;
         self.disk.fsync_dir(&self.log)?;
         let salt = header.salt;
         self.segments.insert(header);

@@ -34,12 +34,14 @@ pub(crate) enum Answer {
     Durable(oneshot::Sender<Result<Lsn, StoreError>>),
     /// When it has been applied: what came of it.
     Applied(oneshot::Sender<Result<Outcome, StoreError>>),
+    /// The one, and then the other.
+    Both(oneshot::Sender<Result<Lsn, StoreError>>, oneshot::Sender<Result<Outcome, StoreError>>),
 }
 
 impl Answer {
     pub(crate) fn fail(self, error: StoreError) {
         match self {
-            Self::Durable(waiter) => drop(waiter.send(Err(error))),
+            Self::Durable(waiter) | Self::Both(waiter, _) => drop(waiter.send(Err(error))),
             Self::Applied(waiter) => drop(waiter.send(Err(error))),
         }
     }

@@ -1,14 +1,14 @@
 //! The contract, kept.
 
 mod admission;
+mod deletion;
 mod engine;
 mod incoming;
 mod maildrop;
+mod opening;
 
 use std::path::Path;
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
-use std::time::Duration;
 
 use mail::{MailboxName, QueueId, Uid, ViewName};
 use queue::{Delivered, Expunge, Join, MailboxStatus, Queued, Route, Store, StoreError, Usage};
@@ -19,8 +19,7 @@ use crate::disk::RealDisk;
 use crate::ground::{Ground, Sizes};
 use crate::index::{Outcome, Published, SledIndex, queued_rows, read_queued};
 use crate::log::change::{Draft, TooLong, ViewChange};
-use crate::log::{Answer, Job, Lsn};
-use crate::mailbox::{Found, Snapshot, load};
+use crate::log::{Answer, Job};
 use crate::params::Params;
 use crate::reader::blocking;
 use crate::start::{OpenError, StartReport, Started, start};
@@ -28,8 +27,6 @@ use engine::Engine;
 pub use incoming::SledIncoming;
 pub use maildrop::{SledMaildrop, SledMessage};
 
-/// How long a pickup waits for an index that is being built again, or has no room to be.
-const SETTLE: Duration = Duration::from_secs(5);
 /// Uids of one DELETE or PURGE record: what surely fits, at ten octets each.
 const UIDS_MAX: usize = 200_000;
 
@@ -79,10 +76,17 @@ impl SledStore {
         self.engine.kv.get()
     }
 
+    /// See [`SledStore::kv`]: asks for a new one.
+    #[cfg(test)]
+    pub(crate) fn condemn(&self) {
+        self.engine.lag.want_rebuild();
+    }
+
     /// See [`SledStore::kv`].
     #[cfg(test)]
-    pub(crate) fn log(&self) -> (Arc<crate::log::segments::Segments>, Lsn) {
-        (self.engine.reader.segments.clone(), Lsn(self.engine.durable.load(Ordering::SeqCst)))
+    pub(crate) fn log(&self) -> (Arc<crate::log::segments::Segments>, crate::log::Lsn) {
+        let durable = self.engine.durable.load(std::sync::atomic::Ordering::SeqCst);
+        (self.engine.reader.segments.clone(), crate::log::Lsn(durable))
     }
 
     /// Writes a record; returns a future of what came of it.
@@ -101,48 +105,6 @@ impl SledStore {
 
     async fn change(&self, draft: Result<Draft, TooLong>) -> Result<Outcome, StoreError> {
         outcome(self.submit(draft.map_err(too_long)?).await?).await
-    }
-
-    /// Reads a mailbox that is not in memory. The applier waits meanwhile; it lets those who wait for this go
-    /// first.
-    async fn load(&self, mailbox: &MailboxName, view: &ViewName) -> Result<Arc<Snapshot>, StoreError> {
-        let (engine, mailbox, view) = (self.engine.clone(), mailbox.clone(), view.clone());
-        blocking(move || {
-            let published = &engine.published;
-            let _gate = published.gate.enter();
-            let totals = match published.mailboxes.open(&mailbox, &view) {
-                Found::Snapshot(snapshot) => return Ok(snapshot),
-                Found::NoView => return Err(StoreError::NoView),
-                Found::Cold(totals) => totals,
-            };
-            let kv = engine.kv.get().ok_or(StoreError::Unavailable)?;
-            let views: Vec<_> = totals.views.keys().cloned().collect();
-            match load(&*kv, &mailbox, &views, totals.row.entries) {
-                Ok(loaded) => published.mailboxes.keep(&mailbox, loaded),
-                Err(error) => {
-                    tracing::error!(%error, %mailbox, "the index is not what it should be");
-                    engine.lag.want_rebuild();
-                    return Err(StoreError::Unavailable);
-                }
-            }
-            match published.mailboxes.open(&mailbox, &view) {
-                Found::Snapshot(snapshot) => Ok(snapshot),
-                Found::NoView => Err(StoreError::NoView),
-                Found::Cold(_) => Err(StoreError::Unavailable),
-            }
-        })
-        .await
-    }
-
-    /// Returns when everything that is durable now can be seen.
-    async fn settled(&self) -> Result<(), StoreError> {
-        let durable = Lsn(self.engine.durable.load(Ordering::SeqCst));
-        let mut applied = self.engine.published.applied.subscribe();
-        let settled = applied.wait_for(|applied| *applied >= durable);
-        match tokio::time::timeout(SETTLE, settled).await {
-            Ok(Ok(_)) => Ok(()),
-            Ok(Err(_)) | Err(_) => Err(StoreError::Unavailable),
-        }
     }
 }
 
@@ -209,24 +171,11 @@ impl Store for SledStore {
     }
 
     async fn open(&self, mailbox: &MailboxName, view: &ViewName) -> Result<Self::Maildrop, StoreError> {
-        self.settled().await?;
-        let snapshot = match self.engine.published.mailboxes.open(mailbox, view) {
-            Found::Snapshot(snapshot) => snapshot,
-            Found::NoView => return Err(StoreError::NoView),
-            Found::Cold(_) => self.load(mailbox, view).await?,
-        };
-        Ok(SledMaildrop::new(self.engine.reader.clone(), snapshot))
+        self.snapshot(mailbox, view).await
     }
 
     async fn delete(&self, groups: Vec<Expunge>) -> Result<(), StoreError> {
-        let mut outcomes = Vec::new();
-        for part in parts(groups) {
-            outcomes.push(self.submit(Draft::delete(&part).map_err(too_long)?).await?);
-        }
-        for waiter in outcomes {
-            done(&outcome(waiter).await?)?;
-        }
-        Ok(())
+        self.expunge(groups).await
     }
 
     async fn seen(&self, group: Expunge) -> Result<(), StoreError> {
@@ -261,7 +210,7 @@ impl Store for SledStore {
     }
 
     async fn mailboxes(&self) -> Result<Vec<MailboxStatus>, StoreError> {
-        self.settled().await?;
+        self.settled(self.patience()).await?;
         let Published { mailboxes, backlog, .. } = &*self.engine.published;
         let mut all = mailboxes.all();
         for status in &mut all {

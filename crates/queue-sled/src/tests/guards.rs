@@ -17,7 +17,7 @@ use crate::start::start;
 /// An index whose n-th batch from now fails, half done.
 struct Failing {
     inner: Arc<dyn IndexKv>,
-    left: AtomicI64,
+    left: Arc<AtomicI64>,
     error: fn() -> IndexError,
 }
 
@@ -45,10 +45,14 @@ impl IndexKv for Failing {
 }
 
 fn open_failing(place: &Place, at: i64, error: fn() -> IndexError) -> SledStore {
+    open_failing_when(place, Arc::new(AtomicI64::new(at)), error)
+}
+
+/// The same, with a count that can be set while it runs.
+pub(super) fn open_failing_when(place: &Place, left: Arc<AtomicI64>, error: fn() -> IndexError) -> SledStore {
     let ground = place.ground();
     let mut started = start(&ground, &place.path(), &place.params).expect("starts");
-    let kv: Arc<dyn IndexKv> =
-        Arc::new(Failing { inner: started.kv.clone(), left: AtomicI64::new(at), error });
+    let kv: Arc<dyn IndexKv> = Arc::new(Failing { inner: started.kv.clone(), left, error });
     started.index = Index::load(kv.clone(), started.store_id).expect("loads");
     started.kv = kv;
     SledStore::run(ground, &place.path(), place.params.clone(), started).expect("runs")

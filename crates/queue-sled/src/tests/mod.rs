@@ -8,6 +8,7 @@ mod limits;
 mod model;
 mod opening;
 mod reading;
+mod waiting;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};

@@ -127,10 +127,10 @@ pub(super) fn refusal(error: &StoreError) -> Refusal {
         {
             Refusal::NoRoom
         }
-        StoreError::Io(_) | StoreError::ReadOnly(_) | StoreError::Unavailable | StoreError::NoView => {
+        StoreError::Io(_) | StoreError::ReadOnly(_) | StoreError::Unsure(_) | StoreError::Unavailable => {
             Refusal::Unavailable
         }
-        StoreError::Damaged(_) | StoreError::TooLarge(_) => Refusal::Unavailable,
+        StoreError::NoView | StoreError::Damaged(_) | StoreError::TooLarge(_) => Refusal::Unavailable,
     }
 }
 
