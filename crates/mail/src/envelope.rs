@@ -12,7 +12,8 @@ use crate::{ForwardPath, MailboxName, ReversePath};
 pub struct Envelope {
     /// The sender, or `<>`.
     pub reverse_path: ReversePath,
-    /// The recipients that got a 250, in RCPT order.
+    /// The recipients that got a 250, in RCPT order. None: nobody was promised anything. An import is
+    /// bringing the message in and delivers it itself, or never will; the router passes it by.
     pub recipients: Vec<Recipient>,
     /// What MAIL said of the body.
     pub body: Body,

@@ -48,12 +48,12 @@ pub(crate) struct Body {
 }
 
 impl Reader {
-    /// What a queued message's record says of it. The body is not read.
-    pub(crate) fn envelope(&self, record: Lsn) -> Result<Arc<Envelope>, StoreError> {
+    /// What a message's record says of it. The body is not read.
+    pub(crate) fn envelope(&self, record: Lsn, wait: Wait) -> Result<Arc<Envelope>, StoreError> {
         let file = self.segments.file(record.segment())?;
-        let header = self.header(&*file, record, Wait::Allowed)?;
+        let header = self.header(&*file, record, wait)?;
         let mut meta = vec![0; header.meta_len as usize];
-        read_exact(&*file, &mut meta, u64::from(record.offset()) + HEADER as u64)?;
+        wait.read(&*file, &mut meta, u64::from(record.offset()) + HEADER as u64)?;
         let whole = header.holds_meta(&meta);
         match Change::decode(&header, &meta) {
             Ok(Change::Accept { envelope, .. }) if whole => Ok(envelope),

@@ -39,7 +39,8 @@ macro_rules! contract_tests {
             two_views_do_not_rob_each_other, joining_now_sees_what_comes, joining_frees_nothing, leaving_frees,
             purge_asks_nobody,
             strangers_have_no_view, served_as_planned, usage_is_what_is_listed, stamps_tell_changes,
-            the_queue_comes_in_pages, big_messages_come_back, foreign_names_stay, arrival_wakes,
+            the_queue_comes_in_pages, big_messages_come_back, foreign_names_stay,
+            envelopes_stay, arrival_wakes,
             uids_are_never_used_again, many_at_once_all_arrive, what_is_queued_counts_for_its_mailboxes
         );
     };
@@ -479,6 +480,28 @@ pub async fn foreign_names_stay<E: Engine>(engine: &E) {
     let maildrop = store.open(&name("alice"), &view("")).await.expect("opened");
     assert_eq!(maildrop.entry(0).expect("within").foreign_uidl, Some("000042"));
     assert_eq!(maildrop.entry(1).expect("within").foreign_uidl, None);
+}
+
+/// What was known at acceptance is known as long as the mail is there, and of big messages too.
+pub async fn envelopes_stay<E: Engine>(engine: &E) {
+    let store = engine.open().await;
+    for octets in [5, 5 << 20] {
+        let mut incoming = store.incoming(None).expect("admitted");
+        incoming.write(&vec![b'x'; octets]).await.expect("taken");
+        let mut known = envelope(&[]);
+        known.trace.received_ms = octets as u64;
+        let id = incoming.commit(known).await.expect("committed");
+        store.deliver(vec![route(id, &["alice", "bob"])]).await.expect("delivered");
+    }
+    close(store).await;
+    let store = engine.open().await;
+    let maildrop = store.open(&name("bob"), &view("")).await.expect("opened");
+    for (index, octets) in [5, 5 << 20].into_iter().enumerate() {
+        let found = maildrop.envelope(index).await.expect("readable");
+        assert_eq!(found.trace.received_ms, octets);
+        assert_eq!(found.reverse_path, ReversePath::Null);
+    }
+    assert!(maildrop.envelope(2).await.is_err());
 }
 
 /// Who waits for mail is woken by it.

@@ -47,6 +47,7 @@ struct Stored {
     octets: u64,
     additions: Additions,
     foreign_uidl: Option<String>,
+    envelope: Arc<Envelope>,
     received: Bytes,
 }
 
@@ -98,7 +99,7 @@ impl State {
         self.last_id
     }
 
-    fn enter(&mut self, entry: RouteEntry, received: &Bytes) -> Uid {
+    fn enter(&mut self, entry: RouteEntry, envelope: &Arc<Envelope>, received: &Bytes) -> Uid {
         let uid = Uid(self.mint());
         let octets = Served::new(&entry.additions, received.len() as u64).octets();
         let mailbox = self.mailboxes.entry(entry.mailbox).or_default();
@@ -107,6 +108,7 @@ impl State {
             octets,
             additions: entry.additions,
             foreign_uidl: entry.foreign_uidl,
+            envelope: envelope.clone(),
             received: received.clone(),
         };
         mailbox.entries.insert(uid, Arc::new(stored));
@@ -187,8 +189,9 @@ impl Store for MemoryStore {
                 continue;
             }
             state.change()?;
-            let Some((_, received)) = state.queue.remove(&route.id) else { continue };
-            let uids = route.entries.into_iter().map(|entry| state.enter(entry, &received)).collect();
+            let Some((queued, received)) = state.queue.remove(&route.id) else { continue };
+            let enter = |entry| state.enter(entry, &queued.envelope, &received);
+            let uids = route.entries.into_iter().map(enter).collect();
             outcomes.push(Delivered::Entries(uids));
         }
         Ok(outcomes)
@@ -349,6 +352,12 @@ pub struct MemoryMaildrop {
     stamp: Stamp,
 }
 
+impl MemoryMaildrop {
+    fn get(&self, index: usize) -> Result<&Arc<Stored>, StoreError> {
+        self.entries.get(index).ok_or_else(|| StoreError::Damaged("no such message".into()))
+    }
+}
+
 impl Maildrop for MemoryMaildrop {
     type Message = MemoryMessage;
 
@@ -372,8 +381,12 @@ impl Maildrop for MemoryMaildrop {
         self.stamp
     }
 
+    async fn envelope(&self, index: usize) -> Result<Arc<Envelope>, StoreError> {
+        self.get(index).map(|stored| stored.envelope.clone())
+    }
+
     async fn message(&self, index: usize, range: Range<u64>) -> Result<Self::Message, StoreError> {
-        let stored = self.entries.get(index).ok_or_else(|| StoreError::Damaged("no such message".into()))?;
+        let stored = self.get(index)?;
         let served = Served::new(&stored.additions, stored.received.len() as u64).within(range);
         Ok(MemoryMessage { stored: stored.clone(), pieces: served.pieces().to_vec().into_iter() })
     }

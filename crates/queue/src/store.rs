@@ -1,5 +1,6 @@
 use std::future::Future;
 use std::ops::Range;
+use std::sync::Arc;
 
 use bytes::Bytes;
 use mail::{Envelope, MailboxName, QueueId, Uid, ViewName};
@@ -132,6 +133,9 @@ pub trait Maildrop: Send + Sync + 'static {
 
     /// See [`Stamp`].
     fn stamp(&self) -> Stamp;
+
+    /// What was known of the `index`-th when it was accepted: who sent it, and when it came.
+    fn envelope(&self, index: usize) -> impl Future<Output = Result<Arc<Envelope>, StoreError>> + Send;
 
     /// Opens the `index`-th. `range` cuts what is served, in octets: a client that wants only the top need
     /// not have the rest read.

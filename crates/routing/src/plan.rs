@@ -12,6 +12,8 @@ pub enum Plan {
     /// Not now: this mailbox got the 250 and is no longer in the directory. The message stays queued until
     /// the mailbox is back.
     Wait(MailboxName),
+    /// Not ours to deliver: it has no recipients, so whoever accepted it says where it goes.
+    Pass,
 }
 
 /// Plans one message from what its envelope recorded at RCPT: the 250 promised that answer, so a directory
@@ -19,6 +21,9 @@ pub enum Plan {
 /// (RFC 5321 §3.9.1).
 pub fn plan(host: &Host, directory: &Directory, queued: &Queued) -> Plan {
     let envelope = &queued.envelope;
+    if envelope.recipients.is_empty() {
+        return Plan::Pass;
+    }
     let mut entries = Vec::new();
     for (mailbox, recipients) in envelope.copies() {
         if !directory.has_mailbox(&mailbox) {

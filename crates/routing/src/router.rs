@@ -93,6 +93,7 @@ impl<S: Store> Router<S> {
                 warn!(id = %queued.id, %mailbox, "mail waits: its mailbox is not in the directory any more");
                 None
             }
+            Plan::Pass => None,
         }
     }
 

@@ -192,3 +192,20 @@ async fn held_mail_is_passed_by() {
     assert_eq!(listed(&store, "alice", "").await.len(), 2);
     running.stopped().await;
 }
+
+/// An import brings its mail in and says itself where it goes: routed by us it would be lost.
+#[tokio::test(start_paused = true)]
+async fn mail_without_recipients_is_left_to_who_brought_it() {
+    let store = MemoryStore::new();
+    let imported = accept_to(&store, &[]).await;
+    let running = Running::new(store.clone(), &["alice"]);
+    accept(&store, b"routed\r\n").await;
+    while listed(&store, "alice", "").await.is_empty() {
+        tokio::time::sleep(Duration::from_millis(1)).await;
+    }
+    running.again.notify_one();
+    tokio::time::sleep(Duration::from_secs(5)).await;
+    let queued = store.queued(None, 10).await.expect("readable");
+    assert_eq!(queued.iter().map(|queued| queued.id).collect::<Vec<_>>(), [imported]);
+    running.stopped().await;
+}

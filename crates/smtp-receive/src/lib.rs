@@ -15,3 +15,4 @@ pub use session::Session;
 pub use session::params::{BareNewline, Dialect, ErrorLimits, Params, Patience, Stress};
 pub use session::reply::{Ending, Fault, PolicyRefusal, Refusal, Reply};
 pub use session::step::{Answer, Ask, Step};
+pub use session::text_reader::TextReader;

@@ -111,6 +111,7 @@ impl<M: Maildrop> Reading<M> {
 mod tests {
     use std::ops::Range;
 
+    use mail::Envelope;
     use queue::{Entry, Stamp};
 
     use super::*;
@@ -147,6 +148,10 @@ mod tests {
 
         fn stamp(&self) -> Stamp {
             Stamp(0)
+        }
+
+        async fn envelope(&self, _index: usize) -> Result<Arc<Envelope>, StoreError> {
+            Err(StoreError::Unavailable)
         }
 
         async fn message(&self, _index: usize, range: Range<u64>) -> Result<Chunks, StoreError> {

@@ -22,7 +22,7 @@ use crate::log::record::HEADER;
 use crate::log::segments::Segments;
 use crate::log::{Answer, Lsn};
 use crate::mailbox::{Backlog, Mailboxes, Pending};
-use crate::reader::Reader;
+use crate::reader::{Reader, Wait};
 
 const RETRY: Duration = Duration::from_secs(1);
 /// Messages fetched from behind the queue's horizon at once.
@@ -306,7 +306,7 @@ pub(crate) fn read_queued(
     id: QueueId,
     row: &QueueRow,
 ) -> Result<Option<Queued>, StoreError> {
-    match reader.envelope(Lsn(row.place)) {
+    match reader.envelope(Lsn(row.place), Wait::Allowed) {
         Ok(envelope) => Ok(Some(Queued { id, envelope, octets: row.octets, held: row.held })),
         Err(StoreError::Io(error)) if is_exhausted(&error) => Err(error.into()),
         Err(error) => {

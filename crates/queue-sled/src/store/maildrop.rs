@@ -2,8 +2,10 @@ use std::ops::Range;
 use std::sync::Arc;
 
 use bytes::Bytes;
+use mail::Envelope;
 use queue::{Additions, Entry, Maildrop, Message, Piece, Served, Stamp, StoreError};
 
+use crate::log::Lsn;
 use crate::mailbox::{Place, Snapshot};
 use crate::reader::{Body, Reader, Wait, unblocked};
 
@@ -22,6 +24,11 @@ pub struct SledMaildrop {
 impl SledMaildrop {
     pub(super) fn new(reader: Arc<Reader>, snapshot: Arc<Snapshot>) -> Self {
         Self { reader, snapshot }
+    }
+
+    fn place(&self, index: usize) -> Result<Place, StoreError> {
+        let none = || StoreError::Damaged("no such message".into());
+        self.snapshot.get(index).map(|(place, _)| *place).ok_or_else(none)
     }
 }
 
@@ -45,9 +52,14 @@ impl Maildrop for SledMaildrop {
         self.snapshot.stamp()
     }
 
+    async fn envelope(&self, index: usize) -> Result<Arc<Envelope>, StoreError> {
+        let record = Lsn(self.place(index)?.record);
+        let reader = self.reader.clone();
+        unblocked(move |wait| reader.envelope(record, wait)).await
+    }
+
     async fn message(&self, index: usize, range: Range<u64>) -> Result<Self::Message, StoreError> {
-        let none = || StoreError::Damaged("no such message".into());
-        let place = *self.snapshot.get(index).ok_or_else(none)?.0;
+        let place = self.place(index)?;
         let reader = self.reader.clone();
         unblocked(move |wait| SledMessage::open(&reader, &place, range.clone(), wait)).await
     }

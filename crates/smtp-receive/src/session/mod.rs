@@ -12,7 +12,7 @@ pub(crate) mod params;
 pub(crate) mod reply;
 mod state;
 pub(crate) mod step;
-mod text_reader;
+pub(crate) mod text_reader;
 
 use std::collections::VecDeque;
 use std::mem;

@@ -7,7 +7,7 @@ use super::reply::Fault;
 /// the limit. It sees the octets of the message, however they were framed and cut, and copies none. Nothing
 /// else is held against a message (RFC 5321 §2.3.8, §3.3, §4.5.2), and nothing else mended (RFC 5321 §6.4).
 #[derive(Debug)]
-pub(crate) struct TextReader {
+pub struct TextReader {
     bare: BareNewline,
     limit: usize,
     /// Octets of the line at hand.
@@ -20,13 +20,14 @@ pub(crate) struct TextReader {
 const CRLF: &[u8] = b"\r\n";
 
 impl TextReader {
-    pub(crate) fn new(bare: BareNewline, limit: usize) -> Self {
+    /// A reader at the start of a message, whose lines may have so many octets.
+    pub fn new(bare: BareNewline, limit: usize) -> Self {
         Self { bare, limit, line: 0, held: false, fault: None }
     }
 
     /// Reads from the start of `octets`, which are not empty: how many it took, and what stands for them.
     /// After a fault the text is of no use any more.
-    pub(crate) fn read<'i>(&mut self, octets: &'i [u8]) -> (usize, &'i [u8]) {
+    pub fn read<'i>(&mut self, octets: &'i [u8]) -> (usize, &'i [u8]) {
         if self.held {
             self.held = false;
             if octets[0] == b'\n' {
@@ -62,7 +63,7 @@ impl TextReader {
     }
 
     /// The message is over: what is left to say, and whether its last line was not ended.
-    pub(crate) fn finish(&mut self) -> (&'static [u8], bool) {
+    pub fn finish(&mut self) -> (&'static [u8], bool) {
         let rest = if self.held { self.bare_newline() } else { &[] };
         (rest, self.line > 0)
     }
