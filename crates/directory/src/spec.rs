@@ -23,7 +23,7 @@ pub struct Spec {
 }
 
 /// One domain that we receive for.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct DomainSpec {
     /// Its name.
     pub name: String,
@@ -36,7 +36,7 @@ pub struct DomainSpec {
 }
 
 /// One mailbox.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct MailboxSpec {
     /// Its name: `alice`, or `alice@other.example`.
     pub name: String,
@@ -62,7 +62,7 @@ pub struct Allowance {
 }
 
 /// One password of a mailbox.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Password {
     /// Its name in logs: `phone`; none for the plain `password` key.
     pub name: Option<String>,
@@ -71,7 +71,7 @@ pub struct Password {
 }
 
 /// One alias.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Alias {
     /// Exact, or a glob with `*` and `?` (on either side of the `@`); a bare one belongs to the first domain.
     pub address: String,
@@ -83,7 +83,7 @@ pub struct Alias {
 }
 
 /// One address that is closed.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Refuse {
     /// Exact, or a glob, as in an alias. Of postmaster and abuse it refuses nothing.
     pub address: String,

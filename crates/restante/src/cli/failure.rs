@@ -2,6 +2,7 @@ use std::io;
 use std::path::PathBuf;
 
 use crate::config::{EditError, Faults, File};
+use crate::control::Fault;
 
 /// Why a verb did not do what it was asked for.
 #[derive(Debug, thiserror::Error)]
@@ -30,6 +31,12 @@ pub enum Failure {
     /// It cannot be had now.
     #[error("{0}")]
     Unavailable(String),
+    /// Only root and the service may.
+    #[error("{path}: permission denied: run this as root or as the user restante", path = .0.display())]
+    Denied(PathBuf),
+    /// A verb of the control socket did not do it.
+    #[error("{0}")]
+    Told(#[from] Fault),
     /// A file or folder cannot be read or written.
     #[error("{path}: {error}", path = .0.display(), error = .1)]
     Io(PathBuf, #[source] io::Error),
@@ -50,6 +57,8 @@ impl Failure {
             Self::Input(_) => 66,
             Self::Unavailable(_) => 69,
             Self::Exists(_) => 73,
+            Self::Told(fault) => fault.code.exit(),
+            Self::Denied(_) => 77,
             Self::Io(_, error) if error.kind() == io::ErrorKind::PermissionDenied => 77,
             Self::Io(..) | Self::Output(_) => 74,
             Self::Config(_) | Self::Refused(_) => 78,
@@ -82,6 +91,8 @@ impl Failure {
             | Self::Exists(_)
             | Self::Refused(_)
             | Self::Unavailable(_)
+            | Self::Denied(_)
+            | Self::Told(_)
             | Self::Io(..)
             | Self::Input(_)
             | Self::Output(_) => format!("restante: {self}"),

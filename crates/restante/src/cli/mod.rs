@@ -12,8 +12,10 @@ mod man;
 mod passwd;
 mod prompt;
 mod recipients;
+mod reload;
 mod route;
 mod serve;
+mod status;
 
 use std::io::{self, IsTerminal, Write};
 use std::path::PathBuf;
@@ -46,6 +48,8 @@ create, input/output error, permission denied.";
 enum Verb {
     Init(init::Args),
     Serve(serve::Args),
+    Status(status::Args),
+    Reload(reload::Args),
     Check(check::Args),
     Route(route::Args),
     Recipients(recipients::Args),
@@ -98,6 +102,8 @@ impl Verb {
         match self {
             Self::Init(args) => init::run(context, args),
             Self::Serve(args) => serve::run(context, &args),
+            Self::Status(args) => status::run(context, &args),
+            Self::Reload(args) => reload::run(context, &args),
             Self::Check(args) => check::run(context, &args),
             Self::Route(args) => route::run(context, &args),
             Self::Recipients(args) => recipients::run(context, &args),

@@ -4,11 +4,14 @@ use std::ops::Range;
 use std::path::PathBuf;
 
 use annotate_snippets::{AnnotationKind, Level, Origin, Renderer, Snippet};
+use serde::{Deserialize, Serialize};
 
+use super::finding::Finding;
 use super::source::{File, Source};
 
 /// Whether it stops the load.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
 pub enum Severity {
     /// It does.
     Error,
@@ -103,26 +106,40 @@ impl Faults {
 
     /// All of them as text; `colour` for terminals.
     pub fn render(&self, colour: bool) -> String {
+        self.texts(colour).collect::<Vec<_>>().join("\n\n")
+    }
+
+    /// Each of them as text.
+    pub fn texts(&self, colour: bool) -> impl Iterator<Item = String> {
         let renderer = if colour { Renderer::styled() } else { Renderer::plain() };
-        let texts: Vec<String> = self.list.iter().map(|fault| self.render_one(fault, &renderer)).collect();
-        texts.join("\n\n")
+        self.list.iter().map(move |fault| self.render_one(fault, &renderer))
     }
 
     /// Each as one line, for logs: `path:line:col: what is wrong (hint)`.
     pub fn lines(&self) -> impl Iterator<Item = String> {
+        self.findings().map(|finding| finding.to_string())
+    }
+
+    /// Each as a program reads it.
+    pub fn findings(&self) -> impl Iterator<Item = Finding> {
         self.list.iter().map(|fault| {
             let source = self.sources.get(&fault.file);
-            let path = source.map_or_else(|| fault.file.name().into(), |s| s.path.display().to_string());
             let place = match (source, &fault.span) {
                 (Some(source), Some(span)) => {
                     let before = source.shown.get(..span.start).unwrap_or_default();
                     let column = before.rsplit('\n').next().unwrap_or_default().chars().count() + 1;
-                    format!(":{}:{column}", before.matches('\n').count() + 1)
+                    Some((before.matches('\n').count() + 1, column))
                 }
-                (None, _) | (_, None) => String::new(),
+                (None, _) | (_, None) => None,
             };
-            let hint = fault.hint.as_ref().map_or_else(String::new, |hint| format!(" ({hint})"));
-            format!("{path}{place}: {}{hint}", fault.message)
+            Finding {
+                severity: fault.severity,
+                path: source.map_or_else(|| fault.file.name().into(), |s| s.path.display().to_string()),
+                line: place.map(|(line, _)| line),
+                column: place.map(|(_, column)| column),
+                message: fault.message.clone(),
+                hint: fault.hint.clone(),
+            }
         })
     }
 

@@ -16,6 +16,7 @@ use super::section::{Notes, Section, brackets};
 use super::settings::Config;
 use super::source::File;
 use super::{rules, tls};
+use crate::control;
 
 /// Configuration without a fault.
 #[derive(Debug)]
@@ -50,6 +51,35 @@ pub fn load(dir: &Path) -> Result<Loaded, Faults> {
     let mut checked = Checked::new(&texts);
     checked.look_at_files(dir);
     checked.into_result()
+}
+
+/// What `restante.toml` says, for a verb that must work whatever else is wrong: a fault is only what keeps the
+/// state folder from being known.
+pub fn machine(dir: &Path) -> Result<Config, Faults> {
+    let mut faults = Faults::default();
+    let path = dir.join(File::Restante.name());
+    let text = read(dir, File::Restante).map_err(|fault| {
+        let mut unread = Faults::default();
+        unread.add_source(File::Restante, path.clone(), "");
+        unread.push(fault);
+        unread
+    })?;
+    faults.add_source(File::Restante, path, &text);
+    let texts = Texts { dir: dir.into(), restante: text, mailboxes: String::new(), rules: String::new() };
+    let Some((config, places)) = machine_of(&texts, &mut faults) else { return Err(faults) };
+    let about_state =
+        |fault: &Fault| !places.state_dir.is_empty() && fault.span == Some(places.state_dir.clone());
+    let faults = faults.filter(|fault| fault.severity == Severity::Error && about_state(fault));
+    if faults.is_empty() { Ok(config) } else { Err(faults) }
+}
+
+fn machine_of(texts: &Texts, faults: &mut Faults) -> Option<(Config, Places)> {
+    parsed(texts, File::Restante, faults, |table, notes| {
+        let mut top = Section::top(table, notes);
+        let found = machine::read(&mut top, &texts.dir);
+        top.finish();
+        found
+    })
 }
 
 /// Checks texts without looking at any file: for what is about to be written.
@@ -149,6 +179,16 @@ fn state_dir(path: &Path, places: &Places) -> Option<Fault> {
     (found.mode() & 0o070 != 0).then(|| Fault::error(File::Restante, place, message).hint(cure).warning())
 }
 
+/// The path of a socket is a matter of the kernel's, and shorter than that of a file.
+fn control_socket(state_dir: &Path, places: &Places) -> Option<Fault> {
+    let path = control::socket(state_dir);
+    let message = format!("the state folder's path is too long for the control socket, {}", path.display());
+    let fault = Fault::error(File::Restante, places.state_dir.clone(), message);
+    (!control::fits(&path)).then(|| {
+        fault.hint(format!("a shorter one: a socket's path has at most {} octets", control::PATH_MAX))
+    })
+}
+
 /// Everything that is known of the texts.
 struct Checked {
     config: Config,
@@ -164,13 +204,7 @@ impl Checked {
         for file in File::ALL {
             faults.add_source(file, texts.dir.join(file.name()), texts.of(file));
         }
-        let (config, places) = parsed(texts, File::Restante, &mut faults, |table, notes| {
-            let mut top = Section::top(table, notes);
-            let found = machine::read(&mut top, &texts.dir);
-            top.finish();
-            found
-        })
-        .unwrap_or_default();
+        let (config, places) = machine_of(texts, &mut faults).unwrap_or_default();
         let mailboxes = parsed(texts, File::Mailboxes, &mut faults, |table, notes| {
             let mut top = Section::top(table, notes);
             let found = mailboxes::read(&mut top, config.limits.allowance());
@@ -190,6 +224,7 @@ impl Checked {
         let groups = service_groups(dir, &self.config.state_dir);
         self.faults.extend(exposed_passwords(dir, &self.spec, &groups));
         self.faults.extend(state_dir(&self.config.state_dir, &self.places));
+        self.faults.extend(control_socket(&self.config.state_dir, &self.places));
         if let Some(pair) = &self.config.tls {
             self.faults.extend(tls::check(pair, &self.places, &groups));
         }

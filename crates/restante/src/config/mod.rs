@@ -8,6 +8,7 @@
 mod cut;
 mod edit;
 mod fault;
+mod finding;
 mod load;
 mod machine;
 mod mailboxes;
@@ -26,7 +27,8 @@ mod value;
 
 pub use edit::{Edit, EditError};
 pub use fault::{Fault, Faults, Severity};
-pub use load::{Loaded, Texts, check, load};
+pub use finding::Finding;
+pub use load::{Loaded, Texts, check, load, machine};
 pub use overlay::Overlay;
 pub use settings::{
     BareNewline, Config, Limits, Lmtp, Log, LogFormat, LogLevel, LoginLimits, Pop3, Pop3Limits, Relay, Smtp,

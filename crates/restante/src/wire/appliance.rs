@@ -3,16 +3,16 @@ use std::io;
 use std::os::unix::fs::{DirBuilderExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
-use directory::{Directory, Table, VerifierParams};
+use directory::{Directory, Spec, Table, VerifierParams};
 use net::{Gate, ListenAddress, LoginBudget, Tls, TlsError};
 use pop3_serve::Pop3;
 use queue::{Store, StoreError};
 use queue_sled::{OpenError, SledStore, StartReport};
 use routing::{Host, Router};
 use smtp_receive::Smtp;
-use tokio::sync::Notify;
+use tokio::sync::{Notify, mpsc, oneshot};
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 use tracing::{error, info, warn};
@@ -22,6 +22,8 @@ use super::policy::Gatekeeper;
 use super::signals::{Signals, Told};
 use super::{known, manager, params};
 use crate::config::{self, Config, Loaded, Overlay};
+use crate::control::verb::reload::Outcome;
+use crate::control::{self, Desk, Door, Running};
 
 /// Threads for what blocks: hashing, cold reads, start and stop. Two hash at once; the unit file bounds all.
 const BLOCKING_THREADS: usize = 16;
@@ -58,24 +60,27 @@ pub enum ServeError {
     System(#[from] io::Error),
 }
 
+/// Somebody waits for what comes of a reload.
+type Asking = oneshot::Sender<Outcome>;
 type SmtpHandler = Smtp<SledStore, Gatekeeper>;
 type Pop3Handler = Pop3<SledStore>;
 
 /// A running appliance.
 pub struct Appliance {
-    config_dir: PathBuf,
-    config: Config,
-    store: SledStore,
-    directory: Directory,
+    pub(super) config_dir: PathBuf,
+    pub(super) config: Config,
+    pub(super) spec: Spec,
+    pub(super) store: SledStore,
+    pub(super) directory: Directory,
     overlay: Arc<Overlay>,
-    budget: LoginBudget,
-    tls: Option<Tls>,
-    listeners: Listeners,
-    smtp: Reloadable<SmtpHandler>,
-    lmtp: Reloadable<SmtpHandler>,
-    pop3: Reloadable<Pop3Handler>,
-    pop3s: Reloadable<Pop3Handler>,
-    route_again: Arc<Notify>,
+    pub(super) budget: LoginBudget,
+    pub(super) tls: Option<Tls>,
+    pub(super) listeners: Listeners,
+    pub(super) smtp: Reloadable<SmtpHandler>,
+    pub(super) lmtp: Reloadable<SmtpHandler>,
+    pub(super) pop3: Reloadable<Pop3Handler>,
+    pub(super) pop3s: Reloadable<Pop3Handler>,
+    pub(super) route_again: Arc<Notify>,
     router: JoinHandle<()>,
     stop_router: CancellationToken,
 }
@@ -100,12 +105,11 @@ impl Appliance {
         runtime.block_on(async {
             let mut signals = Signals::new()?;
             let mut appliance = Self::start(config_dir, loaded).await?;
+            let mut asked = appliance.open_control()?;
             manager::ready();
             info!("ready");
             let alive = tokio::spawn(manager::watchdog(appliance.listeners.stop.clone()));
-            while let Told::Reload = signals.next().await {
-                appliance.reload().await;
-            }
+            appliance.follow(&mut signals, &mut asked).await;
             manager::stopping();
             appliance.stop().await;
             // It ends with the listeners' token.
@@ -115,7 +119,7 @@ impl Appliance {
     }
 
     async fn start(config_dir: &Path, loaded: Loaded) -> Result<Self, ServeError> {
-        let Loaded { config, table, .. } = loaded;
+        let Loaded { config, spec, table, .. } = loaded;
         prepare(&config.state_dir)?;
         let (store, report) = open(&config).await?;
         tell(&report);
@@ -139,6 +143,7 @@ impl Appliance {
             listeners: Listeners::new(manager::sockets()?, stop.clone()),
             router: tokio::spawn(router.run(stop_router.clone())),
             config,
+            spec,
             store,
             directory,
             overlay,
@@ -169,57 +174,36 @@ impl Appliance {
         Ok(())
     }
 
-    /// Reads the configuration again and exchanges everything that depends on it at once; with any fault
-    /// nothing changes.
-    async fn reload(&mut self) {
-        manager::reloading();
-        let folder = self.config_dir.clone();
-        match tokio::task::spawn_blocking(move || config::load(&folder)).await {
-            Ok(Ok(loaded)) => self.exchange(loaded),
-            Ok(Err(faults)) => {
-                for fault in faults.lines() {
-                    error!("{fault}");
-                }
-                error!("the configuration has faults: the one before stays in force");
-            }
-            Err(error) => error!(%error, "the configuration cannot be read: the one before stays in force"),
-        }
-        manager::ready();
+    /// Opens the control socket: last of all, so that who gets an answer there knows that mail is served. What
+    /// it returns are the reloads that are asked for.
+    fn open_control(&self) -> Result<mpsc::Receiver<Asking>, ServeError> {
+        let path = control::socket(&self.config.state_dir);
+        let door = Door::open(&path).map_err(|error| ServeError::Listen(ListenAddress::Unix(path), error))?;
+        let (reload, asked) = mpsc::channel(1);
+        let running = Running { since: Instant::now(), reload };
+        let desk =
+            Desk::running(self.store.clone(), self.config_dir.clone(), self.directory.clone(), running);
+        let Listeners { stop, tasks, .. } = &self.listeners;
+        tasks.spawn(door.serve(Arc::new(desk), stop.clone(), tasks.clone()));
+        Ok(asked)
     }
 
-    fn exchange(&mut self, loaded: Loaded) {
-        for warning in loaded.warnings.lines() {
-            warn!("{warning}");
-        }
-        let Loaded { config, table, .. } = loaded;
-        match certificate(self.tls.as_ref(), &config) {
-            Ok(tls) => self.tls = tls,
-            Err(error) => {
-                error!(%error, "the certificate cannot be used: the configuration before stays in force");
-                return;
+    /// Does what it is told, until it is told to stop.
+    async fn follow(&mut self, signals: &mut Signals, asked: &mut mpsc::Receiver<Asking>) {
+        loop {
+            let asking = tokio::select! {
+                told = signals.next() => match told {
+                    Told::Reload => None,
+                    Told::Stop => return,
+                },
+                Some(asking) = asked.recv() => Some(asking),
+            };
+            let outcome = self.reload().await;
+            if let Some(asking) = asking {
+                // Who has gone away reads it in the log.
+                let _ = asking.send(outcome);
             }
         }
-        if !same_sockets(&self.config, &config) {
-            warn!(
-                "what has changed of these takes effect at a restart only: addresses to listen on, connection \
-                 limits, trusted, [[relay]], state-dir, min-free-*, [login], [store], [log], and [tls] as a whole"
-            );
-        }
-        self.directory.replace(table);
-        self.config = config;
-        let handlers = Handlers {
-            config: &self.config,
-            store: &self.store,
-            directory: &self.directory,
-            tls: &self.tls,
-            stop: &self.listeners.stop,
-        };
-        self.smtp.replace(handlers.smtp(params::smtp(&self.config)));
-        self.lmtp.replace(handlers.smtp(params::lmtp(&self.config)));
-        self.pop3.replace(handlers.pop3(&self.budget, false));
-        self.pop3s.replace(handlers.pop3(&self.budget, true));
-        self.route_again.notify_one();
-        info!("the configuration is in force");
     }
 
     /// Lets sessions end, then the router, and closes the store. What is still queued is routed by the next start.
@@ -245,16 +229,16 @@ impl Appliance {
 }
 
 /// What new handlers are made of.
-struct Handlers<'a> {
-    config: &'a Config,
-    store: &'a SledStore,
-    directory: &'a Directory,
-    tls: &'a Option<Tls>,
-    stop: &'a CancellationToken,
+pub(super) struct Handlers<'a> {
+    pub(super) config: &'a Config,
+    pub(super) store: &'a SledStore,
+    pub(super) directory: &'a Directory,
+    pub(super) tls: &'a Option<Tls>,
+    pub(super) stop: &'a CancellationToken,
 }
 
 impl Handlers<'_> {
-    fn smtp(&self, params: smtp_receive::Params) -> SmtpHandler {
+    pub(super) fn smtp(&self, params: smtp_receive::Params) -> SmtpHandler {
         let policy = Gatekeeper::new(params::header_limits(self.config), &self.config.hostname);
         let tls = self.tls.clone().filter(|_| params.starttls);
         let service =
@@ -262,7 +246,7 @@ impl Handlers<'_> {
         Smtp { service: Arc::new(service), stop: self.stop.clone() }
     }
 
-    fn pop3(&self, budget: &LoginBudget, implicit_tls: bool) -> Pop3Handler {
+    pub(super) fn pop3(&self, budget: &LoginBudget, implicit_tls: bool) -> Pop3Handler {
         let (params, access) = params::pop3(self.config, self.directory.expiry());
         let (store, directory) = (self.store.clone(), self.directory.clone());
         let service =
@@ -272,7 +256,7 @@ impl Handlers<'_> {
 }
 
 /// The state folder is there, and nobody else's business.
-fn prepare(path: &Path) -> Result<(), ServeError> {
+pub(crate) fn prepare(path: &Path) -> Result<(), ServeError> {
     let fault = |reason: String| ServeError::StateDir { path: path.into(), reason };
     DirBuilder::new().recursive(true).mode(0o700).create(path).map_err(|error| fault(error.to_string()))?;
     let found = fs::metadata(path).map_err(|error| fault(error.to_string()))?;
@@ -314,42 +298,4 @@ fn directory(table: Table, overlay: &Arc<Overlay>) -> Directory {
     };
     let overlay = overlay.load(|configured| table.has_hash(configured));
     Directory::new(table, VerifierParams { strengthened: Some(Arc::new(strengthened)), overlay })
-}
-
-/// The certificate that a new configuration names: read again into the one that serves, so that sessions can
-/// be resumed over it.
-fn certificate(current: Option<&Tls>, config: &Config) -> Result<Option<Tls>, TlsError> {
-    match (&config.tls, current) {
-        (None, None) => Ok(None),
-        // Its listeners are open until a restart, and must not begin to speak in the clear.
-        (None, Some(current)) => Ok(Some(current.clone())),
-        (Some(tls), Some(current)) => {
-            current.reload(&tls.certificate, &tls.key)?;
-            Ok(Some(current.clone()))
-        }
-        (Some(tls), None) => Tls::load(&tls.certificate, &tls.key).map(Some),
-    }
-}
-
-/// Whether everything is the same that only a start can change.
-fn same_sockets(old: &Config, new: &Config) -> bool {
-    let gates = |config: &Config| {
-        let (smtp, pop3) = (&config.smtp.limits, &config.pop3.limits);
-        let smtp = (smtp.connections, smtp.connections_per_address, smtp.connections_per_network);
-        let pop3 = (pop3.connections, pop3.connections_per_address, pop3.connections_per_network);
-        (smtp, pop3, config.smtp.limits.connections_per_minute, config.pop3.limits.connections_per_minute)
-    };
-    old.smtp.listen == new.smtp.listen
-        && old.lmtp.listen == new.lmtp.listen
-        && old.pop3.listen == new.pop3.listen
-        && old.pop3.listen_tls == new.pop3.listen_tls
-        && old.tls.is_some() == new.tls.is_some()
-        && old.trusted == new.trusted
-        && old.relays == new.relays
-        && params::login_budget(old) == params::login_budget(new)
-        && params::store(old) == params::store(new)
-        && gates(old) == gates(new)
-        && old.state_dir == new.state_dir
-        && old.store == new.store
-        && old.log == new.log
 }

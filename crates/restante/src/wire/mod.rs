@@ -3,6 +3,7 @@
 //! It knows every crate and decides nothing of its own. Read [`Appliance`] first.
 
 mod appliance;
+mod difference;
 mod known;
 mod listeners;
 mod log;
@@ -10,6 +11,9 @@ mod log_writer;
 mod manager;
 mod params;
 mod policy;
+mod reload;
 mod signals;
 
+pub(crate) use appliance::prepare;
 pub use appliance::{Appliance, ServeError};
+pub(crate) use params::store as store_params;

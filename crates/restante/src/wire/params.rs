@@ -153,7 +153,7 @@ pub(super) fn login_budget(config: &Config) -> LoginBudgetParams {
 
 /// How much of the machine the store may use. Of the disk stays free what the file says, and never less than
 /// two of the longest messages or a fiftieth of it.
-pub(super) fn store(config: &Config) -> queue_sled::Params {
+pub(crate) fn store(config: &Config) -> queue_sled::Params {
     let disk = rustix::fs::statvfs(&config.state_dir).map_or(0, |disk| disk.f_blocks * disk.f_frsize);
     queue_sled::Params {
         cache: config.store.index_cache,

@@ -1,0 +1,56 @@
+use std::path::PathBuf;
+use std::time::Instant;
+
+use directory::Directory;
+use queue_sled::SledStore;
+use tokio::sync::{mpsc, oneshot};
+
+use super::fault::{Code, Fault};
+use super::verb::reload;
+
+/// What a verb may use, whether the daemon serves it or a command line that opened the store itself.
+pub struct Desk {
+    /// The mail.
+    pub store: SledStore,
+    /// The folder of the three files.
+    pub config_dir: PathBuf,
+    pub(super) directory: Option<Directory>,
+    pub(super) running: Option<Running>,
+}
+
+/// What only a running daemon has.
+pub struct Running {
+    /// When it began to serve.
+    pub since: Instant,
+    /// Where a reload is asked for.
+    pub reload: mpsc::Sender<oneshot::Sender<reload::Outcome>>,
+}
+
+impl Desk {
+    /// The desk of a running daemon.
+    pub fn running(store: SledStore, config_dir: PathBuf, directory: Directory, running: Running) -> Self {
+        Self { store, config_dir, directory: Some(directory), running: Some(running) }
+    }
+
+    /// The desk of a process that has the store and no servers. Without a directory the configuration has faults.
+    pub fn offline(store: SledStore, config_dir: PathBuf, directory: Option<Directory>) -> Self {
+        Self { store, config_dir, directory, running: None }
+    }
+
+    /// Who has a mailbox. A daemon always knows; without one it needs a configuration without faults.
+    pub fn directory(&self) -> Result<&Directory, Fault> {
+        let faults =
+            || Fault::new(Code::Config, "the configuration has faults").hint("`restante check` shows them");
+        self.directory.as_ref().ok_or_else(faults)
+    }
+
+    /// What only a running daemon can say or do.
+    pub fn daemon(&self) -> Result<&Running, Fault> {
+        self.running.as_ref().ok_or_else(not_running)
+    }
+}
+
+/// Nobody serves.
+pub(super) fn not_running() -> Fault {
+    Fault::new(Code::Unavailable, "the daemon is not running").hint("systemctl start restante")
+}

@@ -1,0 +1,81 @@
+use net::{Tls, TlsError};
+use tracing::{error, info, warn};
+
+use super::appliance::{Appliance, Handlers};
+use super::{difference, manager, params};
+use crate::config::{self, Config, Loaded};
+use crate::control::verb::reload::Outcome;
+
+impl Appliance {
+    /// Reads the configuration again and exchanges everything that depends on it at once; with any fault
+    /// nothing changes. What comes of it stands in the log, whoever asked.
+    pub(super) async fn reload(&mut self) -> Outcome {
+        manager::reloading();
+        let folder = self.config_dir.clone();
+        let outcome = match tokio::task::spawn_blocking(move || config::load(&folder)).await {
+            Ok(Ok(loaded)) => self.exchange(loaded),
+            Ok(Err(faults)) => Outcome::Faulty(faults),
+            Err(error) => Outcome::Failed(format!("the configuration cannot be read: {error}")),
+        };
+        tell(&outcome);
+        manager::ready();
+        outcome
+    }
+
+    fn exchange(&mut self, loaded: Loaded) -> Outcome {
+        let Loaded { config, spec, table, warnings } = loaded;
+        match certificate(self.tls.as_ref(), &config) {
+            Ok(tls) => self.tls = tls,
+            Err(error) => return Outcome::Failed(format!("the certificate cannot be used: {error}")),
+        }
+        let changes = difference::changes((&self.config, &self.spec), (&config, &spec));
+        let restart = difference::waiting(&self.config, &config).into_iter().map(str::to_owned).collect();
+        self.directory.replace(table);
+        (self.config, self.spec) = (config, spec);
+        let handlers = Handlers {
+            config: &self.config,
+            store: &self.store,
+            directory: &self.directory,
+            tls: &self.tls,
+            stop: &self.listeners.stop,
+        };
+        self.smtp.replace(handlers.smtp(params::smtp(&self.config)));
+        self.lmtp.replace(handlers.smtp(params::lmtp(&self.config)));
+        self.pop3.replace(handlers.pop3(&self.budget, false));
+        self.pop3s.replace(handlers.pop3(&self.budget, true));
+        self.route_again.notify_one();
+        Outcome::InForce { warnings, changes, restart }
+    }
+}
+
+fn tell(outcome: &Outcome) {
+    match outcome {
+        Outcome::InForce { warnings, restart, .. } => {
+            warnings.lines().for_each(|warning| warn!("{warning}"));
+            if !restart.is_empty() {
+                warn!("what has changed of these takes effect at a restart only: {}", restart.join(", "));
+            }
+            info!("the configuration is in force");
+        }
+        Outcome::Faulty(faults) => {
+            faults.lines().for_each(|fault| error!("{fault}"));
+            error!("the configuration has faults: the one before stays in force");
+        }
+        Outcome::Failed(why) => error!("{why}: the configuration before stays in force"),
+    }
+}
+
+/// The certificate that a new configuration names: read again into the one that serves, so that sessions can
+/// be resumed over it.
+fn certificate(current: Option<&Tls>, config: &Config) -> Result<Option<Tls>, TlsError> {
+    match (&config.tls, current) {
+        (None, None) => Ok(None),
+        // Its listeners are open until a restart, and must not begin to speak in the clear.
+        (None, Some(current)) => Ok(Some(current.clone())),
+        (Some(tls), Some(current)) => {
+            current.reload(&tls.certificate, &tls.key)?;
+            Ok(Some(current.clone()))
+        }
+        (Some(tls), None) => Tls::load(&tls.certificate, &tls.key).map(Some),
+    }
+}
