@@ -123,7 +123,7 @@ impl From<queue::StoreError> for Fault {
     fn from(error: queue::StoreError) -> Self {
         use queue::StoreError;
         let code = match &error {
-            StoreError::Io(_) | StoreError::Damaged(_) => Code::Io,
+            StoreError::Io(_) | StoreError::Damaged(_) | StoreError::Unsure(_) => Code::Io,
             StoreError::TooLarge(_) => Code::Data,
             StoreError::NoView => Code::NotFound,
             StoreError::Full(_) | StoreError::ReadOnly(_) | StoreError::Unavailable => Code::Unavailable,
