@@ -86,6 +86,17 @@ impl Appliance {
         kib * 1024
     }
 
+    /// The processor time that its process has used.
+    pub fn cpu_time(&self) -> Duration {
+        let stat = fs::read_to_string(format!("/proc/{}/stat", self.pid())).expect("its times");
+        // Behind the name, which may hold anything: utime and stime are the 12th and 13th field, in ticks.
+        let (_, fields) = stat.rsplit_once(')').expect("a name");
+        let ticks =
+            fields.split_whitespace().skip(11).take(2).map(|field| field.parse::<u64>().expect("ticks"));
+        let per_second = rustix::param::clock_ticks_per_second();
+        Duration::from_millis(ticks.sum::<u64>() * 1000 / per_second)
+    }
+
     /// All it has logged since it was first started.
     pub fn log(&self) -> String {
         (0..self.starts).map(|start| self.log_of(start)).collect()

@@ -8,6 +8,7 @@ mod limits;
 mod listener;
 mod login_budget;
 mod network;
+mod reserve;
 mod tls;
 
 pub use conn::{Conn, ConnError, Io, Peer};

@@ -43,6 +43,9 @@ pub enum Refused {
     /// All slots of this network are taken.
     #[error("too many connections from this network")]
     Network,
+    /// The process has no file descriptor for another one.
+    #[error("no file descriptor is left")]
+    Exhausted,
     /// It comes too often.
     #[error("too many new connections a minute")]
     Rate,

@@ -3,6 +3,7 @@ use std::fs;
 use std::future::Future;
 use std::io;
 use std::net::{IpAddr, Ipv6Addr, SocketAddr};
+use std::os::fd::{AsFd, BorrowedFd};
 use std::os::unix::fs::{FileTypeExt, PermissionsExt};
 use std::os::unix::net::UnixListener as StdUnixListener;
 use std::path::PathBuf;
@@ -10,17 +11,20 @@ use std::time::Duration;
 
 use socket2::{Domain, Protocol, Socket, Type};
 use tokio::net::{TcpListener, TcpStream, UnixListener, UnixStream};
-use tokio::time::Instant;
+use tokio::time::{Instant, sleep};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use tracing::{debug, warn};
 
-use crate::{Conn, Gate, Peer, Permit};
+use crate::reserve::Reserve;
+use crate::{Conn, Gate, Peer, Permit, Refused};
 
 /// Connections that wait for `accept` in the kernel.
 const BACKLOG: i32 = 512;
-/// How long we rest when the system has no file descriptor left.
+/// How long we rest when the system has no file descriptor left, and not even one peer could be told.
 const EXHAUSTED: Duration = Duration::from_millis(100);
+/// How often the log hears of that.
+const COMPLAINT: Duration = Duration::from_secs(60);
 
 /// Where a service listens.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -80,6 +84,15 @@ impl Bound {
     }
 }
 
+impl AsFd for Bound {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        match self {
+            Self::Tcp(listener) => listener.as_fd(),
+            Self::Unix(listener) => listener.as_fd(),
+        }
+    }
+}
+
 fn bind_tcp(address: SocketAddr) -> io::Result<TcpListener> {
     let socket = Socket::new(Domain::for_address(address), Type::STREAM, Some(Protocol::TCP))?;
     socket.set_reuse_address(true)?;
@@ -111,8 +124,8 @@ pub trait Handler: Clone + Send + 'static {
     /// Serves it to its end.
     fn handle(self, conn: Conn, permit: Permit) -> impl Future<Output = ()> + Send;
 
-    /// What a peer is told when there is no slot for it, in one write; nothing closes without a word.
-    fn busy(&self) -> &'static [u8];
+    /// What a peer is told that is not taken, in one write; nothing closes without a word.
+    fn refusal(&self, why: Refused) -> &'static [u8];
 }
 
 /// Takes connections until `stop` (RFC 5321 §4.5.4.2); each runs as a task of `tasks`.
@@ -124,17 +137,29 @@ pub async fn accept<H: Handler>(
     stop: CancellationToken,
     tasks: TaskTracker,
 ) {
+    let mut reserve = Reserve::new();
+    let mut complained = None;
     loop {
+        reserve.refill(&bound);
         let taken = tokio::select! {
             biased;
             () = stop.cancelled() => return,
             taken = next(&bound) => taken,
         };
         let socket = match taken {
+            Ok(socket) if reserve.is_touched_by(&socket) => {
+                complain(&mut complained);
+                socket.refuse(handler.refusal(Refused::Exhausted));
+                continue;
+            }
             Ok(socket) => socket,
             Err(error) if is_exhausted(&error) => {
-                warn!(%error, "cannot take a connection now");
-                tokio::time::sleep(EXHAUSTED).await;
+                complain(&mut complained);
+                let words = handler.refusal(Refused::Exhausted);
+                if !(reserve.spend() && turn_away(&bound, words).await) {
+                    reserve.refill(&bound);
+                    sleep(EXHAUSTED).await;
+                }
                 continue;
             }
             // The peer went away between the kernel's accept and ours.
@@ -148,9 +173,28 @@ pub async fn accept<H: Handler>(
             Ok(permit) => drop(tasks.spawn(handler.clone().handle(socket.into_conn(peer), permit))),
             Err(refused) => {
                 debug!(peer = ?peer.ip(), %refused, "connection refused");
-                socket.refuse(handler.busy());
+                socket.refuse(handler.refusal(refused));
             }
         }
+    }
+}
+
+/// Tells the log, now and then, that descriptors are scarce.
+fn complain(last: &mut Option<Instant>) {
+    if last.is_none_or(|at| at.elapsed() >= COMPLAINT) {
+        warn!("no file descriptor is left for connections: raise LimitNOFILE, or lower `connections`");
+        *last = Some(Instant::now());
+    }
+}
+
+/// Takes one connection with the descriptor that was just given up, to say that it cannot stay; false when
+/// that could not be done either. The descriptor is free again afterwards.
+async fn turn_away(bound: &Bound, words: &[u8]) -> bool {
+    tokio::select! {
+        biased;
+        taken = next(bound) => taken.map(|socket| socket.refuse(words)).is_ok(),
+        // Nobody waits any more.
+        () = std::future::ready(()) => false,
     }
 }
 
@@ -163,6 +207,15 @@ async fn next(bound: &Bound) -> io::Result<Taken> {
     match bound {
         Bound::Tcp(listener) => listener.accept().await.map(|(stream, peer)| Taken::Tcp(stream, peer)),
         Bound::Unix(listener) => listener.accept().await.map(|(stream, _)| Taken::Unix(stream)),
+    }
+}
+
+impl AsFd for Taken {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        match self {
+            Self::Tcp(stream, _) => stream.as_fd(),
+            Self::Unix(stream) => stream.as_fd(),
+        }
     }
 }
 
@@ -226,7 +279,7 @@ mod tests {
             let _ = conn.fill(Instant::now() + Duration::from_secs(5)).await;
         }
 
-        fn busy(&self) -> &'static [u8] {
+        fn refusal(&self, _: Refused) -> &'static [u8] {
             b"busy"
         }
     }

@@ -2,7 +2,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use directory::Directory;
-use net::{Conn, Handler, LoginBudget, Permit, Tls};
+use net::{Conn, Handler, LoginBudget, Permit, Refused, Tls};
 use queue::Store;
 use tokio_util::sync::CancellationToken;
 
@@ -103,8 +103,16 @@ impl<S: Store> Handler for Pop3<S> {
         serve(conn, &permit, &self.service, self.implicit_tls, &self.stop).await;
     }
 
-    fn busy(&self) -> &'static [u8] {
+    fn refusal(&self, why: Refused) -> &'static [u8] {
         // Behind implicit TLS nobody could read a word in the clear.
-        if self.implicit_tls { b"" } else { b"-ERR [SYS/TEMP] too many connections, try again later\r\n" }
+        if self.implicit_tls {
+            return b"";
+        }
+        match why {
+            Refused::Total | Refused::Address | Refused::Network | Refused::Rate => {
+                b"-ERR [SYS/TEMP] too many connections, try again later\r\n"
+            }
+            Refused::Exhausted => b"-ERR [SYS/TEMP] no room for another connection, try again later\r\n",
+        }
     }
 }

@@ -3,7 +3,7 @@ use std::io;
 use std::sync::Arc;
 
 use arc_swap::ArcSwap;
-use net::{Bound, Conn, Gate, Handler, ListenAddress, Networks, Permit, accept};
+use net::{Bound, Conn, Gate, Handler, ListenAddress, Networks, Permit, Refused, accept};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use tracing::{info, warn};
@@ -33,8 +33,8 @@ impl<H: Handler + Sync> Handler for Reloadable<H> {
         handler.handle(conn, permit).await;
     }
 
-    fn busy(&self) -> &'static [u8] {
-        self.0.load().busy()
+    fn refusal(&self, why: Refused) -> &'static [u8] {
+        self.0.load().refusal(why)
     }
 }
 

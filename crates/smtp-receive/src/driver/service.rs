@@ -1,7 +1,7 @@
 use std::sync::Arc;
 
 use directory::Directory;
-use net::{Conn, Handler, Peer, Permit, Tls};
+use net::{Conn, Handler, Peer, Permit, Refused, Tls};
 use queue::Store;
 use tokio_util::sync::CancellationToken;
 
@@ -63,7 +63,12 @@ impl<S: Store, P: Policy> Handler for Smtp<S, P> {
         serve(conn, &permit, &self.service, &self.stop).await;
     }
 
-    fn busy(&self) -> &'static [u8] {
-        b"421 4.7.0 too many connections, try again later\r\n"
+    fn refusal(&self, why: Refused) -> &'static [u8] {
+        match why {
+            Refused::Total | Refused::Address | Refused::Network | Refused::Rate => {
+                b"421 4.7.0 too many connections, try again later\r\n"
+            }
+            Refused::Exhausted => b"421 4.3.2 no room for another connection, try again later\r\n",
+        }
     }
 }
