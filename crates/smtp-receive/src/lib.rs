@@ -9,7 +9,7 @@ mod driver;
 mod policy;
 mod session;
 
-pub use driver::{Service, Smtp, serve};
+pub use driver::{Receiving, Service, Smtp, serve};
 pub use policy::{AcceptAll, Inspection, Policy, Verdict};
 pub use session::Session;
 pub use session::params::{BareNewline, Dialect, ErrorLimits, Params, Patience, Stress};

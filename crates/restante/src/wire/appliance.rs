@@ -11,7 +11,7 @@ use pop3_serve::Pop3;
 use queue::{Store, StoreError};
 use queue_sled::{OpenError, SledStore, StartReport};
 use routing::{Host, Router};
-use smtp_receive::Smtp;
+use smtp_receive::{Receiving, Smtp};
 use tokio::sync::{Notify, mpsc, oneshot};
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
@@ -74,6 +74,7 @@ pub struct Appliance {
     pub(super) directory: Directory,
     overlay: Arc<Overlay>,
     pub(super) budget: LoginBudget,
+    pub(super) receiving: Receiving,
     pub(super) tls: Option<Tls>,
     pub(super) listeners: Listeners,
     pub(super) smtp: Reloadable<SmtpHandler>,
@@ -132,8 +133,15 @@ impl Appliance {
         let stop_router = CancellationToken::new();
         let router = Router::new(store.clone(), directory.clone(), Host { name: config.hostname.clone() });
         let route_again = router.again();
-        let handlers =
-            Handlers { config: &config, store: &store, directory: &directory, tls: &tls, stop: &stop };
+        let receiving = Receiving::default();
+        let handlers = Handlers {
+            config: &config,
+            store: &store,
+            directory: &directory,
+            receiving: &receiving,
+            tls: &tls,
+            stop: &stop,
+        };
         let mut appliance = Self {
             smtp: Reloadable::new(handlers.smtp(params::smtp(&config))),
             lmtp: Reloadable::new(handlers.smtp(params::lmtp(&config))),
@@ -148,6 +156,7 @@ impl Appliance {
             directory,
             overlay,
             budget,
+            receiving,
             tls,
             route_again,
             stop_router,
@@ -233,6 +242,7 @@ pub(super) struct Handlers<'a> {
     pub(super) config: &'a Config,
     pub(super) store: &'a SledStore,
     pub(super) directory: &'a Directory,
+    pub(super) receiving: &'a Receiving,
     pub(super) tls: &'a Option<Tls>,
     pub(super) stop: &'a CancellationToken,
 }
@@ -241,8 +251,9 @@ impl Handlers<'_> {
     pub(super) fn smtp(&self, params: smtp_receive::Params) -> SmtpHandler {
         let policy = Gatekeeper::new(params::header_limits(self.config), &self.config.hostname);
         let tls = self.tls.clone().filter(|_| params.starttls);
-        let service =
-            smtp_receive::Service::new(params, self.store.clone(), self.directory.clone(), policy, tls);
+        let (store, directory, receiving) =
+            (self.store.clone(), self.directory.clone(), self.receiving.clone());
+        let service = smtp_receive::Service::new(params, store, directory, receiving, policy, tls);
         Smtp { service: Arc::new(service), stop: self.stop.clone() }
     }
 

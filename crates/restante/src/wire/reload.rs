@@ -36,6 +36,7 @@ impl Appliance {
             config: &self.config,
             store: &self.store,
             directory: &self.directory,
+            receiving: &self.receiving,
             tls: &self.tls,
             stop: &self.listeners.stop,
         };

@@ -31,6 +31,11 @@ impl<S: Store, P: Policy> Message<S, P> {
         }
     }
 
+    /// Octets that have come so far, until a write fails.
+    pub(super) fn octets(&self) -> u64 {
+        self.incoming.as_ref().map_or(0, Incoming::octets)
+    }
+
     /// The connection ended before the message did.
     pub(super) fn cut_off(self, journal: &mut Journal, reason: Reason) {
         journal.cut_off(&self.entry, self.incoming.map_or(0, |incoming| incoming.octets()), reason);

@@ -3,6 +3,7 @@
 
 mod journal;
 mod message;
+mod receiving;
 mod recipient;
 mod service;
 
@@ -22,7 +23,9 @@ use crate::session::reply::{Ending, Refusal, Reply};
 use crate::session::step::{Answer, Ask, Step};
 use journal::Journal;
 use message::Message;
+use receiving::Claim;
 
+pub use receiving::Receiving;
 pub use service::{Service, Smtp};
 
 /// Replies wait for each other up to so many octets.
@@ -78,7 +81,7 @@ pub async fn serve<S: Store, P: Policy>(
     let session = Session::new(params, conn.peer().ip(), Instant::now().into_std());
     let journal = Journal::new(conn.peer());
     let scarce = permit.gate().stress();
-    let mut intake = Intake { service, permit, stop, scarce, session, message: None, journal };
+    let mut intake = Intake { service, permit, stop, scarce, session, message: None, claim: None, journal };
     let reason = intake.run(conn).await;
     if let Some(message) = intake.message.take() {
         message.cut_off(&mut intake.journal, reason);
@@ -95,6 +98,8 @@ struct Intake<'s, S: Store, P: Policy> {
     scarce: watch::Receiver<bool>,
     session: Session,
     message: Option<Message<S, P>>,
+    /// What the transaction may bring to its mailboxes, from its first recipient on.
+    claim: Option<Claim>,
     journal: Journal,
 }
 
@@ -103,10 +108,15 @@ impl<S: Store, P: Policy> Intake<'_, S, P> {
         let mut last = Reason::Fault;
         loop {
             let (taken, step) = self.session.step(conn.input(), Instant::now().into_std());
+            if self.session.envelope().is_none() && !matches!(step, Step::Ask(Ask::Finish { .. })) {
+                self.claim = None;
+            }
             let done = match step {
                 Step::Content(octets) => {
                     if let Some(message) = &mut self.message {
                         message.content(octets).await;
+                        let came = message.octets();
+                        self.claim.iter_mut().for_each(|claim| claim.came(came));
                     }
                     conn.consume(taken);
                     Ok(())
@@ -203,7 +213,12 @@ impl<S: Store, P: Policy> Intake<'_, S, P> {
             }
             Ask::Recipient { path, declared } => self.recipient(path, declared),
             Ask::Begin { expected } => self.begin(expected),
-            Ask::Finish { envelope, octets } => self.finish(*envelope, octets).await,
+            Ask::Finish { envelope, octets } => {
+                let answer = self.finish(*envelope, octets).await;
+                // Now the store counts it, or nobody does.
+                self.claim = None;
+                answer
+            }
         }
     }
 

@@ -2,7 +2,7 @@ use directory::Resolution;
 use mail::{ForwardPath, MailboxName, Recipient};
 use queue::Store;
 
-use super::Intake;
+use super::{Intake, Service};
 use crate::policy::Policy;
 use crate::session::reply::Refusal;
 use crate::session::step::Answer;
@@ -32,7 +32,7 @@ impl<S: Store, P: Policy> Intake<'_, S, P> {
     }
 
     fn resolve(
-        &self,
+        &mut self,
         path: &ForwardPath,
         declared: Option<u64>,
     ) -> Result<(Vec<MailboxName>, bool), Refusal> {
@@ -41,10 +41,7 @@ impl<S: Store, P: Policy> Intake<'_, S, P> {
                 if self.copies() + weight(path, mailboxes.len()) > COPIES_MAX {
                     return Err(Refusal::TooManyCopies);
                 }
-                let full =
-                    !mailboxes.is_empty() && mailboxes.iter().all(|mailbox| self.is_full(mailbox, declared));
-                // Nothing but the disk keeps mail from postmaster (RFC 5321 §4.5.1).
-                if full && !self.service.directory.always_open(path) {
+                if !self.admit(path, &mailboxes, duplicate, declared) {
                     return Err(Refusal::MailboxFull);
                 }
                 Ok((mailboxes, duplicate))
@@ -55,16 +52,25 @@ impl<S: Store, P: Policy> Intake<'_, S, P> {
         }
     }
 
-    /// What was declared counts too (RFC 1870 §6.4).
     /// What the recipients so far take.
     fn copies(&self) -> usize {
         let so_far = self.session.envelope().map_or(&[][..], |envelope| &envelope.recipients);
         so_far.iter().map(|recipient| weight(&recipient.path, recipient.mailboxes.len())).sum()
     }
 
-    fn is_full(&self, mailbox: &MailboxName, declared: Option<u64>) -> bool {
-        let Some(quota) = self.service.directory.quota(mailbox) else { return false };
-        let used = self.service.store.usage(mailbox).octets;
-        used >= quota || used.saturating_add(declared.unwrap_or(0)) > quota
+    /// Whether one of the mailboxes has room; then what comes counts for all of them until the transaction ends.
+    fn admit(
+        &mut self,
+        path: &ForwardPath,
+        mailboxes: &[MailboxName],
+        duplicate: bool,
+        declared: Option<u64>,
+    ) -> bool {
+        let Service { store, directory, receiving, .. } = self.service;
+        let used = |mailbox: &MailboxName| (directory.allowance(mailbox), store.usage(mailbox).total());
+        // Nothing but the disk keeps mail from postmaster (RFC 5321 §4.5.1).
+        let always_open = directory.always_open(path);
+        let claim = self.claim.get_or_insert_with(|| receiving.begin(declared));
+        claim.admit(mailboxes, duplicate, always_open, used)
     }
 }

@@ -5,7 +5,7 @@ use net::{Conn, Handler, Peer, Permit, Refused, Tls};
 use queue::Store;
 use tokio_util::sync::CancellationToken;
 
-use super::serve;
+use super::{Receiving, serve};
 use crate::policy::Policy;
 use crate::session::params::Params;
 
@@ -14,6 +14,7 @@ pub struct Service<S: Store, P: Policy> {
     profiles: Profiles,
     pub(super) store: S,
     pub(super) directory: Directory,
+    pub(super) receiving: Receiving,
     pub(super) policy: P,
     pub(super) tls: Option<Tls>,
 }
@@ -33,9 +34,18 @@ impl Profiles {
 
 impl<S: Store, P: Policy> Service<S, P> {
     /// Nobody is connected yet. STARTTLS is offered when there is a `tls`, whatever `params` say.
-    pub fn new(params: Params, store: S, directory: Directory, policy: P, tls: Option<Tls>) -> Self {
+    ///
+    /// `receiving` is what all services of one store share, this one and those before and beside it.
+    pub fn new(
+        params: Params,
+        store: S,
+        directory: Directory,
+        receiving: Receiving,
+        policy: P,
+        tls: Option<Tls>,
+    ) -> Self {
         let profiles = Profiles::new(params, tls.is_some());
-        Self { profiles, store, directory, policy, tls }
+        Self { profiles, store, directory, receiving, policy, tls }
     }
 
     pub(super) fn params(&self, peer: &Peer) -> Arc<Params> {

@@ -7,7 +7,7 @@ use directory::{Alias, Allowance, Directory, DomainSpec, MailboxSpec, Refuse, Sp
 use mail::{Cut, Envelope, MailboxName, ViewName};
 use net::{Conn, Gate, GateParams, Handler, Networks, Peer, Tls};
 use queue::{Maildrop, Message, Route, RouteEntry, Store};
-use smtp_receive::{Inspection, Params, Policy, PolicyRefusal, Service, Smtp, Verdict};
+use smtp_receive::{Inspection, Params, Policy, PolicyRefusal, Receiving, Service, Smtp, Verdict};
 use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream};
 use tokio::task::JoinHandle;
 use tokio::time::{Instant, timeout};
@@ -34,7 +34,7 @@ pub(crate) fn directory() -> Directory {
     let spec = Spec {
         domains: vec![domain("example.test", None), domain("all.test", Some("bob"))],
         mailboxes: vec![
-            mailbox("alice", Some(100)),
+            mailbox("alice", Some(1 << 20)),
             mailbox("bob", None),
             mailbox("carol", None),
             mailbox("müller", None),
@@ -120,7 +120,7 @@ impl Server {
     pub(crate) fn new(params: Params, rules: Rules, tls: Option<Tls>) -> Self {
         let params = Params { hostname: "mx.example.test".into(), ..params };
         let store = Doored::default();
-        let service = Service::new(params, store.clone(), directory(), rules, tls);
+        let service = Service::new(params, store.clone(), directory(), Receiving::default(), rules, tls);
         let stop = CancellationToken::new();
         let gate = Gate::new(GateParams {
             total: 10,
