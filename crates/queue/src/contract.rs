@@ -13,7 +13,7 @@ use mail::{
     ViewName,
 };
 
-pub use amounts::what_is_queued_counts_for_its_mailboxes;
+pub use amounts::{the_oldest_are_told_by_their_age, what_is_queued_counts_for_its_mailboxes};
 
 use crate::{
     Additions, Delivered, Expunge, Incoming, Join, Maildrop, Message, Route, RouteEntry, Store, StoreError,
@@ -41,7 +41,8 @@ macro_rules! contract_tests {
             strangers_have_no_view, served_as_planned, usage_is_what_is_listed, stamps_tell_changes,
             the_queue_comes_in_pages, big_messages_come_back, foreign_names_stay,
             envelopes_stay, arrival_wakes,
-            uids_are_never_used_again, many_at_once_all_arrive, what_is_queued_counts_for_its_mailboxes
+            uids_are_never_used_again, many_at_once_all_arrive, what_is_queued_counts_for_its_mailboxes,
+            the_oldest_are_told_by_their_age
         );
     };
     ($engine:expr; $($case:ident),+) => {

@@ -4,6 +4,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{SystemTime, UNIX_EPOCH};
 
 use bytes::{Bytes, BytesMut};
 use mail::{Envelope, MailboxName, QueueId, Uid, ViewName};
@@ -44,6 +45,7 @@ struct Mailbox {
 
 struct Stored {
     uid: Uid,
+    time_ms: u64,
     octets: u64,
     additions: Additions,
     foreign_uidl: Option<String>,
@@ -105,6 +107,7 @@ impl State {
         let mailbox = self.mailboxes.entry(entry.mailbox).or_default();
         let stored = Stored {
             uid,
+            time_ms: wall_ms(),
             octets,
             additions: entry.additions,
             foreign_uidl: entry.foreign_uidl,
@@ -254,6 +257,20 @@ impl Store for MemoryStore {
         Ok(())
     }
 
+    async fn older_than(
+        &self,
+        mailbox: &MailboxName,
+        before_ms: u64,
+        now_ms: u64,
+        limit: usize,
+    ) -> Result<Vec<Uid>, StoreError> {
+        let state = self.lock();
+        let entries = state.mailboxes.get(mailbox).into_iter().flat_map(|found| found.entries.values());
+        let known = entries.filter(|entry| entry.time_ms <= now_ms);
+        let older = known.take_while(|entry| entry.time_ms < before_ms);
+        Ok(older.take(limit).map(|entry| entry.uid).collect())
+    }
+
     async fn join(&self, mailbox: &MailboxName, view: &ViewName, from: Join) -> Result<(), StoreError> {
         let mut state = self.lock();
         state.change()?;
@@ -315,6 +332,11 @@ impl State {
         }
         usage
     }
+}
+
+fn wall_ms() -> u64 {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    u64::try_from(since.as_millis()).unwrap_or(u64::MAX)
 }
 
 /// A message on its way into a [`MemoryStore`].

@@ -71,6 +71,19 @@ pub trait Store: Clone + Send + Sync + 'static {
         uids: Vec<Uid>,
     ) -> impl Future<Output = Result<(), StoreError>> + Send;
 
+    /// The oldest entries of a mailbox that were delivered before `before_ms` (in milliseconds since 1970 by the
+    /// wall clock), in the order of delivery, `limit` at most.
+    ///
+    /// In doubt an entry is young: one whose time is after `now_ms` was delivered under a clock that was wrong
+    /// and is passed by, and none is older than one that was delivered before it.
+    fn older_than(
+        &self,
+        mailbox: &MailboxName,
+        before_ms: u64,
+        now_ms: u64,
+        limit: usize,
+    ) -> impl Future<Output = Result<Vec<Uid>, StoreError>> + Send;
+
     /// Lets a view see a mailbox; joining again changes nothing. From the first join on, only the joined
     /// views count for what [`Store::delete`] removes; the owner's counts when it has joined too.
     fn join(

@@ -20,6 +20,7 @@ use crate::ground::{Ground, Sizes};
 use crate::index::{Outcome, Published, SledIndex, queued_rows, read_queued};
 use crate::log::change::{Draft, TooLong, ViewChange};
 use crate::log::{Answer, Job};
+use crate::mailbox::older_than;
 use crate::params::Params;
 use crate::reader::blocking;
 use crate::start::{OpenError, StartReport, Started, start};
@@ -190,6 +191,22 @@ impl Store for SledStore {
             done(&self.change(Draft::purge(mailbox, part)).await?)?;
         }
         Ok(())
+    }
+
+    async fn older_than(
+        &self,
+        mailbox: &MailboxName,
+        before_ms: u64,
+        now_ms: u64,
+        limit: usize,
+    ) -> Result<Vec<Uid>, StoreError> {
+        self.settled(self.patience()).await?;
+        let (engine, mailbox) = (self.engine.clone(), mailbox.clone());
+        blocking(move || {
+            let kv = engine.kv.get().ok_or(StoreError::Unavailable)?;
+            older_than(&*kv, &mailbox, before_ms, now_ms, limit).map_err(|_| StoreError::Unavailable)
+        })
+        .await
     }
 
     async fn join(&self, mailbox: &MailboxName, view: &ViewName, from: Join) -> Result<(), StoreError> {

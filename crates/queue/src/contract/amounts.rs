@@ -1,8 +1,10 @@
-//! What an engine says of how much there is.
+//! What an engine says of how much there is, and how old.
+
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use mail::{Envelope, QueueId};
 
-use super::{Engine, close, envelope, name, route};
+use super::{Engine, close, deliver, envelope, name, route};
 use crate::{Amount, Incoming, Store, Usage};
 
 async fn accept<S: Store>(store: &S, octets: &[u8], envelope: Envelope) -> QueueId {
@@ -40,4 +42,37 @@ pub async fn what_is_queued_counts_for_its_mailboxes<E: Engine>(engine: &E) {
     close(store).await;
     let store = engine.open().await;
     assert_eq!((queued(&store, "alice"), queued(&store, "bob")), ((0, 0), (0, 0)));
+}
+
+/// What was delivered before an instant is told from what came after it, oldest first and no more than asked.
+pub async fn the_oldest_are_told_by_their_age<E: Engine>(engine: &E) {
+    let store = engine.open().await;
+    let mut old = Vec::new();
+    for _ in 0..3 {
+        old.extend(deliver(&store, b"old\r\n", &["alice"]).await);
+    }
+    deliver(&store, b"other\r\n", &["alice@other.example"]).await;
+    tokio::time::sleep(Duration::from_millis(5)).await;
+    let between = wall_ms();
+    tokio::time::sleep(Duration::from_millis(5)).await;
+    let young = deliver(&store, b"young\r\n", &["alice"]).await;
+    close(store).await;
+    let store = engine.open().await;
+    let alice = name("alice");
+    let older =
+        async |before, now, limit| store.older_than(&alice, before, now, limit).await.expect("readable");
+    let now = wall_ms();
+    assert_eq!(older(between, now, 9).await, old);
+    assert_eq!(older(between, now, 2).await, old[..2]);
+    assert_eq!(older(now + 1, now, 9).await, [&old[..], &young].concat());
+    assert!(older(0, now, 9).await.is_empty());
+    assert!(older(between, 1, 9).await.is_empty(), "what is to come has no age");
+    store.purge(&alice, old.clone()).await.expect("purged");
+    assert!(older(between, now, 9).await.is_empty());
+    assert!(store.older_than(&name("nobody"), now, now, 9).await.expect("readable").is_empty());
+}
+
+fn wall_ms() -> u64 {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    u64::try_from(since.as_millis()).unwrap_or(u64::MAX)
 }

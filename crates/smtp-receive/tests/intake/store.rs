@@ -101,6 +101,16 @@ impl Store for Doored {
         self.inner.purge(mailbox, uids).await
     }
 
+    async fn older_than(
+        &self,
+        mailbox: &MailboxName,
+        before_ms: u64,
+        now_ms: u64,
+        limit: usize,
+    ) -> Result<Vec<Uid>, StoreError> {
+        self.inner.older_than(mailbox, before_ms, now_ms, limit).await
+    }
+
     async fn join(&self, mailbox: &MailboxName, view: &ViewName, from: Join) -> Result<(), StoreError> {
         self.inner.join(mailbox, view, from).await
     }
