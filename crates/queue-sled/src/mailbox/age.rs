@@ -12,15 +12,14 @@ pub(crate) fn older_than(
     limit: usize,
 ) -> Result<Vec<Uid>, IndexError> {
     let mut found = Vec::new();
-    let mut more = limit > 0;
+    let mut more = true;
     kv.scan(&keys::entries(name), &[], &mut |key, value| {
         let first = Uid(keys::number(key).ok_or(IndexError::Damaged("an entry's key"))?);
         chunk::scan(value, first, |entry| {
             let time = time_of(entry.uid, entry.row.time_ms, now_ms);
             if time <= now_ms {
-                more = time < before_ms;
+                more = time < before_ms && found.len() < limit;
                 found.extend(more.then_some(entry.uid));
-                more &= found.len() < limit;
             }
             Ok(more)
         })?;
