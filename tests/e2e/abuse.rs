@@ -119,6 +119,51 @@ fn too_many_connections_are_told_so_and_let_in_again_later() {
 }
 
 #[test]
+fn a_search_for_addresses_is_banned_and_forgiven_later() {
+    let limits = "unknown-recipients-per-day = 12\nban-time = \"3 s\"\ndelay = \"0 s\"".into();
+    let mut appliance = Appliance::with(Setup { smtp_limits: limits, ..Setup::default() });
+    let guess = |client: &mut Client, numbers: std::ops::Range<u32>| {
+        envelope(client, "<>", &[]);
+        numbers.map(|number| client.ask(&format!("RCPT TO:<u{number}@example.test>"))).collect::<Vec<_>>()
+    };
+    // Over two sessions, neither of which asks for more than a session may.
+    let unknown = |answers: &[String]| answers.iter().all(|answer| answer.starts_with("550 5.1.1 "));
+    assert!(unknown(&guess(&mut smtp(appliance.smtp), 0..6)));
+    let mut other = smtp(appliance.smtp);
+    let mut last = smtp(appliance.smtp);
+    let answers = guess(&mut last, 6..12);
+    assert!(unknown(&answers[..5]) && answers[5].starts_with("421 4.7.0 "), "{answers:?}");
+    assert_eq!(last.line(), None);
+    let mut refused = Client::connect(appliance.smtp);
+    assert_eq!(refused.line().as_deref(), Some("421 4.7.0 too many unknown recipients, try again later"));
+    appliance.logged(&["INFO", "the peer is banned for a search for addresses", "127.0.0.1"]);
+    // Who collects mail is not concerned.
+    collect(appliance.pop3, "alice", 0);
+    // A session that was open may deliver, and by that the source has behaved.
+    assert!(deliver(&mut other, &["alice@example.test"], b"Subject: real\r\n\r\n").starts_with("250 "));
+    let mut again = smtp(appliance.smtp);
+    assert!(unknown(&guess(&mut again, 12..18)), "it is slowed, no more");
+    smtp(appliance.smtp);
+
+    // Without that, a ban is over when its time is.
+    appliance.restart();
+    guess(&mut smtp(appliance.smtp), 0..6);
+    guess(&mut smtp(appliance.smtp), 6..12);
+    assert!(Client::connect(appliance.smtp).line().expect("an answer").starts_with("421 4.7.0 "));
+    let since = Instant::now();
+    while !Client::connect(appliance.smtp).line().expect("an answer").starts_with("220 ") {
+        assert!(since.elapsed() < Duration::from_secs(20), "nobody is let in again");
+        thread::sleep(Duration::from_millis(50));
+    }
+    appliance.configure(|setup| setup.machine = "trusted = [\"127.0.0.0/8\"]".into());
+    appliance.restart();
+    for start in 0..4 {
+        assert!(unknown(&guess(&mut smtp(appliance.smtp), start * 6..start * 6 + 6)));
+    }
+    smtp(appliance.smtp);
+}
+
+#[test]
 fn octets_that_are_no_commands_get_answers() {
     let appliance = Appliance::start();
     for octet in (0..=255_u8).filter(|octet| *octet != b'\n') {

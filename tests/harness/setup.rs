@@ -85,6 +85,7 @@ const SMTP_LIMITS: &[&str] = &[
     "connections-per-network = 400",
     "connections-per-minute = 100000",
     "messages = 100000",
+    "unknown-recipients-per-day = 1000000",
 ];
 const POP3_LIMITS: &[&str] = &[
     "connections-per-address = 400",

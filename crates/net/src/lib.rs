@@ -8,12 +8,15 @@ mod limits;
 mod listener;
 mod login_budget;
 mod network;
+mod probes;
 mod reserve;
 mod tls;
+mod window;
 
 pub use conn::{Conn, ConnError, Io, Peer};
 pub use limits::{Gate, GateParams, Permit, Refused};
 pub use listener::{Bound, Handler, ListenAddress, accept};
 pub use login_budget::{LoginBudget, LoginBudgetParams};
 pub use network::Networks;
+pub use probes::{ProbeLimits, Probing};
 pub use tls::{Tls, TlsError, TlsInfo};

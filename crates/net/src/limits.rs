@@ -10,6 +10,7 @@ use tokio::time::Instant;
 
 use crate::Networks;
 use crate::network::{host_key, network_key};
+use crate::probes::{ProbeLimits, Probes, Probing};
 
 /// How many addresses are remembered, for their rate and for having behaved.
 const REMEMBERED: NonZeroUsize = NonZeroUsize::new(100_000).expect("not zero");
@@ -27,6 +28,8 @@ pub struct GateParams {
     pub per_network: usize,
     /// New ones a minute from one IPv4 address or IPv6 /64.
     pub rate_per_minute: u32,
+    /// How long a search for addresses is borne; none: for ever.
+    pub probes: Option<ProbeLimits>,
     /// Networks for which only the total counts.
     pub trusted: Networks,
 }
@@ -43,6 +46,9 @@ pub enum Refused {
     /// All slots of this network are taken.
     #[error("too many connections from this network")]
     Network,
+    /// It is banned, because it searched for addresses.
+    #[error("banned for a search for addresses")]
+    Banned,
     /// The process has no file descriptor for another one.
     #[error("no file descriptor is left")]
     Exhausted,
@@ -71,6 +77,7 @@ struct Counts {
     networks: HashMap<u64, usize>,
     rates: LruCache<u64, Bucket>,
     good: LruCache<u64, Instant>,
+    probes: Probes,
 }
 
 /// A token bucket that holds a minute's worth.
@@ -89,6 +96,7 @@ impl Gate {
             networks: HashMap::new(),
             rates: LruCache::new(REMEMBERED),
             good: LruCache::new(REMEMBERED),
+            probes: Probes::new(REMEMBERED),
         };
         Self(Arc::new(Shared { params, counts: Mutex::new(counts), stress: watch::Sender::new(false) }))
     }
@@ -132,7 +140,19 @@ impl Gate {
 
     /// Remembers a source that behaved, so that a flood of strangers does not lock it out.
     pub fn behaved(&self, address: IpAddr, now: Instant) {
-        self.0.lock().good.put(host_key(address), now);
+        let mut counts = self.0.lock();
+        counts.good.put(host_key(address), now);
+        counts.probes.pardon(host_key(address));
+    }
+
+    /// Counts that a peer asked for an address that is not there.
+    pub fn probed(&self, address: Option<IpAddr>, now: Instant) -> Probing {
+        let params = &self.0.params;
+        let limited = address.filter(|ip| !params.trusted.contains(*ip));
+        let (Some(limits), Some(ip)) = (params.probes, limited) else { return Probing::Borne };
+        let mut counts = self.0.lock();
+        let is_good = counts.is_good(host_key(ip), now);
+        counts.probes.count(limits, host_key(ip), is_good, now)
     }
 }
 
@@ -153,6 +173,9 @@ impl Shared {
 
 impl Counts {
     fn check_source(&mut self, params: &GateParams, ip: IpAddr, now: Instant) -> Result<(), Refused> {
+        if self.probes.is_banned(host_key(ip), now) {
+            return Err(Refused::Banned);
+        }
         let taken = |map: &HashMap<u64, usize>, key| map.get(&key).copied().unwrap_or(0);
         if taken(&self.addresses, host_key(ip)) >= params.per_address {
             return Err(Refused::Address);
@@ -221,6 +244,7 @@ mod tests {
             per_address: 2,
             per_network: 3,
             rate_per_minute: 6,
+            probes: Some(ProbeLimits { per_day: 2, ban: Duration::from_secs(3600) }),
             trusted: Networks::new(vec!["10.0.0.0/8".parse().expect("a network")]),
         })
     }
@@ -267,6 +291,39 @@ mod tests {
         assert!(!*stress.borrow());
         taken.push(gate.enter(None, now).expect("room"));
         assert!(!*stress.borrow(), "not yet again");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn who_searches_for_addresses_stays_outside_for_a_while() {
+        let (gate, now) = (gate(), Instant::now());
+        let inside = gate.enter(ip("2001:db8::1"), now).expect("room");
+        assert_eq!(gate.probed(ip("2001:db8::1"), now), Probing::Borne);
+        // Another address of the same customer.
+        assert_eq!(gate.probed(ip("2001:db8::2"), now), Probing::Banned);
+        assert_eq!(gate.enter(ip("2001:db8::3"), now).expect_err("the same /64"), Refused::Banned);
+        gate.enter(ip("2001:db8:0:1::1"), now).expect("the next /64");
+        drop(inside);
+        gate.enter(ip("2001:db8::1"), now + Duration::from_secs(3600)).expect("an hour later");
+        for ours in [ip("10.0.0.1"), None] {
+            for _ in 0..9 {
+                assert_eq!(gate.probed(ours, now), Probing::Borne);
+            }
+            gate.enter(ours, now).expect("never banned");
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn who_delivered_of_late_is_slowed_and_not_banned() {
+        let (gate, now) = (gate(), Instant::now());
+        let address = "192.0.2.1".parse().expect("an address");
+        gate.behaved(address, now);
+        let late = now + GOOD_FOR - Duration::from_secs(60);
+        assert_eq!(gate.probed(Some(address), late), Probing::Borne);
+        assert_eq!(gate.probed(Some(address), late), Probing::Slowed);
+        gate.enter(Some(address), late).expect("not banned");
+        assert_eq!(gate.probed(Some(address), now + GOOD_FOR), Probing::Banned);
+        gate.behaved(address, now + GOOD_FOR);
+        gate.enter(Some(address), now + GOOD_FOR).expect("pardoned");
     }
 
     #[tokio::test(start_paused = true)]

@@ -301,6 +301,7 @@ mod tests {
             per_address: 1,
             per_network: 10,
             rate_per_minute: 100,
+            probes: None,
             trusted: Networks::default(),
         });
         let (stop, tasks) = (CancellationToken::new(), TaskTracker::new());

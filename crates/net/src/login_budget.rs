@@ -7,6 +7,7 @@ use lru::LruCache;
 use tokio::time::Instant;
 
 use crate::network::host_key;
+use crate::window::Window;
 
 const MINUTE: Duration = Duration::from_secs(60);
 const DAY: Duration = Duration::from_secs(24 * 3600);
@@ -47,12 +48,6 @@ struct Tables {
     good: LruCache<(u64, String), Instant>,
 }
 
-#[derive(Debug, Clone, Copy)]
-struct Window {
-    since: Instant,
-    failures: u32,
-}
-
 impl LoginBudget {
     /// Nobody has failed yet.
     pub fn new(params: LoginBudgetParams) -> Self {
@@ -84,10 +79,10 @@ impl LoginBudget {
     pub fn failed(&self, address: Option<IpAddr>, account: &str, now: Instant) {
         let Some(source) = address.map(host_key) else { return };
         let mut tables = self.tables.lock().unwrap_or_else(PoisonError::into_inner);
-        let fresh = Window { since: now, failures: 0 };
-        count(tables.minutes.get_or_insert_mut(source, || fresh), MINUTE, now);
-        count(tables.days.get_or_insert_mut(source, || fresh), DAY, now);
-        count(tables.accounts.get_or_insert_mut(account.to_owned(), || fresh), DAY, now);
+        let fresh = Window::new(now);
+        tables.minutes.get_or_insert_mut(source, || fresh).add(MINUTE, now);
+        tables.days.get_or_insert_mut(source, || fresh).add(DAY, now);
+        tables.accounts.get_or_insert_mut(account.to_owned(), || fresh).add(DAY, now);
     }
 
     /// A password was right.
@@ -107,14 +102,7 @@ impl LoginBudget {
 }
 
 fn failures(window: Option<&Window>, length: Duration, now: Instant) -> u32 {
-    window.filter(|w| now.saturating_duration_since(w.since) < length).map_or(0, |w| w.failures)
-}
-
-fn count(window: &mut Window, length: Duration, now: Instant) {
-    if now.saturating_duration_since(window.since) >= length {
-        *window = Window { since: now, failures: 0 };
-    }
-    window.failures += 1;
+    window.map_or(0, |window| window.within(length, now))
 }
 
 #[cfg(test)]

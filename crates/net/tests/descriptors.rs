@@ -52,6 +52,7 @@ async fn the_reserve_turns_away_one_after_the_other() {
         per_address: 100,
         per_network: 100,
         rate_per_minute: 1000,
+        probes: None,
         trusted: Networks::default(),
     });
     let (stop, tasks) = (CancellationToken::new(), TaskTracker::new());

@@ -12,7 +12,7 @@ mod session;
 pub use driver::{Receiving, Service, Smtp, serve};
 pub use policy::{AcceptAll, Inspection, Policy, Verdict};
 pub use session::Session;
-pub use session::params::{BareNewline, Dialect, ErrorLimits, Params, Patience, Stress};
+pub use session::params::{BareNewline, Dialect, ErrorLimits, Params, Patience, Probes, Stress};
 pub use session::reply::{Ending, Fault, PolicyRefusal, Refusal, Reply};
 pub use session::step::{Answer, Ask, Step};
 pub use session::text_reader::TextReader;

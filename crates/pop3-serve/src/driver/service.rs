@@ -109,7 +109,7 @@ impl<S: Store> Handler for Pop3<S> {
             return b"";
         }
         match why {
-            Refused::Total | Refused::Address | Refused::Network | Refused::Rate => {
+            Refused::Total | Refused::Address | Refused::Network | Refused::Rate | Refused::Banned => {
                 b"-ERR [SYS/TEMP] too many connections, try again later\r\n"
             }
             Refused::Exhausted => b"-ERR [SYS/TEMP] no room for another connection, try again later\r\n",

@@ -35,6 +35,7 @@ impl World {
             per_address: 50,
             per_network: 500,
             rate_per_minute: 1000,
+            probes: None,
             trusted: Networks::default(),
         });
         Self { store, service: Arc::new(service), gate, stop: CancellationToken::new() }

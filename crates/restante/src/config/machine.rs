@@ -116,6 +116,8 @@ fn smtp_limits(s: &mut Section<'_, '_>, limits: &mut SmtpLimits) {
     let before_delay = &mut limits.unknown_recipients_before_delay;
     s.set("unknown-recipients-before-delay", before_delay, count(0..=10_000));
     s.set("unknown-recipients", &mut limits.unknown_recipients, count(1..=10_000));
+    s.set("unknown-recipients-per-day", &mut limits.unknown_recipients_per_day, count(1..=1_000_000));
+    s.set("ban-time", &mut limits.ban_time, duration(SECOND..=30 * DAY));
     s.set("delay", &mut limits.delay, duration(Duration::ZERO..=60 * SECOND));
     if limits.recipients < 100 {
         let hint = "senders split what is longer, if they know how";

@@ -140,6 +140,10 @@ pub struct SmtpLimits {
     pub unknown_recipients_before_delay: u32,
     /// Unknown recipients that end a session.
     pub unknown_recipients: u32,
+    /// Unknown recipients in a day that ban an address (IPv6: a /64).
+    pub unknown_recipients_per_day: u32,
+    /// How long it stays banned.
+    pub ban_time: Duration,
     /// How long such a reply waits.
     pub delay: Duration,
 }
@@ -168,6 +172,8 @@ impl Default for SmtpLimits {
             junk_commands: 20,
             unknown_recipients_before_delay: 3,
             unknown_recipients: 10,
+            unknown_recipients_per_day: 35,
+            ban_time: 60 * MINUTE,
             delay: Duration::from_secs(1),
         }
     }

@@ -59,6 +59,10 @@ pub(super) fn waiting(old: &Config, new: &Config) -> Vec<&'static str> {
             limits.connections_per_minute,
         )
     };
+    let bans = |config: &Config| {
+        let limits = &config.smtp.limits;
+        (limits.unknown_recipients_per_day, limits.ban_time)
+    };
     let pop3_gate = |config: &Config| {
         let limits = &config.pop3.limits;
         (
@@ -80,6 +84,7 @@ pub(super) fn waiting(old: &Config, new: &Config) -> Vec<&'static str> {
         ("pop3.listen", old.pop3.listen == new.pop3.listen),
         ("pop3.listen-tls", old.pop3.listen_tls == new.pop3.listen_tls),
         ("the connections of smtp.limits", smtp_gate(old) == smtp_gate(new)),
+        ("the bans of smtp.limits", bans(old) == bans(new)),
         ("the connections of pop3.limits", pop3_gate(old) == pop3_gate(new)),
         ("login", params::login_budget(old) == params::login_budget(new)),
         ("tls as a whole", old.tls.is_some() == new.tls.is_some()),
@@ -136,6 +141,8 @@ mod tests {
         assert_eq!((settings(&old, &new), waiting(&old, &new)), (vec!["smtp.limits"], vec![]));
         new.smtp.limits.connections += 1;
         assert_eq!(waiting(&old, &new), ["the connections of smtp.limits"]);
+        new.smtp.limits.ban_time *= 2;
+        assert_eq!(waiting(&old, &new), ["the connections of smtp.limits", "the bans of smtp.limits"]);
         assert_eq!(changes((&old, &Spec::default()), (&old, &Spec::default())), []);
     }
 }

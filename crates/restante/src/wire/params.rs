@@ -2,7 +2,7 @@
 
 use authenticity::HeaderLimits;
 use directory::Expiry;
-use net::{GateParams, LoginBudgetParams, Networks};
+use net::{GateParams, LoginBudgetParams, Networks, ProbeLimits};
 use pop3_serve::{Access, Utf8Fallback as Fallback};
 use smtp_receive::{BareNewline as Newline, ErrorLimits, Patience};
 
@@ -112,6 +112,7 @@ pub(super) fn smtp_gate(config: &Config) -> GateParams {
         per_address: limits.connections_per_address,
         per_network: limits.connections_per_network,
         rate_per_minute: limits.connections_per_minute,
+        probes: Some(ProbeLimits { per_day: limits.unknown_recipients_per_day, ban: limits.ban_time }),
         trusted: config.trusted.and(&relays),
     }
 }
@@ -124,6 +125,7 @@ pub(super) fn lmtp_gate(config: &Config) -> GateParams {
         per_address: total,
         per_network: total,
         rate_per_minute: u32::MAX,
+        probes: None,
         trusted: config.trusted.clone(),
     }
 }
@@ -136,6 +138,7 @@ pub(super) fn pop3_gate(config: &Config) -> GateParams {
         per_address: limits.connections_per_address,
         per_network: limits.connections_per_network,
         rate_per_minute: limits.connections_per_minute,
+        probes: None,
         trusted: config.trusted.clone(),
     }
 }

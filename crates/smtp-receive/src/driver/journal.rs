@@ -151,6 +151,11 @@ impl Journal {
         info!(from, to, status = status(refusal), %peer, helo, tls, reason = shown(refusal.said()), "recipient");
     }
 
+    /// The peer has asked for too many addresses that are not there.
+    pub(super) fn banned(&self) {
+        info!(peer = %Peer(self.peer), "SMTP: the peer is banned for a search for addresses");
+    }
+
     /// Our own failure, which no peer is told more of than that there is one.
     pub(super) fn store_failed(&self, what: &str, cause: &StoreError) {
         error!(peer = %Peer(self.peer), error = %cause, "SMTP: the store cannot {what}");

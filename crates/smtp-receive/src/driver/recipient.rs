@@ -1,9 +1,12 @@
 use directory::Resolution;
 use mail::{ForwardPath, MailboxName, Recipient};
+use net::Probing;
 use queue::Store;
+use tokio::time::Instant;
 
 use super::{Intake, Service};
 use crate::policy::Policy;
+use crate::session::params::Probes;
 use crate::session::reply::Refusal;
 use crate::session::step::Answer;
 
@@ -26,9 +29,24 @@ impl<S: Store, P: Policy> Intake<'_, S, P> {
             Ok((mailboxes, duplicate)) => Answer::Recipient(Recipient { path, mailboxes, duplicate }),
             Err(refusal) => {
                 self.journal.recipient_refused(self.session.envelope(), &path, &refusal);
+                if refusal.is_probe() {
+                    self.probed();
+                }
                 Answer::Refused(refusal)
             }
         }
+    }
+
+    /// The peer's other sessions count too, also those of today that are over.
+    fn probed(&mut self) {
+        self.session.probed(match self.permit.gate().probed(self.journal.peer(), Instant::now()) {
+            Probing::Borne => Probes::Borne,
+            Probing::Slowed => Probes::Slowed,
+            Probing::Banned => {
+                self.journal.banned();
+                Probes::Ended
+            }
+        });
     }
 
     fn resolve(

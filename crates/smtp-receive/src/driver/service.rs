@@ -78,6 +78,7 @@ impl<S: Store, P: Policy> Handler for Smtp<S, P> {
             Refused::Total | Refused::Address | Refused::Network | Refused::Rate => {
                 b"421 4.7.0 too many connections, try again later\r\n"
             }
+            Refused::Banned => b"421 4.7.0 too many unknown recipients, try again later\r\n",
             Refused::Exhausted => b"421 4.3.2 no room for another connection, try again later\r\n",
         }
     }

@@ -24,7 +24,7 @@ use mail::{Envelope, TlsFacts};
 
 use clock::Clock;
 use line::{Line, LineReader};
-use params::{Dialect, Params, Stress};
+use params::{Dialect, Params, Probes, Stress};
 use reply::{Ending, Fault, Refusal, Reply};
 use state::{Asked, Hello, Receiving, State, Transaction};
 use step::{Answer, Ask, Step};
@@ -42,6 +42,7 @@ pub struct Session {
     counts: Counts,
     /// Connections are scarce: what is borne then.
     stress: Option<Stress>,
+    probes: Probes,
     /// Steps that are decided and not yet taken.
     due: VecDeque<Step<'static>>,
 }
@@ -79,6 +80,7 @@ impl Session {
             clock,
             counts: Counts::default(),
             stress: None,
+            probes: Probes::Borne,
             due: VecDeque::new(),
         }
     }
@@ -130,6 +132,12 @@ impl Session {
     pub fn stress(&mut self, scarce: bool, now: Instant) {
         self.stress = self.params.stress.filter(|_| scarce);
         self.clock.hurry(self.stress.map(|stress| stress.command), now);
+    }
+
+    /// What becomes of the peer if it asks for one more address that is not there, the one asked for now
+    /// included.
+    pub fn probed(&mut self, probes: Probes) {
+        self.probes = probes;
     }
 
     /// The service stops: a message or a chunk whose octets are coming is finished, as long as
@@ -267,10 +275,12 @@ impl Session {
         let limits = self.params.errors;
         if refusal.is_probe() {
             self.counts.unknown_recipients += 1;
-            if self.counts.unknown_recipients > limits.unknown_recipients_soft {
+            let slow = self.probes != Probes::Borne;
+            if slow || self.counts.unknown_recipients > limits.unknown_recipients_soft {
                 self.due.push_back(Step::Pause(limits.delay));
             }
-            if self.counts.unknown_recipients >= limits.unknown_recipients {
+            let ended = self.probes == Probes::Ended;
+            if ended || self.counts.unknown_recipients >= limits.unknown_recipients {
                 return self.end(Ending::TooManyUnknownRecipients);
             }
         }

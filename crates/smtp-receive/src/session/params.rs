@@ -109,6 +109,18 @@ pub struct Stress {
     pub errors: u32,
 }
 
+/// How much more of a search for addresses is borne. [`ErrorLimits`] know one session alone.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Probes {
+    /// As much as [`ErrorLimits`] say.
+    #[default]
+    Borne,
+    /// The same, and no answer comes at once.
+    Slowed,
+    /// Nothing.
+    Ended,
+}
+
 impl Default for Params {
     fn default() -> Self {
         Self {

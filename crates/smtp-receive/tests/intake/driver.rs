@@ -3,6 +3,7 @@
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
+use net::{Handler, Refused};
 use queue::{Store, StoreError};
 use smtp_receive::{ErrorLimits, Params};
 use tokio::io::AsyncReadExt;
@@ -249,6 +250,56 @@ async fn in_a_flood_one_error_is_enough() {
     client.reply().await;
     assert!(client.say("RCPT").await.starts_with("421 4.7.0"));
     drop(others);
+}
+
+/// One session after the other: the thirty-fifth unknown recipient of a day ends it, and the source is banned.
+#[tokio::test(start_paused = true)]
+async fn a_search_for_addresses_ends_with_a_ban() {
+    let server = Server::new(Params::default(), Rules::default(), None);
+    let address = Some([192, 0, 2, 1].into());
+    let mut guesses = 0;
+    'sessions: loop {
+        let mut client = server.connect(false);
+        client.open().await;
+        loop {
+            guesses += 1;
+            let reply = client.say(&format!("RCPT TO:<guess{guesses}@example.test>")).await;
+            if reply.starts_with("421 4.7.0") {
+                match server.gate.enter(address, Instant::now()) {
+                    Ok(_) => continue 'sessions,
+                    Err(refused) => break 'sessions assert_eq!(refused, Refused::Banned),
+                }
+            }
+            assert!(reply.starts_with("550 5.1.1"), "{reply}");
+        }
+    }
+    assert_eq!(guesses, 35);
+    assert_eq!(
+        server.smtp().refusal(Refused::Banned),
+        b"421 4.7.0 too many unknown recipients, try again later\r\n"
+    );
+    sleep(Duration::from_secs(3600)).await;
+    server.gate.enter(address, Instant::now()).expect("an hour later");
+}
+
+/// Who delivers mail too is slowed, from the first unknown recipient of a session on.
+#[tokio::test(start_paused = true)]
+async fn who_delivers_is_slowed_and_not_banned() {
+    let server = Server::new(Params::default(), Rules::default(), None);
+    let mut client = server.connect(false);
+    client.open().await;
+    client.expect(&[("DATA", "354"), ("x\r\n.", "250 ")]).await;
+    for session in 0..10 {
+        let mut client = server.connect(false);
+        client.open().await;
+        for guess in 1..=5 {
+            let since = Instant::now();
+            client.expect(&[("RCPT TO:<guess@example.test>", "550 5.1.1")]).await;
+            let slow = guess > 3 || session >= 7;
+            assert_eq!(since.elapsed() >= Duration::from_secs(1), slow, "{guess} of session {session}");
+        }
+        client.expect(&[("DATA", "354"), ("x\r\n.", "250 ")]).await;
+    }
 }
 
 /// Sessions that were open before have to hurry too, for as long as it lasts, and who is ours never.

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use directory::{Alias, Allowance, Directory, DomainSpec, MailboxSpec, Refuse, Spec, Table, VerifierParams};
 use mail::{Cut, Envelope, MailboxName, ViewName};
-use net::{Conn, Gate, GateParams, Handler, Networks, Peer, Tls};
+use net::{Conn, Gate, GateParams, Handler, Networks, Peer, ProbeLimits, Tls};
 use queue::{Maildrop, Message, Route, RouteEntry, Store};
 use smtp_receive::{Inspection, Params, Policy, PolicyRefusal, Receiving, Service, Smtp, Verdict};
 use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream};
@@ -127,6 +127,7 @@ impl Server {
             per_address: 10,
             per_network: 10,
             rate_per_minute: 1000,
+            probes: Some(ProbeLimits { per_day: 35, ban: Duration::from_secs(3600) }),
             trusted: Networks::default(),
         });
         Self { store, gate, stop: stop.clone(), smtp: Smtp { service: Arc::new(service), stop } }
