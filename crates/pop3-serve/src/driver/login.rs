@@ -40,9 +40,17 @@ impl<S: Store> Pickup<'_, S> {
                 Ok((opened, age.map(whole_days)))
             }
             Err(refused) => {
-                self.journal.login_refused(&credentials.user, refused);
+                self.journal.login_refused(&self.called(&credentials.user), refused);
                 Err(refused)
             }
+        }
+    }
+
+    /// What the log calls whoever was not let in. People type passwords where the name belongs.
+    fn called(&self, user: &str) -> String {
+        match self.service.directory.mailbox_named(user) {
+            Some(_) => user.to_owned(),
+            None => self.service.strangers.called(user),
         }
     }
 

@@ -6,6 +6,7 @@ mod login;
 mod message;
 mod service;
 mod slots;
+mod strangers;
 mod turnstile;
 
 use std::fmt;

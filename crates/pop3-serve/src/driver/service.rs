@@ -8,6 +8,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::serve;
 use super::slots::Slots;
+use super::strangers::Strangers;
 use super::turnstile::Turnstile;
 use crate::listing::ListingCache;
 use crate::session::Params;
@@ -23,6 +24,7 @@ pub struct Service<S: Store> {
     pub(super) listings: Arc<ListingCache>,
     pub(super) slots: Slots,
     pub(super) turnstile: Turnstile,
+    pub(super) strangers: Strangers,
 }
 
 /// Who may do what, and how much of it is kept at once.
@@ -77,6 +79,7 @@ impl<S: Store> Service<S> {
             listings: Arc::new(ListingCache::new(access.listing_cache)),
             slots: Slots::new(access.sessions_per_login),
             turnstile: Turnstile::default(),
+            strangers: Strangers::default(),
             access,
         }
     }

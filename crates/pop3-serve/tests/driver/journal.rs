@@ -75,6 +75,42 @@ async fn one_line_for_each_session() {
     assert_eq!(log.matches("POP3").count(), 1, "{log}");
 }
 
+/// A password that was typed as the name, or given by a client that has its fields crossed.
+#[tokio::test(start_paused = true)]
+async fn a_name_that_nobody_has_is_not_printed() {
+    let log = logged(async {
+        let world = World::with_mail(0).await;
+        for name in ["canary-one", "Canary-One", "canary-two", "canary@example.test", "(unknown)"] {
+            let mut client = world.connect();
+            client.line().await;
+            client.say(&format!("USER {name}")).await;
+            assert!(client.say("PASS wrong").await.starts_with("-ERR [AUTH]"));
+        }
+        let mut client = world.connect();
+        client.line().await;
+        // base64 of \0canary-sasl\0wrong, and of canary-sasl and wrong
+        client.say("AUTH PLAIN AGNhbmFyeS1zYXNsAHdyb25n").await;
+        client.say("AUTH LOGIN Y2FuYXJ5LXNhc2w=").await;
+        client.say("d3Jvbmc=").await;
+        assert_eq!(client.say("QUIT").await, "+OK bye");
+        for name in ["ALICE", "alice@EXAMPLE.test"] {
+            let mut client = world.connect();
+            client.line().await;
+            client.say(&format!("USER {name}")).await;
+            client.say("PASS wrong").await;
+        }
+    })
+    .await;
+    assert!(!log.to_lowercase().contains("canary") && !log.contains("Y2FuYXJ5"), "{log}");
+    let users: Vec<_> =
+        log.lines().filter_map(|line| line.split("user=").nth(1)?.split('"').nth(1)).collect();
+    let [one, again, two, address, odd, plain, login, alice, at] = users[..] else { panic!("{log}") };
+    assert!(one.starts_with("(unknown ") && odd.starts_with("(unknown "), "{log}");
+    assert_eq!((one, plain), (again, login), "{log}");
+    assert!(one != two && two != address && address != plain, "{log}");
+    assert_eq!((alice, at), ("ALICE", "alice@EXAMPLE.test"));
+}
+
 #[tokio::test(start_paused = true)]
 async fn no_password_no_body_and_nothing_that_a_terminal_obeys() {
     let log = logged(async {
