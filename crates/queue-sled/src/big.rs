@@ -38,12 +38,16 @@ impl BigFiles {
     }
 
     fn path(&self, id: u64) -> PathBuf {
-        self.folder.join(format!("{id:016x}.msg"))
+        self.folder.join(file_name(id))
     }
 
     pub(crate) fn open(&self, id: u64) -> io::Result<Arc<dyn DiskFile>> {
         self.disk.open(&self.path(id), Open::Read)
     }
+}
+
+pub(crate) fn file_name(id: u64) -> String {
+    format!("{id:016x}.msg")
 }
 
 /// A message that is received into a file. Dropped, it leaves nothing.

@@ -1,14 +1,17 @@
-use std::io;
-use std::sync::Arc;
+use std::collections::HashSet;
+use std::path::Path;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::{fmt, io};
 
 use mail::{Envelope, Uid};
 use queue::{Additions, StoreError};
 
-use crate::big::BigFiles;
+use crate::big::{self, BigFiles};
 use crate::disk::{DiskFile, read_exact, read_exact_cached};
 use crate::log::Lsn;
 use crate::log::change::{Change, SLOT, read_entry, read_slot};
 use crate::log::record::{HEADER, Kind, RecordHeader};
+use crate::log::segment::segment_path;
 use crate::log::segments::Segments;
 use crate::mailbox::Place;
 
@@ -19,6 +22,37 @@ const SLOT_WINDOW: usize = 1024;
 pub(crate) struct Reader {
     pub(crate) segments: Arc<Segments>,
     pub(crate) big: BigFiles,
+    pub(crate) suspects: Suspects,
+}
+
+/// Records whose body broke off when it was read. Their octets were on the way already, which must happen to
+/// a client once at most: from then on such a body is read whole before any of it is served.
+#[derive(Default)]
+pub(crate) struct Suspects(Mutex<HashSet<u64>>);
+
+impl Suspects {
+    /// More than that are a broken disk, and clients see it all the same.
+    const MAX: usize = 10_000;
+
+    fn lock(&self) -> MutexGuard<'_, HashSet<u64>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(crate) fn insert(&self, place: &Place) {
+        let mut suspects = self.lock();
+        if suspects.len() < Self::MAX {
+            suspects.insert(place.record);
+        }
+    }
+
+    pub(crate) fn contains(&self, place: &Place) -> bool {
+        self.lock().contains(&place.record)
+    }
+
+    /// Somebody has put it right.
+    pub(crate) fn clear(&self, place: &Place) {
+        self.lock().remove(&place.record);
+    }
 }
 
 /// Whether a read may wait for the disk.
@@ -41,10 +75,30 @@ impl Wait {
 /// The octets received of one message.
 #[derive(Clone)]
 pub(crate) struct Body {
+    pub(crate) origin: Origin,
     pub(crate) file: Arc<dyn DiskFile>,
     pub(crate) at: u64,
     pub(crate) octets: u64,
     pub(crate) crc: u32,
+}
+
+/// Where an admin finds them, below the store's folder.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Origin {
+    Log(Lsn),
+    Big(u64),
+}
+
+impl fmt::Display for Origin {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Log(record) => {
+                let path = segment_path(Path::new("log"), record.segment());
+                write!(f, "{} at {}", path.display(), record.offset())
+            }
+            Self::Big(id) => write!(f, "big/{}", big::file_name(*id)),
+        }
+    }
 }
 
 impl Reader {
@@ -101,12 +155,18 @@ impl Reader {
         match header.kind {
             Kind::Accept => {
                 let at = u64::from(record.offset()) + u64::from(place.body_at);
-                Ok(Body { file, at, octets: u64::from(header.body_len), crc })
+                Ok(Body { origin: Origin::Log(record), file, at, octets: u64::from(header.body_len), crc })
             }
             Kind::Big => {
-                let file = self.big.open(header.id)?;
+                let origin = Origin::Big(header.id);
+                let file = match self.big.open(header.id) {
+                    Err(error) if error.kind() == io::ErrorKind::NotFound => {
+                        return Err(StoreError::Damaged(format!("{origin} is gone")));
+                    }
+                    opened => opened?,
+                };
                 let octets = file.len()?;
-                Ok(Body { file, at: 0, octets, crc })
+                Ok(Body { origin, file, at: 0, octets, crc })
             }
             Kind::Route
             | Kind::Delete

@@ -211,7 +211,7 @@ impl<S: Store> Pickup<'_, S> {
             message::OpenError::NeedsUtf8 => FetchError::NeedsUtf8,
             message::OpenError::Store(error) => {
                 self.journal.store_failed("a message cannot be opened", &error);
-                FetchError::Unavailable
+                unread(&error)
             }
         })?);
         Ok(())
@@ -254,5 +254,19 @@ impl<S: Store> Pickup<'_, S> {
                 Err(DeleteError::NotDeleted)
             }
         }
+    }
+}
+
+/// Whether it is worth the client's while to ask again.
+fn unread(error: &StoreError) -> FetchError {
+    match error {
+        StoreError::Damaged(_) => FetchError::Damaged,
+        StoreError::Full(_)
+        | StoreError::ReadOnly(_)
+        | StoreError::Unsure(_)
+        | StoreError::TooLarge(_)
+        | StoreError::Unavailable
+        | StoreError::NoView
+        | StoreError::Io(_) => FetchError::Unavailable,
     }
 }

@@ -49,6 +49,8 @@ pub(super) enum Refusal {
     InUse,
     /// The store cannot give the maildrop or the message.
     Unavailable,
+    /// The message is not what came in any more.
+    Damaged,
     /// No message of that number.
     NoSuchMessage,
     /// It is marked as deleted.
@@ -114,6 +116,7 @@ impl Refusal {
             Self::Busy => "[SYS/TEMP] too many logins at once, try again",
             Self::InUse => "[IN-USE] too many sessions of this login",
             Self::Unavailable => "[SYS/TEMP] mail is not available now",
+            Self::Damaged => "[SYS/PERM] message is damaged on the disk; see the server's log",
             Self::NoSuchMessage => "no such message",
             Self::Deleted => "message is deleted",
             Self::NotDeleted => "[SYS/TEMP] nothing deleted",
@@ -188,6 +191,7 @@ mod tests {
             Busy,
             InUse,
             Unavailable,
+            Damaged,
             NoSuchMessage,
             Deleted,
             NotDeleted,

@@ -115,6 +115,8 @@ pub enum LoginRefused {
 pub enum FetchError {
     /// It cannot be read now.
     Unavailable,
+    /// It is not any more what came in, and will not be by itself.
+    Damaged,
     /// Its header is not ASCII.
     NeedsUtf8,
 }
@@ -152,6 +154,7 @@ impl FetchError {
     pub(super) fn refusal(self) -> Refusal {
         match self {
             Self::Unavailable => Refusal::Unavailable,
+            Self::Damaged => Refusal::Damaged,
             Self::NeedsUtf8 => Refusal::NeedsUtf8,
         }
     }

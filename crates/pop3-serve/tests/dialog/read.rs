@@ -1,7 +1,7 @@
 use std::collections::VecDeque;
 use std::time::Duration;
 
-use pop3_serve::{DeleteError, LoginRefused, Params, Peer, Utf8Fallback};
+use pop3_serve::{DeleteError, FetchError, LoginRefused, Params, Peer, Utf8Fallback};
 
 /// One file: the circumstances, then what is said.
 #[derive(Debug, Clone)]
@@ -14,7 +14,7 @@ pub(crate) struct Dialog {
     pub(crate) refuse: VecDeque<LoginRefused>,
     pub(crate) mails: Vec<Mail>,
     pub(crate) fail_delete: Option<DeleteError>,
-    pub(crate) fail_fetch: Vec<usize>,
+    pub(crate) fail_fetch: Vec<(usize, FetchError)>,
     pub(crate) fail_read: Vec<usize>,
     pub(crate) cuts: bool,
     /// In the order they are taken.
@@ -134,11 +134,16 @@ impl Dialog {
             "fail:" => match value.split_once(' ') {
                 None if value == "delete" => self.fail_delete = Some(DeleteError::NotDeleted),
                 None => self.fail_delete = Some(DeleteError::Unsure),
-                Some(("fetch", number)) => self.fail_fetch.push(number.parse().expect("fail: fetch N")),
+                Some(("fetch", number)) => self.fail(FetchError::Unavailable, number),
+                Some(("damaged", number)) => self.fail(FetchError::Damaged, number),
                 Some((_, number)) => self.fail_read.push(number.parse().expect("fail: read N")),
             },
             _ => panic!("what is {key}?"),
         }
+    }
+
+    fn fail(&mut self, error: FetchError, number: &str) {
+        self.fail_fetch.push((number.parse().expect("fail: WORD N"), error));
     }
 
     /// A client that speaks after the server begins a turn.

@@ -152,11 +152,11 @@ impl Replay {
             Ask::Login(credentials) => Answer::Login(self.login(&credentials)),
             Ask::Fetch(fetch) => {
                 let octets = &self.messages.0[fetch.index].octets;
-                let failed = self.dialog.fail_fetch.contains(&(fetch.index + 1));
+                let mut failures = self.dialog.fail_fetch.iter();
+                let failed = failures.find(|(number, _)| *number == fetch.index + 1);
                 let outcome = match fetch.ascii_only && !octets.is_ascii() {
                     true => Err(FetchError::NeedsUtf8),
-                    false if failed => Err(FetchError::Unavailable),
-                    false => Ok(()),
+                    false => failed.map_or(Ok(()), |(_, error)| Err(*error)),
                 };
                 self.reading = outcome.is_ok().then_some((fetch, 0));
                 Answer::Fetch(outcome)

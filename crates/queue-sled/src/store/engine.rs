@@ -57,7 +57,8 @@ impl Engine {
             started;
         let log = path.join("log");
         let big = BigFiles::new(disk.clone(), path);
-        let reader = Arc::new(Reader { segments: segments.clone(), big: big.clone() });
+        let reader =
+            Arc::new(Reader { segments: segments.clone(), big: big.clone(), suspects: Default::default() });
         let kv = KvCell::default();
         kv.set(Some(opened));
         let applied = index.applied();

@@ -73,31 +73,52 @@ pub struct SledMessage {
     /// What is still to come, the next piece last.
     pieces: Vec<Piece>,
     body: Body,
-    check: Check,
+    /// Nothing when only a part is wanted.
+    check: Option<Check>,
+    place: Place,
+    reader: Arc<Reader>,
 }
 
-/// The crc of the octets received, as far as they came in order from the first.
+/// The crc of the octets received up to a place, those that are not served too.
 #[derive(Debug, Clone, Copy, Default)]
 struct Check {
     at: u64,
     crc: u32,
 }
 
+impl Check {
+    fn add(&mut self, octets: &[u8]) {
+        self.at += octets.len() as u64;
+        self.crc = crc32c::crc32c_append(self.crc, octets);
+    }
+
+    fn holds(self, body: &Body) -> bool {
+        self.at < body.octets || self.crc == body.crc
+    }
+}
+
 impl SledMessage {
-    fn open(reader: &Reader, place: &Place, range: Range<u64>, wait: Wait) -> Result<Self, StoreError> {
+    fn open(reader: &Arc<Reader>, place: &Place, range: Range<u64>, wait: Wait) -> Result<Self, StoreError> {
         let additions = reader.additions(place.uid, wait)?;
         let body = reader.body(place, wait)?;
         let whole = Served::new(&additions, body.octets);
         if whole.octets() != place.octets {
-            return Err(StoreError::Damaged(format!("{} is not as long as it was", place.uid)));
+            return Err(damaged(place, &body, "is not as long as it was"));
         }
+        if reader.suspects.contains(place) {
+            inspect(place, &body, wait)?;
+            reader.suspects.clear(place);
+        }
+        let all = range.start == 0 && range.end >= whole.octets();
         let served = whole.within(range);
         let short = body.octets <= CHUNK as u64 && served.octets() <= CHUNK as u64;
-        let ready = short.then(|| read_whole(&additions, &body, &served, wait)).transpose()?;
+        let ready = short.then(|| read_whole(place, &additions, &body, &served, wait)).transpose()?;
         let mut pieces = if short { Vec::new() } else { served.pieces().to_vec() };
         pieces.reverse();
         let ready = ready.filter(|octets| !octets.is_empty());
-        Ok(Self { ready, prelude: additions.prelude.into(), pieces, body, check: Check::default() })
+        let check = all.then(Check::default);
+        let (prelude, place, reader) = (additions.prelude.into(), *place, reader.clone());
+        Ok(Self { ready, prelude, pieces, body, check, place, reader })
     }
 
     /// Takes the next at most [`CHUNK`] octets off what is to come.
@@ -110,14 +131,39 @@ impl SledMessage {
         Some(piece.slice(0, CHUNK as u64))
     }
 
+    /// Octets that are served. What lies between them is read too when the whole is checked: what is hidden
+    /// counts for the crc.
     async fn received(&mut self, range: Range<u64>) -> Result<Bytes, StoreError> {
-        let (body, wanted) = (self.body.clone(), range.clone());
-        let octets = unblocked(move |wait| read_part(&body, wanted.clone(), wait)).await?;
-        if range.start == self.check.at {
-            self.check = Check { at: range.end, crc: crc32c::crc32c_append(self.check.crc, &octets) };
+        self.pass(range.start).await?;
+        let octets = self.read(range).await?;
+        if !self.pieces.iter().any(|piece| matches!(piece, Piece::Received(_))) {
+            self.pass(self.body.octets).await?;
         }
-        if self.check.at == self.body.octets && self.check.crc != self.body.crc {
-            return Err(rotten());
+        if self.check.is_some_and(|check| !check.holds(&self.body)) {
+            self.reader.suspects.insert(&self.place);
+            return Err(damaged(&self.place, &self.body, ROTTEN));
+        }
+        Ok(octets)
+    }
+
+    /// Counts what is not served before `to`.
+    async fn pass(&mut self, to: u64) -> Result<(), StoreError> {
+        while let Some(Check { at, .. }) = self.check
+            && at < to
+        {
+            self.read(at..to.min(at + CHUNK as u64)).await?;
+        }
+        Ok(())
+    }
+
+    async fn read(&mut self, range: Range<u64>) -> Result<Bytes, StoreError> {
+        let body = self.body.clone();
+        let octets =
+            unblocked(move |wait| read_part(&body, range.clone(), wait)).await.inspect_err(|_| {
+                self.reader.suspects.insert(&self.place);
+            })?;
+        if let Some(check) = &mut self.check {
+            check.add(&octets);
         }
         Ok(octets)
     }
@@ -138,10 +184,16 @@ impl Message for SledMessage {
 }
 
 /// Reads a short message, and serves nothing of it that is not what came in.
-fn read_whole(additions: &Additions, body: &Body, served: &Served, wait: Wait) -> Result<Bytes, StoreError> {
+fn read_whole(
+    place: &Place,
+    additions: &Additions,
+    body: &Body,
+    served: &Served,
+    wait: Wait,
+) -> Result<Bytes, StoreError> {
     let received = read_part(body, 0..body.octets, wait)?;
     if crc32c::crc32c(&received) != body.crc {
-        return Err(rotten());
+        return Err(damaged(place, body, ROTTEN));
     }
     if served.pieces() == [Piece::Received(0..body.octets)] {
         return Ok(received);
@@ -159,6 +211,15 @@ fn read_whole(additions: &Additions, body: &Body, served: &Served, wait: Wait) -
     Ok(octets.into())
 }
 
+/// Reads all of a long message, to know before it is served.
+fn inspect(place: &Place, body: &Body, wait: Wait) -> Result<(), StoreError> {
+    let mut check = Check::default();
+    while check.at < body.octets {
+        check.add(&read_part(body, check.at..body.octets.min(check.at + CHUNK as u64), wait)?);
+    }
+    if check.holds(body) { Ok(()) } else { Err(damaged(place, body, ROTTEN)) }
+}
+
 fn read_part(body: &Body, range: Range<u64>, wait: Wait) -> Result<Bytes, StoreError> {
     let mut octets = vec![0; narrow(range.end - range.start)];
     wait.read(&*body.file, &mut octets, body.at + range.start)?;
@@ -170,6 +231,9 @@ fn narrow(octets: u64) -> usize {
     usize::try_from(octets).unwrap_or(usize::MAX)
 }
 
-fn rotten() -> StoreError {
-    StoreError::Damaged("the octets are not the ones that came in".into())
+const ROTTEN: &str = "has not the octets that came in";
+
+/// For the log: which message, and where an admin finds it.
+fn damaged(place: &Place, body: &Body, what: &str) -> StoreError {
+    StoreError::Damaged(format!("{} in {} {what}", place.uid, body.origin))
 }
