@@ -11,6 +11,7 @@ mod network;
 mod probes;
 mod reserve;
 mod tls;
+mod validity;
 mod window;
 
 pub use conn::{Conn, ConnError, Io, Peer};
@@ -20,3 +21,4 @@ pub use login_budget::{LoginBudget, LoginBudgetParams};
 pub use network::Networks;
 pub use probes::{ProbeLimits, Probing};
 pub use tls::{Tls, TlsError, TlsInfo};
+pub use validity::Validity;

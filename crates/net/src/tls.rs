@@ -11,7 +11,7 @@ use rustls_pki_types::{CertificateDer, PrivateKeyDer};
 use tokio_rustls::TlsAcceptor;
 use tokio_rustls::server::TlsStream;
 
-use crate::Io;
+use crate::{Io, Validity};
 
 /// Why a certificate and key cannot serve.
 #[derive(Debug, thiserror::Error)]
@@ -79,6 +79,12 @@ impl Tls {
         let fresh = Arc::new(read(certificate, key)?);
         *self.current.0.write().unwrap_or_else(PoisonError::into_inner) = fresh;
         Ok(())
+    }
+
+    /// When the certificate that is served now is good; nothing if that cannot be read.
+    pub fn validity(&self) -> Option<Validity> {
+        let current = self.current.0.read().unwrap_or_else(PoisonError::into_inner);
+        current.cert.first().and_then(|own| Validity::of(own))
     }
 
     pub(crate) async fn accept(&self, io: Box<dyn Io>) -> io::Result<TlsStream<Box<dyn Io>>> {

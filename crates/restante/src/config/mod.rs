@@ -36,5 +36,5 @@ pub use settings::{
 };
 pub use shipped::shipped;
 pub use source::File;
-pub use tls::unusable;
+pub use tls::{outdated, unusable};
 pub use value::{Size, Time};

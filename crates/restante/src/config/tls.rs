@@ -2,6 +2,9 @@
 
 use std::fs;
 use std::path::Path;
+use std::time::{Duration, SystemTime};
+
+use humantime::format_rfc3339_seconds;
 
 use super::fault::Fault;
 use super::machine::Places;
@@ -12,9 +15,20 @@ use super::source::File;
 /// What is wrong with the pair: unreadable, broken, not a pair, or a key that others can read.
 pub(super) fn check(tls: &Tls, places: &Places, service_groups: &[u32]) -> Vec<Fault> {
     let mut faults = Vec::new();
-    if let Err(wrong) = usable(tls) {
-        let span = if wrong.is_key { &places.key } else { &places.certificate };
-        faults.push(Fault::error(File::Restante, span.clone(), wrong.message).hint(wrong.hint));
+    match usable(tls) {
+        Ok(found) => {
+            let why = found.validity().and_then(|validity| outdated(validity, SystemTime::now()));
+            faults.extend(why.map(|why| {
+                let message = format!("the certificate {} {why}", tls.certificate.display());
+                Fault::error(File::Restante, places.certificate.clone(), message)
+                    .hint("it is served all the same; put a new pair there and reload")
+                    .warning()
+            }));
+        }
+        Err(wrong) => {
+            let span = if wrong.is_key { &places.key } else { &places.certificate };
+            faults.push(Fault::error(File::Restante, span.clone(), wrong.message).hint(wrong.hint));
+        }
     }
     if let Some(exposed) = fs::metadata(&tls.key).ok().and_then(|found| exposure_of(&found, service_groups)) {
         let message = format!("the key {} can be read by {}", tls.key.display(), readers(exposed));
@@ -37,11 +51,43 @@ pub fn unusable(tls: &Tls) -> Option<String> {
     usable(tls).err().map(|wrong| wrong.message)
 }
 
-fn usable(tls: &Tls) -> Result<(), Wrong> {
+/// From when on an end that comes near is told.
+const AHEAD: Duration = Duration::from_secs(21 * 24 * 60 * 60);
+
+/// What is wrong with a certificate's dates, in words that follow its name. Mail servers take it nevertheless;
+/// programs that collect mail do not.
+pub fn outdated(validity: net::Validity, now: SystemTime) -> Option<String> {
+    let day = |time: SystemTime| format_rfc3339_seconds(time).to_string()[..10].to_owned();
+    let net::Validity { from, until } = validity;
+    if now < from {
+        return Some(format!("is not good before {}: is this machine's clock right?", day(from)));
+    }
+    match until.duration_since(now) {
+        Err(_) => Some(format!("has expired on {}", day(until))),
+        Ok(left) if left <= AHEAD => {
+            let days = left.as_secs() / (24 * 60 * 60);
+            Some(format!("expires on {}, in {}", day(until), counted(days)))
+        }
+        Ok(_) => None,
+    }
+}
+
+fn counted(days: u64) -> String {
+    match days {
+        0 => "less than a day".to_owned(),
+        1 => "1 day".to_owned(),
+        days => format!("{days} days"),
+    }
+}
+
+fn usable(tls: &Tls) -> Result<net::Tls, Wrong> {
     // What the reader of PEM says of rubbish is about octets, not about files.
     let why =
         |reason: &str| reason.strip_prefix("I/O error: ").unwrap_or("no PEM of that kind in it").to_owned();
-    let Err(error) = net::Tls::load(&tls.certificate, &tls.key) else { return Ok(()) };
+    let error = match net::Tls::load(&tls.certificate, &tls.key) {
+        Ok(found) => return Ok(found),
+        Err(error) => error,
+    };
     Err(match &error {
         net::TlsError::File { path, reason } if *path == tls.key => Wrong {
             is_key: true,
@@ -77,4 +123,30 @@ pub(super) fn readers(exposed: Exposure) -> String {
 /// What to type.
 pub(super) fn cure(path: &Path) -> String {
     format!("chmod u=rw,g=r,o= {0} and chgrp restante {0}, or chmod 600 {0}", path.display())
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::UNIX_EPOCH;
+
+    use super::*;
+
+    const DAY: Duration = Duration::from_secs(24 * 60 * 60);
+
+    #[test]
+    fn dates_are_told_three_weeks_ahead() {
+        let from = UNIX_EPOCH + 10_000 * DAY;
+        let validity = net::Validity { from, until: from + 90 * DAY };
+        let told = |at: SystemTime| outdated(validity, at);
+        assert_eq!(
+            told(from - DAY).as_deref(),
+            Some("is not good before 1997-05-19: is this machine's clock right?")
+        );
+        assert_eq!(told(from), None);
+        assert_eq!(told(from + 68 * DAY), None);
+        assert_eq!(told(from + 69 * DAY).as_deref(), Some("expires on 1997-08-17, in 21 days"));
+        assert_eq!(told(from + 88 * DAY + DAY / 2).as_deref(), Some("expires on 1997-08-17, in 1 day"));
+        assert_eq!(told(from + 90 * DAY).as_deref(), Some("expires on 1997-08-17, in less than a day"));
+        assert_eq!(told(from + 91 * DAY).as_deref(), Some("has expired on 1997-08-17"));
+    }
 }

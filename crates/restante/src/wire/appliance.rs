@@ -20,7 +20,7 @@ use tracing::{error, info, warn};
 use super::listeners::{Listeners, Reloadable};
 use super::policy::Gatekeeper;
 use super::signals::{Signals, Told};
-use super::{known, manager, params};
+use super::{certificate, known, manager, params};
 use crate::config::{self, Config, Loaded, Overlay};
 use crate::control::verb::reload::Outcome;
 use crate::control::{self, Desk, Door, Running};
@@ -162,6 +162,9 @@ impl Appliance {
             stop_router,
         };
         appliance.listen().map_err(|(address, error)| ServeError::Listen(address, error))?;
+        if let Some(tls) = appliance.tls.clone() {
+            appliance.listeners.tasks.spawn(certificate::remind(tls, stop.clone()));
+        }
         let known = known::keep(appliance.config.state_dir.clone(), appliance.directory.clone(), stop);
         appliance.listeners.tasks.spawn(known);
         Ok(appliance)

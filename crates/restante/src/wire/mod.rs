@@ -3,6 +3,7 @@
 //! It knows every crate and decides nothing of its own. Read [`Appliance`] first.
 
 mod appliance;
+mod certificate;
 mod difference;
 mod known;
 mod listeners;

@@ -229,3 +229,18 @@ fn completions_and_manual_pages_come_from_the_command_line() {
         assert!(std::fs::read_to_string(man.join(page)).unwrap().contains(".TH"), "{page}");
     }
 }
+
+#[test]
+fn an_expired_certificate_is_told_and_served_all_the_same() {
+    let folder = Folder::ready();
+    let key = rcgen::KeyPair::generate().unwrap();
+    let mut params = rcgen::CertificateParams::new(vec!["mx.example.test".into()]).unwrap();
+    params.not_after = rcgen::date_time_ymd(2001, 1, 1);
+    folder.write("tls.crt", &params.self_signed(&key).unwrap().pem());
+    folder.write("tls.key", &key.serialize_pem());
+    let run = folder.run("check");
+    assert_eq!(run.code, 0, "{run:?}");
+    assert!(run.err.contains("tls.crt has expired on 2001-01-01"), "{run:?}");
+    assert!(run.err.contains("restante.toml:"), "it says where: {run:?}");
+    assert!(run.out.contains("no fault; 1 warning"), "{run:?}");
+}
