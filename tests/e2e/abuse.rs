@@ -79,6 +79,44 @@ fn many_big_messages_at_once_are_taken_or_put_off_within_memory() {
 }
 
 #[test]
+fn more_mail_in_flight_than_there_is_room_for_is_put_off_at_mail() {
+    let tables = "[store]\nmessage-spool = \"40 MiB\"\n".into();
+    let appliance = Appliance::with(Setup { tables, ..Setup::default() });
+    let body = |mib: usize| {
+        [b"Subject: big\r\n\r\n".to_vec(), b"0123456789abcde\r\n".repeat((mib << 20) / 17)].concat()
+    };
+    let mut first = smtp(appliance.smtp);
+    envelope(&mut first, "<sender@client.example>", &["alice@example.test"]);
+    assert!(first.ask("DATA").starts_with("354 "));
+    first.send(&body(30));
+
+    let mut second = smtp(appliance.smtp);
+    let declared = "MAIL FROM:<sender@client.example> SIZE=20000000";
+    let since = Instant::now();
+    let answer = loop {
+        let answer = second.ask(declared);
+        if answer.starts_with("452 ") || since.elapsed() > SOON {
+            break answer;
+        }
+        assert!(second.ask("RSET").starts_with("250 "));
+        thread::sleep(Duration::from_millis(20));
+    };
+    assert!(answer.starts_with("452 4.3.1 "), "{answer}");
+    // Small mail has room, and who said nothing of his size is told at the end.
+    alive(&appliance);
+    let answer = deliver(&mut second, &["alice@example.test"], &body(20));
+    assert!(answer.starts_with("452 4.3.1 "), "{answer}");
+
+    first.send(b".\r\n");
+    assert!(first.reply().starts_with("250 "));
+    assert!(second.ask(declared).starts_with("250 "));
+    assert!(second.ask("RSET").starts_with("250 "));
+    assert!(deliver(&mut second, &["alice@example.test"], &body(20)).starts_with("250 "));
+    collect(appliance.pop3, "alice", 2);
+    sound(&appliance);
+}
+
+#[test]
 fn readers_that_do_not_read_hold_nobody_up() {
     let appliance = Appliance::start();
     let body = [b"Subject: big\r\n\r\n".to_vec(), b"0123456789abcde\r\n".repeat((20 << 20) / 17)].concat();

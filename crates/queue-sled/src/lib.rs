@@ -20,6 +20,7 @@ mod disk;
 mod ground;
 mod health;
 mod index;
+mod inflight;
 mod log;
 mod mailbox;
 mod params;

@@ -18,6 +18,9 @@ pub struct Params {
     /// Octets that messages in flight may take in memory; what does not fit is received into a file.
     /// Default 64 MiB.
     pub memory: usize,
+    /// Octets that they may take in memory and in files together; past it no message is begun, and one that
+    /// grows past it is given up. Default 512 MiB.
+    pub inflight: u64,
     /// Octets that queued messages may take in memory; a longer backlog is read from the disk. Default
     /// 32 MiB.
     pub queue_memory: usize,
@@ -43,6 +46,7 @@ impl Default for Params {
             cache: 64 << 20,
             entries: 1_000_000,
             memory: 64 << 20,
+            inflight: 512 << 20,
             queue_memory: 32 << 20,
             lag: 32 << 20,
             min_free: 256 << 20,

@@ -23,6 +23,9 @@ impl Engine {
         if !self.ballast.is_there() {
             return Err(StoreError::Full("the disk has no room"));
         }
+        if !self.inflight.has_room(octets) {
+            return Err(StoreError::Full("too much mail is being received at once"));
+        }
         let space = self.space()?;
         if space.free < self.params.min_free.saturating_add(octets) {
             return Err(StoreError::Full("less of the disk is free than min-free-disk keeps"));

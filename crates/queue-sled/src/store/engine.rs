@@ -15,6 +15,7 @@ use crate::health::Health;
 use crate::index::ballast::Ballast;
 use crate::index::checkpoint::{Bell, Checkpointer};
 use crate::index::{Applier, KvCell, Lag, Published};
+use crate::inflight::Inflight;
 use crate::log::Intake;
 use crate::log::committer::Committer;
 use crate::log::spares::Spares;
@@ -35,6 +36,7 @@ pub(crate) struct Engine {
     pub(super) intake: Arc<Intake>,
     pub(super) spares: Arc<Spares>,
     pub(super) buffers: Arc<Buffers>,
+    pub(super) inflight: Arc<Inflight>,
     pub(super) lag: Arc<Lag>,
     pub(super) health: Arc<Health>,
     pub(super) ballast: Arc<Ballast>,
@@ -76,6 +78,7 @@ impl Engine {
         bell.applied(applied, 0);
         let intake = Arc::new(Intake::new());
         let buffers = Arc::new(Buffers::new(params.memory));
+        let inflight = Arc::new(Inflight::new(params.inflight));
         let health = Arc::new(Health::default());
         let durable = Arc::new(AtomicU64::new(applied.0));
 
@@ -140,6 +143,7 @@ impl Engine {
             intake,
             spares,
             buffers,
+            inflight,
             lag,
             health,
             ballast,

@@ -8,6 +8,7 @@ use super::engine::Engine;
 use crate::big::Spill;
 use crate::buffers::{Held, Reserved};
 use crate::disk::is_no_space;
+use crate::inflight::Share;
 use crate::log::change::Draft;
 use crate::log::{Answer, Job};
 use crate::reader::blocking;
@@ -25,6 +26,7 @@ pub struct SledIncoming {
     buffer: Vec<u8>,
     reserved: Option<Reserved>,
     spill: Option<Spill>,
+    share: Share,
     octets: u64,
     crc: u32,
 }
@@ -32,7 +34,8 @@ pub struct SledIncoming {
 impl SledIncoming {
     pub(super) fn new(engine: Arc<Engine>, expected: Option<u64>) -> Self {
         let expected = expected.map_or(FIRST_MIN, |octets| usize::try_from(octets).unwrap_or(usize::MAX));
-        Self { engine, expected, buffer: Vec::new(), reserved: None, spill: None, octets: 0, crc: 0 }
+        let share = engine.inflight.share();
+        Self { engine, expected, buffer: Vec::new(), reserved: None, spill: None, share, octets: 0, crc: 0 }
     }
 
     /// Makes room in memory for so many more octets; false when they must go to a file.
@@ -139,6 +142,9 @@ impl SledIncoming {
 
 impl Incoming for SledIncoming {
     async fn write(&mut self, mut octets: &[u8]) -> Result<(), StoreError> {
+        if !self.share.grow(octets.len() as u64) {
+            return Err(StoreError::Full("too much mail is being received at once"));
+        }
         self.crc = crc32c::crc32c_append(self.crc, octets);
         self.octets += octets.len() as u64;
         if self.spill.is_none() {
@@ -164,8 +170,10 @@ impl Incoming for SledIncoming {
         self.octets
     }
 
-    async fn commit(self, envelope: Envelope) -> Result<QueueId, StoreError> {
+    async fn commit(mut self, envelope: Envelope) -> Result<QueueId, StoreError> {
         let (engine, octets) = (self.engine.clone(), self.octets);
+        // Until it is in the log it takes what it took.
+        let _share = self.share.take();
         engine.health.check()?;
         let (draft, held) = self.draft(&envelope).await?;
         let (waiter, durable) = oneshot::channel();

@@ -103,6 +103,34 @@ fn the_budget_comes_back() {
 }
 
 #[test]
+fn messages_in_flight_have_a_budget_in_memory_and_in_files() {
+    let place = Place::new(Params { memory: 20_000, inflight: 1_000_000, ..small() });
+    let full = |result| matches!(result, Err(StoreError::Full(_)));
+    block_on(async {
+        let (store, _) = place.open();
+        store.admit(1_000_000).expect("nothing is in flight");
+        assert!(full(store.admit(1_000_001)));
+        let mut long = store.incoming(None).expect("admitted");
+        let mut short = store.incoming(Some(10_000)).expect("admitted");
+        long.write(&[b'l'; 900_000]).await.expect("into a file");
+        short.write(&[b's'; 10_000]).await.expect("into memory");
+        store.admit(90_000).expect("what is left");
+        assert!(full(store.admit(90_001)) && full(store.incoming(Some(90_001)).map(drop)));
+        assert!(full(short.write(&[b's'; 90_001]).await), "it was not declared");
+        long.write(&[b'l'; 90_000]).await.expect("what is left");
+        assert!(full(store.admit(0)) && full(store.incoming(None).map(drop)));
+        drop(short);
+        store.admit(10_000).expect("given up");
+        long.commit(envelope(&["alice"])).await.expect("committed");
+        store.admit(1_000_000).expect("in the log");
+        for _ in 0..30 {
+            accept(&store, &[b'x'; 60_000]).await;
+        }
+        store.admit(1_000_000).expect("all of it came back");
+    });
+}
+
+#[test]
 fn a_full_disk_takes_no_mail_and_still_deletes() {
     let place = Place::new(small());
     block_on(async {

@@ -74,6 +74,7 @@ pub(super) fn read(top: &mut Section<'_, '_>, dir: &Path) -> (Config, Places) {
     top.tables("relay", |s| relay(s, &mut config.relays));
     without_tls(top, &mut config);
     shared_sockets(top, &config);
+    small_spool(top, &config);
     (config, places)
 }
 
@@ -214,6 +215,7 @@ pub(super) fn warn_of_hasty(s: &mut Section<'_, '_>) {
 fn store(s: &mut Section<'_, '_>, store: &mut Store) {
     s.set("index-cache", &mut store.index_cache, size(MIB..=64 * GIB));
     s.set("message-memory", &mut store.message_memory, size(4 * MIB..=64 * GIB));
+    s.set("message-spool", &mut store.message_spool, size(MIB..=TIB));
 }
 
 fn relay(s: &mut Section<'_, '_>, relays: &mut Vec<Relay>) {
@@ -267,6 +269,17 @@ fn shared_sockets(top: &mut Section<'_, '_>, config: &Config) {
         let hint = "an address with its port is one listener's, and \"[::]\" is every address of the machine";
         top.notes.error(place, Problem::new(message, "").hint(hint));
     }
+}
+
+/// A message that is longer than all that may be in flight would be put off for ever.
+fn small_spool(top: &mut Section<'_, '_>, config: &Config) {
+    if config.store.message_spool >= config.limits.message_size {
+        return;
+    }
+    let place = top.find("store", "message-spool").or_else(|| top.find("limits", "message-size"));
+    let message = "`store.message-spool` is less than `limits.message-size`";
+    let hint = "it must hold one message at least, and better many";
+    top.notes.error(place.unwrap_or_default(), Problem::new(message, "").hint(hint));
 }
 
 /// Whether the system would refuse the second of two: sockets on `[::]` take IPv4 too.

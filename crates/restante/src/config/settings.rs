@@ -371,11 +371,13 @@ pub struct Store {
     pub index_cache: u64,
     /// Memory for messages that are being received; past it they go to disk first. Octets.
     pub message_memory: u64,
+    /// The same in memory and on disk together; past it senders are put off. Octets.
+    pub message_spool: u64,
 }
 
 impl Default for Store {
     fn default() -> Self {
-        Self { index_cache: 64 * MIB, message_memory: 64 * MIB }
+        Self { index_cache: 64 * MIB, message_memory: 64 * MIB, message_spool: 512 * MIB }
     }
 }
 

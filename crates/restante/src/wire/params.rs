@@ -161,6 +161,7 @@ pub(crate) fn store(config: &Config) -> queue_sled::Params {
     queue_sled::Params {
         cache: config.store.index_cache,
         memory: usize::try_from(config.store.message_memory).unwrap_or(usize::MAX),
+        inflight: config.store.message_spool,
         min_free: config.limits.min_free_disk.max(2 * config.limits.message_size).max(disk / 50),
         min_inodes: config.limits.min_free_inodes,
         ..queue_sled::Params::default()
