@@ -3,14 +3,14 @@ use std::path::Path;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::{fmt, io};
 
-use mail::{Envelope, Uid};
-use queue::{Additions, StoreError};
+use mail::Envelope;
+use queue::{RouteEntry, StoreError};
 
 use crate::big::{self, BigFiles};
 use crate::disk::{DiskFile, read_exact, read_exact_cached};
 use crate::log::Lsn;
-use crate::log::change::{Change, SLOT, read_entry, read_slot};
-use crate::log::record::{HEADER, Kind, RecordHeader};
+use crate::log::change::{Change, Relocated, SLOT, read_entry, read_slot};
+use crate::log::record::{BESIDE, HEADER, Kind, RecordHeader};
 use crate::log::segment::segment_path;
 use crate::log::segments::Segments;
 use crate::mailbox::Place;
@@ -110,14 +110,16 @@ impl Reader {
         wait.read(&*file, &mut meta, u64::from(record.offset()) + HEADER as u64)?;
         let whole = header.holds_meta(&meta);
         match Change::decode(&header, &meta) {
-            Ok(Change::Accept { envelope, .. }) if whole => Ok(envelope),
+            Ok(Change::Accept { envelope, .. } | Change::Relocate(Relocated { envelope, .. })) if whole => {
+                Ok(envelope)
+            }
             Ok(_) | Err(_) => Err(damaged(record)),
         }
     }
 
-    /// What is served around the octets received under a uid.
-    pub(crate) fn additions(&self, uid: Uid, wait: Wait) -> Result<Additions, StoreError> {
-        let slot = Lsn(uid.0);
+    /// What the router said of an entry: also what is served around the octets received.
+    pub(crate) fn entry(&self, place: &Place, wait: Wait) -> Result<RouteEntry, StoreError> {
+        let slot = place.slot();
         let file = self.segments.file(slot.segment())?;
         let at = u64::from(slot.offset());
         let mut window = [0; SLOT_WINDOW];
@@ -143,7 +145,7 @@ impl Reader {
                 read_entry(&entry)
             }
         };
-        entry.map(|entry| entry.additions).map_err(|_| damaged(slot))
+        entry.map_err(|_| damaged(slot))
     }
 
     /// Where the octets received under an entry are.
@@ -153,21 +155,12 @@ impl Reader {
         let header = self.header(&*file, record, wait)?;
         let crc = header.body_crc;
         match header.kind {
-            Kind::Accept => {
+            Kind::Relocate if header.flags & BESIDE != 0 => self.beside(&header),
+            Kind::Accept | Kind::Relocate => {
                 let at = u64::from(record.offset()) + u64::from(place.body_at);
                 Ok(Body { origin: Origin::Log(record), file, at, octets: u64::from(header.body_len), crc })
             }
-            Kind::Big => {
-                let origin = Origin::Big(header.id);
-                let file = match self.big.open(header.id) {
-                    Err(error) if error.kind() == io::ErrorKind::NotFound => {
-                        return Err(StoreError::Damaged(format!("{origin} is gone")));
-                    }
-                    opened => opened?,
-                };
-                let octets = file.len()?;
-                Ok(Body { origin, file, at: 0, octets, crc })
-            }
+            Kind::Big => self.beside(&header),
             Kind::Route
             | Kind::Delete
             | Kind::Seen
@@ -176,9 +169,20 @@ impl Reader {
             | Kind::Undo
             | Kind::Purge
             | Kind::Hold
-            | Kind::Mailbox
-            | Kind::Relocate => Err(damaged(record)),
+            | Kind::Mailbox => Err(damaged(record)),
         }
+    }
+
+    fn beside(&self, header: &RecordHeader) -> Result<Body, StoreError> {
+        let origin = Origin::Big(header.id);
+        let file = match self.big.open(header.id) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {
+                return Err(StoreError::Damaged(format!("{origin} is gone")));
+            }
+            opened => opened?,
+        };
+        let octets = file.len()?;
+        Ok(Body { origin, file, at: 0, octets, crc: header.body_crc })
     }
 
     fn header(&self, file: &dyn DiskFile, record: Lsn, wait: Wait) -> Result<RecordHeader, StoreError> {

@@ -6,7 +6,7 @@ use queue::{Delivered, Queued};
 
 use super::kv::{EachRow, IndexError, IndexKv};
 use super::rows::{Digest, FORMAT, MailboxRow, QueueRow, StateRow, ViewRow, decode, encode};
-use super::{delivery, keys, removal};
+use super::{delivery, keys, relocation, removal};
 use crate::log::Lsn;
 use crate::log::change::Change;
 use crate::log::record::RecordHeader;
@@ -34,6 +34,8 @@ pub(crate) enum Effect {
     Unqueued(QueueId),
     Added(MailboxName, Place, Option<Box<str>>),
     Removed(MailboxName, Uid),
+    /// Its octets are elsewhere now.
+    Moved(MailboxName, Place),
     Done(MailboxName, ViewName, Uid),
     Joined(MailboxName, ViewName, Uid),
     Left(MailboxName, ViewName),
@@ -140,7 +142,8 @@ impl Index {
             Change::Seen { groups } => removal::seen(self, &groups)?,
             Change::Purge { mailbox, uids } => removal::purge(self, header.lsn, &mailbox, &uids)?,
             Change::View(change) => removal::view(self, header.lsn, &change)?,
-            Change::Trash(_) | Change::Undo(_) | Change::Mailbox { .. } | Change::Relocate(_) => {
+            Change::Relocate(moved) => relocation::relocate(self, header, moved)?,
+            Change::Trash(_) | Change::Undo(_) | Change::Mailbox { .. } => {
                 return Err(IndexError::Damaged("a record that this version does not write"));
             }
         };

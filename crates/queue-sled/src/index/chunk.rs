@@ -10,7 +10,6 @@ use super::kv::IndexError;
 use super::rows::{EntryRow, VALUE_MAX};
 
 const SHARED: u8 = 1;
-const BESIDE: u8 = 2;
 
 /// An entry as a chunk has it: numbers as distances from its uid, which makes most of them short.
 #[derive(Serialize, Deserialize)]
@@ -26,6 +25,7 @@ struct Packed {
     /// When it is not the record of the first day.
     place: Option<u64>,
     slot: Option<u16>,
+    beside: Option<u64>,
     foreign_uidl: Option<String>,
 }
 
@@ -47,9 +47,8 @@ impl Found {
 
 /// The form of an entry that its mailbox's digest is over.
 pub(crate) fn pack(uid: Uid, row: &EntryRow) -> Vec<u8> {
-    let flags = if row.shared { SHARED } else { 0 } | if row.beside { BESIDE } else { 0 };
     let packed = Packed {
-        flags,
+        flags: if row.shared { SHARED } else { 0 },
         octets: row.octets,
         time: row.time_ms.wrapping_sub(epoch(uid)).cast_signed(),
         back: uid.0.wrapping_sub(row.body),
@@ -57,6 +56,7 @@ pub(crate) fn pack(uid: Uid, row: &EntryRow) -> Vec<u8> {
         recipient: row.recipient,
         place: (row.place != row.body).then_some(row.place),
         slot: row.slot,
+        beside: row.beside,
         foreign_uidl: row.foreign_uidl.clone(),
     };
     super::rows::encode(&packed)
@@ -73,7 +73,7 @@ fn unpack(uid: Uid, packed: Packed) -> EntryRow {
         slot: packed.slot,
         recipient: packed.recipient,
         shared: packed.flags & SHARED != 0,
-        beside: packed.flags & BESIDE != 0,
+        beside: packed.beside,
         foreign_uidl: packed.foreign_uidl,
     }
 }
@@ -143,7 +143,7 @@ mod tests {
         let numbers = (any::<u64>(), any::<u64>(), any::<u64>(), any::<u32>());
         let option = || proptest::option::of(any::<u16>());
         let more = (proptest::option::of(any::<u64>()), option(), option());
-        (numbers, more, any::<bool>(), any::<bool>(), proptest::option::of("[!-~]{1,70}")).prop_map(
+        (numbers, more, any::<bool>(), proptest::option::of(any::<u64>()), proptest::option::of("[!-~]{1,70}")).prop_map(
             |((octets, time_ms, body, body_at), (place, slot, recipient), shared, beside, foreign_uidl)| {
                 EntryRow {
                     octets,
@@ -203,7 +203,7 @@ mod tests {
             slot: None,
             recipient: Some(0),
             shared: false,
-            beside: false,
+            beside: None,
             foreign_uidl: None,
         };
         assert!(pack(uid, &row).len() <= 20, "{}", pack(uid, &row).len());

@@ -24,7 +24,7 @@ pub(super) fn accept(
 ) -> Result<Outcome, IndexError> {
     let id = QueueId(header.lsn.0);
     let body_at = u32::try_from(HEADER).expect("64") + header.meta_len;
-    let beside = header.kind == Kind::Big;
+    let beside = (header.kind == Kind::Big).then_some(header.id);
     let row = QueueRow { place: header.lsn.0, body_at, octets, held: false, beside };
     index.put_queued(id, None, Some(&row));
     index.effect(Effect::Queued(Queued { id, envelope, octets, held: false }));

@@ -13,6 +13,7 @@ pub(crate) mod keys;
 pub(crate) mod kv;
 mod lag;
 pub(crate) mod rebuild;
+mod relocation;
 mod removal;
 pub(crate) mod rows;
 mod sled_kv;

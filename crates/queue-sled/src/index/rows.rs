@@ -58,8 +58,8 @@ pub(crate) struct EntryRow {
     pub(crate) recipient: Option<u16>,
     /// Others hold the body too, or did: it has `B` rows.
     pub(crate) shared: bool,
-    /// The body is in a file beside the log.
-    pub(crate) beside: bool,
+    /// The body is in this file beside the log.
+    pub(crate) beside: Option<u64>,
     pub(crate) foreign_uidl: Option<String>,
 }
 
@@ -70,8 +70,8 @@ pub(crate) struct QueueRow {
     pub(crate) body_at: u32,
     pub(crate) octets: u64,
     pub(crate) held: bool,
-    /// The body is in a file beside the log.
-    pub(crate) beside: bool,
+    /// The body is in this file beside the log.
+    pub(crate) beside: Option<u64>,
 }
 
 /// `B`, one chunk, of a body that several entries hold; one that was delivered to a single entry has none, and
@@ -83,7 +83,7 @@ pub(crate) struct QueueRow {
 pub(crate) struct BodyRow {
     pub(crate) place: u64,
     pub(crate) octets: u64,
-    pub(crate) beside: bool,
+    pub(crate) beside: Option<u64>,
     pub(crate) left: u32,
     pub(crate) holders: Vec<(Uid, MailboxName)>,
 }

@@ -5,7 +5,7 @@ use queue::{Expunge, Join, Route, RouteEntry};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
-use super::record::{FINAL, HEADER, Kind, RECORD_MAX, RecordHeader};
+use super::record::{BESIDE, FINAL, HEADER, Kind, RECORD_MAX, RecordHeader};
 
 /// The version of the metas below: their first octet behind the slots. What a version has written is read
 /// for ever, so a change of any type in here, [`Envelope`] and [`RouteEntry`] included, is a new version
@@ -49,13 +49,18 @@ pub(crate) struct ViewChange {
     pub(crate) join: Option<Join>,
 }
 
-/// What lives at a new place. It moves only if its place is still `from`: a deletion in between wins.
+/// A message at a new place, with all that its entries need: its body in this record or in the file that is
+/// named, and a slot for each entry. It moves only what is still at `from`: a deletion in between wins.
 #[derive(Debug, Clone, PartialEq)]
-pub(crate) enum Relocated {
-    /// A whole message, its body in this record or in the file that is named.
-    Message { from: u64, octets: u64, file: Option<u64>, envelope: Box<Envelope> },
-    /// Entries of a ROUTE whose segment goes: uid, and where its slot stood.
-    Entries { moved: Vec<(Uid, u64)>, entries: Vec<RouteEntry> },
+pub(crate) struct Relocated {
+    pub(crate) message: QueueId,
+    pub(crate) from: u64,
+    pub(crate) octets: u64,
+    pub(crate) file: Option<u64>,
+    pub(crate) envelope: Arc<Envelope>,
+    /// One for each entry; none of a message that is still queued.
+    pub(crate) uids: Vec<Uid>,
+    pub(crate) entries: Vec<RouteEntry>,
 }
 
 /// A record before it has a place: 64 octets for the header, then the meta; the body apart, so that the
@@ -138,6 +143,30 @@ impl Draft {
         Ok(draft)
     }
 
+    /// `body` is the one that the message came with, `body_crc` the one computed then; without a body it is in
+    /// the file that `moved` names. Gives the body back when all of it does not fit one record.
+    pub(crate) fn relocate(moved: &Relocated, body: Vec<u8>, body_crc: u32) -> Result<Self, Vec<u8>> {
+        let Ok(slots) = u16::try_from(moved.entries.len()) else { return Err(body) };
+        let uids: Vec<u64> = moved.uids.iter().map(|uid| uid.0).collect();
+        let mut between = Vec::with_capacity(512);
+        append(&mut between, &(moved.message, moved.from, moved.octets, uids, &moved.envelope));
+        let mut draft = match moved.file {
+            None => {
+                let head = with_slots(&between, &moved.entries);
+                Self::with_body(Kind::Relocate, 0, head, body, body_crc)?
+            }
+            Some(file) => {
+                let head = with_slots(&between, &moved.entries);
+                let mut draft = Self::new(Kind::Relocate, file, head).map_err(|TooLong| body)?;
+                draft.flags = BESIDE;
+                draft.body_crc = body_crc;
+                draft
+            }
+        };
+        draft.slots = slots;
+        Ok(draft)
+    }
+
     pub(crate) fn delete(groups: &[Expunge]) -> Result<Self, TooLong> {
         let mut draft = Self::new(Kind::Delete, 0, head(&packed(groups)))?;
         draft.flags = FINAL;
@@ -193,12 +222,15 @@ impl Change {
 }
 
 fn relocated(header: &RecordHeader, meta: &[u8]) -> Result<Relocated, BadMeta> {
-    if header.slots > 0 {
-        let moved = body_of(meta.get(header.slots as usize * SLOT..).ok_or(BadMeta)?)?;
-        return Ok(Relocated::Entries { moved, entries: slots_of(header, meta)? });
+    let between = meta.get(header.slots as usize * SLOT..).ok_or(BadMeta)?;
+    let (message, from, octets, uids, envelope): (_, _, _, Vec<u64>, Envelope) = body_of(between)?;
+    let entries = slots_of(header, meta)?;
+    if uids.len() != entries.len() {
+        return Err(BadMeta);
     }
-    let (from, octets, file, envelope) = body_of(meta)?;
-    Ok(Relocated::Message { from, octets, file, envelope })
+    let (uids, envelope) = (uids.into_iter().map(Uid).collect(), Arc::new(envelope));
+    let file = (header.flags & BESIDE != 0).then_some(header.id);
+    Ok(Relocated { message, from, octets, file, envelope, uids, entries })
 }
 
 /// Space for a header, then a meta without slots.

@@ -62,6 +62,8 @@ pub(crate) const LAST: u8 = 1;
 /// Of a DELETE: an entry that every joined view is done with goes when the record is applied. Without it the
 /// entry stays until whoever decides about releases removes it.
 pub(crate) const FINAL: u8 = 2;
+/// Of a RELOCATE: the body is in the file beside the log that the id names.
+pub(crate) const BESIDE: u8 = 4;
 
 /// The first 64 octets of a record. All numbers are little-endian.
 ///
@@ -73,7 +75,7 @@ pub(crate) const FINAL: u8 = 2;
 /// | 10..12 | slots: how many 8-octet slots its meta begins with |
 /// | 12..16 | **batch_start**: where in this segment its batch begins |
 /// | 16..24 | its own LSN |
-/// | 24..32 | id: the message it is about; of a BIG its file beside the log |
+/// | 24..32 | id: the message it is about; of a BIG, or when BESIDE, its file beside the log |
 /// | 32..36, 36..40 | meta_len, body_len |
 /// | 40..44 | body_crc: computed while the body came in, copied for ever |
 /// | 44..48 | crc32c of meta and body |

@@ -53,6 +53,7 @@ impl Backlog {
             | Effect::Held(..)
             | Effect::Added(..)
             | Effect::Removed(..)
+            | Effect::Moved(..)
             | Effect::Done(..)
             | Effect::Joined(..)
             | Effect::Left(..)

@@ -4,6 +4,9 @@ use mail::Uid;
 use queue::Stamp;
 
 use crate::index::rows::EntryRow;
+use crate::log::Lsn;
+use crate::log::change::SLOT;
+use crate::log::record::HEADER;
 
 /// Entries of one chunk: what is copied when a chunk that somebody still reads gets one more.
 const CHUNK: usize = 512;
@@ -28,6 +31,14 @@ impl Place {
     pub(crate) fn of(uid: Uid, row: &EntryRow) -> Self {
         let slot = row.slot.unwrap_or(AT_UID);
         Self { uid, octets: row.octets, record: row.place, body_at: row.body_at, slot }
+    }
+
+    /// Where the slot is that points at its additions.
+    pub(crate) fn slot(&self) -> Lsn {
+        match self.slot {
+            AT_UID => Lsn(self.uid.0),
+            slot => Lsn(self.record + (HEADER + slot as usize * SLOT) as u64),
+        }
     }
 }
 
@@ -82,6 +93,18 @@ impl List {
         }
         self.len -= 1;
         self.octets -= place.octets;
+    }
+
+    /// Gives an entry another place, if it is there.
+    pub(crate) fn replace(&mut self, place: Place) {
+        let Some(ordinal) = self.chunks.partition_point(|chunk| chunk.first() <= place.uid).checked_sub(1)
+        else {
+            return;
+        };
+        let found = self.chunks[ordinal].places.binary_search_by_key(&place.uid, |place| place.uid);
+        if let Ok(at) = found {
+            Arc::make_mut(&mut self.chunks[ordinal]).places[at] = place;
+        }
     }
 
     pub(crate) fn len(&self) -> usize {

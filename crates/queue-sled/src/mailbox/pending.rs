@@ -75,6 +75,7 @@ impl Pending {
                 Effect::Unqueued(id) => state.remove(*id),
                 Effect::Added(..)
                 | Effect::Removed(..)
+                | Effect::Moved(..)
                 | Effect::Done(..)
                 | Effect::Joined(..)
                 | Effect::Left(..)

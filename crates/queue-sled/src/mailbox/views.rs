@@ -166,6 +166,11 @@ impl State {
                     *entries += loaded.list.len();
                 }
             }
+            Effect::Moved(name, place) => {
+                if let Some(loaded) = loaded.peek_mut(name) {
+                    loaded.list.replace(*place);
+                }
+            }
             Effect::Done(name, view, uid) => {
                 if let Some(loaded) = loaded.peek_mut(name) {
                     loaded.done.entry(view.clone()).or_default().insert(*uid);

@@ -99,7 +99,7 @@ impl Check {
 
 impl SledMessage {
     fn open(reader: &Arc<Reader>, place: &Place, range: Range<u64>, wait: Wait) -> Result<Self, StoreError> {
-        let additions = reader.additions(place.uid, wait)?;
+        let additions = reader.entry(place, wait)?.additions;
         let body = reader.body(place, wait)?;
         let whole = Served::new(&additions, body.octets);
         if whole.octets() != place.octets {

@@ -104,17 +104,26 @@ fn every_kind_is_read_as_it_was_written() {
 
 #[test]
 fn what_moves_takes_all_of_itself_along() {
-    let envelope = Box::new(whole_envelope());
-    let draft = later(Kind::Relocate, &(44u64, 5u64, Some(9u64), &envelope));
-    let whole = Relocated::Message { from: 44, octets: 5, file: Some(9), envelope };
-    assert_eq!(read_back(&draft), Ok(Change::Relocate(whole)));
-    let entries = whole_route().entries;
-    let moved = vec![(Uid(1), 10), (Uid(2), 20), (Uid(3), 30)];
-    let mut between = Vec::new();
-    append(&mut between, &moved);
-    let mut draft = Draft::new(Kind::Relocate, 0, with_slots(&between, &entries)).expect("short");
-    draft.slots = 3;
-    assert_eq!(read_back(&draft), Ok(Change::Relocate(Relocated::Entries { moved, entries })));
+    let mut moved = Relocated {
+        message: QueueId(7),
+        from: 44,
+        octets: 5,
+        file: None,
+        envelope: Arc::new(whole_envelope()),
+        uids: vec![Uid(1), Uid(2), Uid(3)],
+        entries: whole_route().entries,
+    };
+    let crc = crc32c::crc32c(b"12345");
+    let draft = Draft::relocate(&moved, b"12345".to_vec(), crc).expect("short");
+    assert_eq!(read_back(&draft), Ok(Change::Relocate(moved.clone())));
+    let too_long = vec![b'x'; RECORD_MAX - 64];
+    assert_eq!(Draft::relocate(&moved, too_long.clone(), 0).err(), Some(too_long));
+    moved.file = Some(9);
+    let draft = Draft::relocate(&moved, Vec::new(), 77).expect("short");
+    assert_eq!((read_back(&draft), header(&draft).body_crc), (Ok(Change::Relocate(moved.clone())), 77));
+    (moved.uids, moved.entries) = (Vec::new(), Vec::new());
+    let draft = Draft::relocate(&moved, Vec::new(), 77).expect("short");
+    assert_eq!(read_back(&draft), Ok(Change::Relocate(moved)));
 }
 
 #[test]
