@@ -41,6 +41,18 @@ impl BigFiles {
         self.folder.join(file_name(id))
     }
 
+    /// The files that are there.
+    pub(crate) fn ids(&self) -> io::Result<Vec<u64>> {
+        let names = self.disk.list(&self.folder)?;
+        let id = |name: &String| name.strip_suffix(".msg").and_then(|id| u64::from_str_radix(id, 16).ok());
+        Ok(names.iter().filter_map(id).collect())
+    }
+
+    /// Removes a file; one that is gone already is no error.
+    pub(crate) fn remove(&self, id: u64) -> io::Result<()> {
+        crate::fold::forget(&*self.disk, &self.path(id))
+    }
+
     pub(crate) fn open(&self, id: u64) -> io::Result<Arc<dyn DiskFile>> {
         self.disk.open(&self.path(id), Open::Read)
     }

@@ -10,6 +10,7 @@
 //!   STORE   LOCK   CKPT   BALLAST
 //!   log/<segment:08x>.seg   log/spare-*     records of messages and of every change of state
 //!   big/<file:016x>.msg                     bodies over 4 MiB
+//!   snap/<place:016x>.idx                   what the log comes to, from which it can be freed
 //!   idx/                                    sled: can be removed at any time, and is built again
 //! ```
 
@@ -17,6 +18,7 @@ mod big;
 mod buffers;
 mod clock;
 mod disk;
+mod fold;
 mod ground;
 mod health;
 mod index;
@@ -25,11 +27,13 @@ mod log;
 mod mailbox;
 mod params;
 mod reader;
+mod space;
 mod start;
 mod store;
 #[cfg(test)]
 mod tests;
 
 pub use params::Params;
+pub use space::Tidied;
 pub use start::{OpenError, StartReport};
 pub use store::{SledIncoming, SledMaildrop, SledMessage, SledStore};

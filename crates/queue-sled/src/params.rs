@@ -32,6 +32,11 @@ pub struct Params {
     pub min_inodes: u64,
     /// Octets of the file that is let go when the disk is full. Default 64 MiB; 0 for none.
     pub ballast: u64,
+    /// Octets that must have died in the log before they are freed, unless they are a tenth of what is free.
+    /// Default 1 GiB.
+    pub dead: u64,
+    /// Octets a second that are moved at most to empty segments that are mostly dead. Default 8 MiB.
+    pub moving: u64,
     /// How long a pickup waits for an index that is behind, or is being built again. Default 5 s.
     pub settle: Duration,
     /// How long a deletion waits to become durable. Default 30 s.
@@ -52,6 +57,8 @@ impl Default for Params {
             min_free: 256 << 20,
             min_inodes: 1000,
             ballast: 64 << 20,
+            dead: 1 << 30,
+            moving: 8 << 20,
             settle: Duration::from_secs(5),
             confirm: Duration::from_secs(30),
         }

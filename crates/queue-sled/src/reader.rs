@@ -173,6 +173,23 @@ impl Reader {
         }
     }
 
+    /// The octets received of the message in a record, checked: their number, their crc, and themselves unless
+    /// they are in a file beside the log.
+    pub(crate) fn whole_body(&self, record: Lsn) -> Result<(u64, u32, Vec<u8>), StoreError> {
+        let file = self.segments.file(record.segment())?;
+        let header = self.header(&*file, record, Wait::Allowed)?;
+        if header.kind == Kind::Big || header.flags & BESIDE != 0 {
+            return Ok((self.big.open(header.id)?.len()?, header.body_crc, Vec::new()));
+        }
+        let mut body = vec![0; header.body_len as usize];
+        let at = u64::from(record.offset()) + HEADER as u64 + u64::from(header.meta_len);
+        read_exact(&*file, &mut body, at)?;
+        if crc32c::crc32c(&body) != header.body_crc {
+            return Err(damaged(record));
+        }
+        Ok((u64::from(header.body_len), header.body_crc, body))
+    }
+
     fn beside(&self, header: &RecordHeader) -> Result<Body, StoreError> {
         let origin = Origin::Big(header.id);
         let file = match self.big.open(header.id) {

@@ -191,4 +191,8 @@ impl DiskFile for FaultyFile {
     fn len(&self) -> io::Result<u64> {
         self.file.len()
     }
+
+    fn links(&self) -> io::Result<u64> {
+        self.file.links()
+    }
 }

@@ -81,6 +81,9 @@ pub(crate) trait DiskFile: Send + Sync {
 
     /// Octets of the file.
     fn len(&self) -> io::Result<u64>;
+
+    /// Names of the file: more than one when a backup has it too.
+    fn links(&self) -> io::Result<u64>;
 }
 
 /// Writes all of the buffers, in as few system calls as the kernel takes (at most 1,024 buffers each).

@@ -9,10 +9,10 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-pub(crate) use liveness::Liveness;
 pub(crate) use snap::{Snap, snap_lsn, snap_path};
 
 use crate::disk::Disk;
+use crate::index::kv::{EachRow, Op};
 use crate::index::rows::StateRow;
 use crate::index::{Deferred, Index, IndexError, IndexKv};
 use crate::log::Lsn;
@@ -34,6 +34,8 @@ pub(crate) enum FoldError {
     Index(#[from] IndexError),
     #[error("the record at {0} was written by a later version")]
     Newer(Lsn),
+    #[error("the log is damaged at {0}")]
+    Damaged(Lsn),
     #[error("the log lacks what came after {0}")]
     Gap(Lsn),
     #[error("the log and the index disagree about what came up to {0}")]
@@ -89,7 +91,6 @@ impl Folder {
         end: StateRow,
         pace: &dyn Fn() -> bool,
     ) -> Result<Folded, FoldError> {
-        let mut folded: Option<Folded> = None;
         let mut named = BTreeSet::new();
         let mut base = base;
         let end_lsn = Lsn(end.applied);
@@ -97,20 +98,19 @@ impl Folder {
             let from = base.as_ref().map_or(Lsn(0), |snap| snap.lsn);
             let to = self.step(from, end_lsn)?;
             let (index, rows) = self.apply(base, to, &mut named, pace)?;
-            if to == end_lsn && !index.agrees(&end) {
+            if to < end_lsn {
+                base = Some(self.write(&rows, to, &format!("tmp-part-{:016x}", to.0), pace)?);
+                continue;
+            }
+            if index.state() != end {
                 return Err(FoldError::Disagree(to));
             }
-            // A snap on the way is only believed together with the one at the end.
-            let snap = self.write(&rows, to, pace)?;
-            let done = to == end_lsn;
-            base = Some(snap.clone());
-            folded = Some(Folded { snap, named: std::mem::take(&mut named) }).map(|new| match folded {
-                Some(old) => Folded { named: old.named.into_iter().chain(new.named).collect(), ..new },
-                None => new,
-            });
-            if done {
-                return folded.ok_or(FoldError::Stopped);
-            }
+            let draft = self.write(&rows, to, "tmp-snap", pace)?;
+            let path = snap_path(&self.folder(), to);
+            self.disk.rename(&draft.path, &path)?;
+            self.disk.fsync_dir(&self.folder())?;
+            let snap = Arc::new(Snap::open(&*self.disk, &path, self.store_id)?);
+            return Ok(Folded { snap, named });
         }
     }
 
@@ -133,16 +133,12 @@ impl Folder {
         named: &mut BTreeSet<u64>,
         pace: &dyn Fn() -> bool,
     ) -> Result<(Index, Arc<dyn IndexKv>), FoldError> {
-        let rows: Arc<dyn IndexKv> = Arc::new(Deferred::overlay(base)?);
+        let rows: Arc<dyn IndexKv> = Arc::new(Deferred::new(Base(base), usize::MAX)?);
         let mut index = Index::load(rows.clone(), self.store_id)?;
-        let all = self.segments.all();
-        if let Some(first) = all.iter().find(|header| header.id > index.applied().segment())
-            && Lsn::new(first.previous, first.prev_end) > index.applied()
-            && index.applied().segment() < to.segment()
-            && self.segments.header(index.applied().segment()).is_none()
-        {
+        if !self.segments.unbroken(index.applied(), to) {
             return Err(FoldError::Gap(index.applied()));
         }
+        let all = self.segments.all();
         let mut image = Image::default();
         for (ordinal, header) in all.iter().enumerate() {
             let from = index.applied().max(Lsn::new(header.id, PAGE));
@@ -154,7 +150,7 @@ impl Folder {
             }
             let file = self.segments.file(header.id)?;
             let mut each = |record: &RecordHeader, meta: &[u8]| {
-                if record.lsn.0 % 61 == 0 && !pace() {
+                if record.lsn.0.is_multiple_of(61) && !pace() {
                     return Err(FoldError::Stopped);
                 }
                 if record.kind == Kind::Big || record.flags & BESIDE != 0 {
@@ -166,7 +162,7 @@ impl Folder {
                 Ok(())
             };
             match scan_metas(&*file, header, from.offset(), until, &mut each) {
-                Err(Scan::Metas(BadMetas::Damaged(lsn))) => {
+                Err(FoldError::Damaged(lsn)) => {
                     tracing::error!(%lsn, "the log is damaged here: what comes behind is looked for");
                     image.load(&*file, until)?;
                     let scanned = image.scan(header, from.offset(), Extent::Sealed(until), &mut each);
@@ -175,9 +171,7 @@ impl Folder {
                         Stop::Caller(error) => error,
                     })?;
                 }
-                Err(Scan::Metas(BadMetas::Io(error))) => return Err(error.into()),
-                Err(Scan::Metas(BadMetas::Newer(lsn))) => return Err(FoldError::Newer(lsn)),
-                Err(Scan::Fold(error)) => return Err(error),
+                Err(error) => return Err(error),
                 Ok(()) => {}
             }
             if !pace() {
@@ -188,24 +182,27 @@ impl Folder {
         Ok((index, rows))
     }
 
-    /// Writes rows as a snap, and reads it again before it gets its name.
-    fn write(&self, rows: &Arc<dyn IndexKv>, lsn: Lsn, pace: &dyn Fn() -> bool) -> Result<Arc<Snap>, FoldError> {
+    /// Writes rows as a snap that does not count yet, and reads it again.
+    fn write(
+        &self,
+        rows: &Arc<dyn IndexKv>,
+        lsn: Lsn,
+        name: &str,
+        pace: &dyn Fn() -> bool,
+    ) -> Result<Arc<Snap>, FoldError> {
         let folder = self.folder();
         self.disk.create_dir(&folder)?;
-        let (draft, path) = (folder.join("tmp-snap"), snap_path(&folder, lsn));
+        let draft = folder.join(name);
         forget(&*self.disk, &draft)?;
         let mut writer = SnapWriter::create(&*self.disk, &draft, self.store_id, lsn)?;
         let mut count = 0u32;
         rows.scan(&[], &[], &mut |key, value| {
             writer.push(key, value)?;
             count = count.wrapping_add(1);
-            if count % 256 == 0 && !pace() { Err(IndexError::Damaged("stopped")) } else { Ok(true) }
+            if count.is_multiple_of(256) && !pace() { Err(IndexError::Damaged("stopped")) } else { Ok(true) }
         })?;
         writer.finish()?;
-        Snap::open(&*self.disk, &draft, self.store_id)?;
-        self.disk.rename(&draft, &path)?;
-        self.disk.fsync_dir(&folder)?;
-        Ok(Arc::new(Snap::open(&*self.disk, &path, self.store_id)?))
+        Ok(Arc::new(Snap::open(&*self.disk, &draft, self.store_id)?))
     }
 
     /// Removes all snaps but one, and what a fold that was cut off has left.
@@ -220,21 +217,34 @@ impl Folder {
     }
 }
 
-/// What the caller of [`scan_metas`] may fail with.
-enum Scan {
-    Metas(BadMetas),
-    Fold(FoldError),
-}
-
-impl From<BadMetas> for Scan {
+impl From<BadMetas> for FoldError {
     fn from(error: BadMetas) -> Self {
-        Self::Metas(error)
+        match error {
+            BadMetas::Io(error) => Self::Io(error),
+            BadMetas::Damaged(lsn) => Self::Damaged(lsn),
+            BadMetas::Newer(lsn) => Self::Newer(lsn),
+        }
     }
 }
 
-impl From<FoldError> for Scan {
-    fn from(error: FoldError) -> Self {
-        Self::Fold(error)
+/// The rows to go on from: those of a snap, or none.
+struct Base(Option<Arc<Snap>>);
+
+impl IndexKv for Base {
+    fn get(&self, key: &[u8]) -> Result<Option<Vec<u8>>, IndexError> {
+        self.0.as_ref().map_or(Ok(None), |snap| snap.get(key))
+    }
+
+    fn apply(&self, _: Vec<Op>) -> Result<(), IndexError> {
+        Err(IndexError::Damaged("what a fold goes on from never changes"))
+    }
+
+    fn scan(&self, prefix: &[u8], from: &[u8], each: EachRow<'_>) -> Result<(), IndexError> {
+        self.0.as_ref().map_or(Ok(()), |snap| snap.scan(prefix, from, each))
+    }
+
+    fn flush(&self) -> Result<(), IndexError> {
+        Ok(())
     }
 }
 

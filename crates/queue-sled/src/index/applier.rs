@@ -1,5 +1,4 @@
-use std::path::PathBuf;
-use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -11,15 +10,15 @@ use super::ballast::Ballast;
 use super::checkpoint::{Bell, Checkpoint};
 use super::kv::{IndexError, KvCell, OpenIndex};
 use super::lag::{Lag, Work};
-use super::rebuild::{fresh, replay};
-use super::rows::{QueueRow, decode};
+use super::rebuild::rebuild;
+use super::rows::{QueueRow, StateRow, decode};
 use super::{Index, Outcome, keys};
-use crate::disk::{Disk, is_exhausted};
+use crate::disk::is_exhausted;
+use crate::fold::Folder;
 use crate::health::Health;
 use crate::log::change::Change;
 use crate::log::committer::Committed;
 use crate::log::record::HEADER;
-use crate::log::segments::Segments;
 use crate::log::{Answer, Lsn};
 use crate::mailbox::{Backlog, Mailboxes, Pending};
 use crate::reader::{Reader, Wait};
@@ -36,7 +35,22 @@ pub(crate) struct Published {
     pub(crate) arrival: Notify,
     /// The place of the next record to apply.
     pub(crate) applied: watch::Sender<Lsn>,
+    /// What the index said of itself there.
+    pub(crate) state: Mutex<StateRow>,
+    /// About how many octets of the log have died since somebody last set this to zero.
+    pub(crate) dead: AtomicU64,
     pub(crate) gate: Gate,
+}
+
+impl Published {
+    pub(crate) fn state(&self) -> StateRow {
+        *self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn told(&self, index: &mut Index) {
+        *self.state.lock().unwrap_or_else(PoisonError::into_inner) = index.state();
+        self.dead.fetch_add(index.take_dead(), Ordering::Relaxed);
+    }
 }
 
 /// Held while the index and what is read from memory disagree. Who reads the index to fill memory takes it;
@@ -71,12 +85,9 @@ impl Gate {
 /// The one thread that writes the index: applies what is durable in the order of the log, then tells those
 /// who read from memory, then those who wait.
 pub(crate) struct Applier {
-    pub(crate) disk: Arc<dyn Disk>,
-    pub(crate) store: PathBuf,
-    pub(crate) store_id: [u8; 16],
+    pub(crate) folder: Arc<Folder>,
     pub(crate) kind: Arc<dyn OpenIndex>,
     pub(crate) lag: Arc<Lag>,
-    pub(crate) segments: Arc<Segments>,
     pub(crate) reader: Arc<Reader>,
     pub(crate) kv: KvCell,
     pub(crate) published: Arc<Published>,
@@ -97,7 +108,7 @@ impl Drop for Applier {
             // It may have done half of something, which nobody must read or believe: the next start begins
             // with the log.
             self.kv.set(None);
-            if let Err(error) = Checkpoint::remove(&*self.disk, &self.store) {
+            if let Err(error) = Checkpoint::remove(&*self.folder.disk, &self.folder.store) {
                 tracing::error!(%error, "the old checkpoint could not be removed");
             }
         }
@@ -131,6 +142,9 @@ impl Applier {
             return;
         };
         let effects = self.index.as_mut().map(Index::take_effects).unwrap_or_default();
+        if let Some(index) = &mut self.index {
+            published.told(index);
+        }
         published.mailboxes.publish(&effects);
         published.backlog.publish(&effects);
         let arrived = published.pending.publish(&effects);
@@ -221,10 +235,11 @@ impl Applier {
     }
 
     fn rebuild(&mut self) -> Result<Index, super::rebuild::ReplayError> {
-        Checkpoint::remove(&*self.disk, &self.store)?;
-        let kv = fresh(&*self.kind, &*self.disk, &self.store)?;
-        let mut index = Index::load(kv.clone(), self.store_id)?;
-        let replayed = replay(&mut index, &self.segments, self.applied)?;
+        let Folder { disk, store, store_id, segments } = &*self.folder;
+        let _kept = segments.keep();
+        let snap = self.folder.newest()?.filter(|snap| segments.unbroken(snap.lsn, self.applied));
+        let (store, snap) = ((store.as_path(), *store_id), snap.as_deref());
+        let (kv, index, replayed) = rebuild(&*self.kind, &**disk, store, snap, segments, self.applied)?;
         tracing::info!(records = replayed.records, "the index was built again");
         self.kv.set(Some(kv));
         // Whoever waits for an index looks again.

@@ -56,6 +56,8 @@ pub(crate) struct Index {
     pending: HashMap<Vec<u8>, Option<Vec<u8>>>,
     dirty: HashSet<MailboxName>,
     effects: Vec<Effect>,
+    /// Octets of bodies that nobody holds any more, where they were.
+    dead: u64,
 }
 
 /// A mailbox as the writer knows it.
@@ -78,7 +80,7 @@ impl Index {
         };
         let mailboxes = HashMap::new();
         let (pending, dirty, effects) = (HashMap::new(), HashSet::new(), Vec::new());
-        let mut index = Self { kv, state, mailboxes, pending, dirty, effects };
+        let mut index = Self { kv, state, mailboxes, pending, dirty, effects, dead: 0 };
         if index.state.format != FORMAT || index.state.store != store {
             return Err(IndexError::Damaged("the index is of another store or another format"));
         }
@@ -112,6 +114,17 @@ impl Index {
     /// The place of the next record to apply.
     pub(crate) fn applied(&self) -> Lsn {
         Lsn(self.state.applied)
+    }
+
+    /// Where it stands, and digests of what it says.
+    pub(crate) fn state(&self) -> StateRow {
+        self.state
+    }
+
+    /// There is nothing more up to that place.
+    pub(crate) fn reached(&mut self, place: Lsn) -> Result<(), IndexError> {
+        self.state.applied = self.state.applied.max(place.0);
+        self.flush()
     }
 
     /// What the family of queued messages must add up to.
@@ -187,6 +200,15 @@ impl Index {
     /// What was applied since this was last asked, for those who read from memory.
     pub(crate) fn take_effects(&mut self) -> Vec<Effect> {
         std::mem::take(&mut self.effects)
+    }
+
+    pub(super) fn died(&mut self, octets: u64) {
+        self.dead += octets;
+    }
+
+    /// About how many octets of the log have died since this was last asked.
+    pub(crate) fn take_dead(&mut self) -> u64 {
+        std::mem::take(&mut self.dead)
     }
 
     pub(super) fn get(&self, key: &[u8]) -> Result<Option<Vec<u8>>, IndexError> {

@@ -90,6 +90,8 @@ pub(crate) struct Bell {
     /// The place of the next record to apply.
     applied: AtomicU64,
     since: AtomicU64,
+    /// Where the last checkpoint stands.
+    checkpointed: AtomicU64,
     closed: AtomicBool,
     lock: Mutex<()>,
     rung: Condvar,
@@ -102,6 +104,18 @@ impl Bell {
         if self.since.fetch_add(octets, Ordering::Relaxed) + octets >= OCTETS {
             self.rung.notify_all();
         }
+    }
+
+    /// Where the index is on the platter for certain; the start of the log when that is not known.
+    pub(crate) fn checkpointed(&self) -> Lsn {
+        Lsn(self.checkpointed.load(Ordering::SeqCst))
+    }
+
+    /// Wants a checkpoint now.
+    pub(crate) fn ring(&self) {
+        let _guard = self.lock.lock().unwrap_or_else(PoisonError::into_inner);
+        self.since.fetch_add(OCTETS, Ordering::Relaxed);
+        self.rung.notify_all();
     }
 
     pub(crate) fn close(&self) {
@@ -130,7 +144,12 @@ impl Checkpointer {
             self.bell.since.store(0, Ordering::Relaxed);
             if clean || last != Some(lsn) {
                 match self.checkpoint(Checkpoint { lsn, clean }) {
-                    Ok(()) => last = Some(lsn),
+                    // There is no index to speak of while it is built again.
+                    Ok(false) => {}
+                    Ok(true) => {
+                        last = Some(lsn);
+                        self.bell.checkpointed.store(lsn.0, Ordering::SeqCst);
+                    }
                     Err(IndexError::Io(error)) if is_exhausted(&error) => {
                         tracing::warn!(%error, "no checkpoint now: the next one covers it");
                     }
@@ -145,14 +164,15 @@ impl Checkpointer {
 
     /// The place was read before the flush, so that the flush covers it; sled's own flush asks the disk for
     /// nothing, so the files are synced here.
-    fn checkpoint(&self, checkpoint: Checkpoint) -> Result<(), IndexError> {
-        let Some(kv) = self.kv.get() else { return Ok(()) };
+    fn checkpoint(&self, checkpoint: Checkpoint) -> Result<bool, IndexError> {
+        let Some(kv) = self.kv.get() else { return Ok(false) };
         kv.flush()?;
         drop(kv);
         let idx = self.store.join("idx");
         self.disk.open(&idx.join("db"), Open::Write)?.fdatasync()?;
         self.disk.fsync_dir(&idx)?;
-        Ok(checkpoint.write(&*self.disk, &self.store)?)
+        checkpoint.write(&*self.disk, &self.store)?;
+        Ok(true)
     }
 
     fn condemn(&self, error: &IndexError) {

@@ -143,22 +143,35 @@ mod tests {
         let numbers = (any::<u64>(), any::<u64>(), any::<u64>(), any::<u32>());
         let option = || proptest::option::of(any::<u16>());
         let more = (proptest::option::of(any::<u64>()), option(), option());
-        (numbers, more, any::<bool>(), proptest::option::of(any::<u64>()), proptest::option::of("[!-~]{1,70}")).prop_map(
-            |((octets, time_ms, body, body_at), (place, slot, recipient), shared, beside, foreign_uidl)| {
-                EntryRow {
-                    octets,
-                    time_ms,
-                    body,
-                    place: place.unwrap_or(body),
-                    body_at,
-                    slot,
-                    recipient,
+        (
+            numbers,
+            more,
+            any::<bool>(),
+            proptest::option::of(any::<u64>()),
+            proptest::option::of("[!-~]{1,70}"),
+        )
+            .prop_map(
+                |(
+                    (octets, time_ms, body, body_at),
+                    (place, slot, recipient),
                     shared,
                     beside,
                     foreign_uidl,
-                }
-            },
-        )
+                )| {
+                    EntryRow {
+                        octets,
+                        time_ms,
+                        body,
+                        place: place.unwrap_or(body),
+                        body_at,
+                        slot,
+                        recipient,
+                        shared,
+                        beside,
+                        foreign_uidl,
+                    }
+                },
+            )
     }
 
     proptest! {

@@ -1,10 +1,12 @@
 use std::collections::BTreeMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
+use super::keys;
 use super::kv::{EachRow, IndexError, IndexKv, Op};
+use super::rows::{StateRow, decode};
 
-/// Changed keys that are kept back at most: a batch of these costs the index about ten milliseconds.
-const KEYS_MAX: usize = 1_000;
+/// Changed keys that are kept back of an index on disk: a batch of these costs about ten milliseconds.
+pub(crate) const KEYS_MAX: usize = 1_000;
 
 /// Keeps changes in memory until there are many of them, then hands them on as one batch. A message that is
 /// queued and routed within moments never touches the index as queued, and totals of a busy mailbox are
@@ -14,33 +16,50 @@ const KEYS_MAX: usize = 1_000;
 /// replays exactly that from the log.
 pub(crate) struct Deferred<K> {
     inner: K,
-    changed: Mutex<BTreeMap<Vec<u8>, Option<Vec<u8>>>>,
+    keys_max: usize,
+    changed: Mutex<Changed>,
+}
+
+#[derive(Default)]
+struct Changed {
+    rows: BTreeMap<Vec<u8>, Option<Vec<u8>>>,
+    /// Where the rows below stand in the log: what was queued later never was below.
+    handed_on: u64,
 }
 
 impl<K: IndexKv> Deferred<K> {
-    pub(crate) fn new(inner: K) -> Self {
-        Self { inner, changed: Mutex::default() }
+    pub(crate) fn new(inner: K, keys_max: usize) -> Result<Self, IndexError> {
+        let handed_on = applied(inner.get(keys::STATE)?.as_deref())?;
+        let changed = Mutex::new(Changed { handed_on, ..Changed::default() });
+        Ok(Self { inner, keys_max, changed })
     }
 
-    fn lock(&self) -> MutexGuard<'_, BTreeMap<Vec<u8>, Option<Vec<u8>>>> {
+    fn lock(&self) -> MutexGuard<'_, Changed> {
         // A panic inside sled is caught below this; a map operation leaves the map whole.
         self.changed.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Hands everything on in one batch. The lock is held meanwhile: a reader must find a key either here or
     /// there.
-    fn hand_on(&self, changed: &mut BTreeMap<Vec<u8>, Option<Vec<u8>>>) -> Result<(), IndexError> {
-        if changed.is_empty() {
-            Ok(())
-        } else {
-            self.inner.apply(std::mem::take(changed).into_iter().collect())
+    fn hand_on(&self, changed: &mut Changed) -> Result<(), IndexError> {
+        if changed.rows.is_empty() {
+            return Ok(());
         }
+        if let Some(Some(state)) = changed.rows.get(keys::STATE) {
+            changed.handed_on = applied(Some(state))?;
+        }
+        self.inner.apply(std::mem::take(&mut changed.rows).into_iter().collect())
     }
+}
+
+fn applied(state: Option<&[u8]>) -> Result<u64, IndexError> {
+    let state = state.map(decode::<StateRow>).transpose()?;
+    Ok(state.map_or(0, |state| state.applied))
 }
 
 impl<K: IndexKv> IndexKv for Deferred<K> {
     fn get(&self, key: &[u8]) -> Result<Option<Vec<u8>>, IndexError> {
-        match self.lock().get(key) {
+        match self.lock().rows.get(key) {
             Some(value) => Ok(value.clone()),
             None => self.inner.get(key),
         }
@@ -48,14 +67,24 @@ impl<K: IndexKv> IndexKv for Deferred<K> {
 
     fn apply(&self, ops: Vec<Op>) -> Result<(), IndexError> {
         let mut changed = self.lock();
-        changed.extend(ops);
-        if changed.len() < KEYS_MAX { Ok(()) } else { self.hand_on(&mut changed) }
+        for (key, value) in ops {
+            let cancels = value.is_none()
+                && key.starts_with(keys::QUEUE)
+                && keys::number(&key).is_some_and(|id| id >= changed.handed_on);
+            if cancels {
+                changed.rows.remove(&key);
+            } else {
+                changed.rows.insert(key, value);
+            }
+        }
+        if changed.rows.len() < self.keys_max { Ok(()) } else { self.hand_on(&mut changed) }
     }
 
     fn scan(&self, prefix: &[u8], from: &[u8], each: EachRow<'_>) -> Result<(), IndexError> {
         let first = from.max(prefix).to_vec();
         let ours: Vec<_> = self
             .lock()
+            .rows
             .range(first..)
             .take_while(|(key, _)| key.starts_with(prefix))
             .map(|(key, value)| (key.clone(), value.clone()))
@@ -121,7 +150,7 @@ mod tests {
             from in proptest::collection::vec(0u8..3, 0..3),
             limit in 1usize..8,
         ) {
-            let (plain, deferred) = (MemoryKv::default(), Deferred::new(MemoryKv::default()));
+            let (plain, deferred) = (MemoryKv::default(), Deferred::new(MemoryKv::default(), 5).expect("empty"));
             for (ops, flush) in rounds {
                 plain.apply(ops.clone()).expect("applied");
                 deferred.apply(ops).expect("applied");
@@ -140,7 +169,7 @@ mod tests {
 
     #[test]
     fn many_changes_are_handed_on_at_once_and_all_at_a_flush() {
-        let deferred = Deferred::new(MemoryKv::default());
+        let deferred = Deferred::new(MemoryKv::default(), KEYS_MAX).expect("empty");
         for n in 0..u32::try_from(KEYS_MAX).expect("small") - 1 {
             deferred.apply(vec![(n.to_be_bytes().to_vec(), Some(vec![1]))]).expect("applied");
         }

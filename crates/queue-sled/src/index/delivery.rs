@@ -54,6 +54,9 @@ pub(super) fn route(
     index.effect(Effect::Unqueued(message));
     let mut uids = Vec::with_capacity(entries.len());
     let mut holders = Vec::with_capacity(entries.len());
+    if entries.is_empty() {
+        index.died(queued.octets);
+    }
     let shared = entries.len() > 1;
     for (ordinal, entry) in entries.into_iter().enumerate() {
         let uid = Uid(header.lsn.0 + (HEADER + ordinal * SLOT) as u64);
@@ -78,7 +81,9 @@ pub(super) fn route(
         index.changed(&entry.mailbox, header.lsn);
         uids.push(uid);
     }
-    hold_body(index, message, &queued, holders);
+    if shared {
+        hold_body(index, message, &queued, holders);
+    }
     Ok(Outcome::Delivered(Delivered::Entries(uids)))
 }
 
@@ -112,6 +117,7 @@ pub(super) fn let_go(index: &mut Index, message: QueueId, uid: Uid) -> Result<()
     let mut first: BodyRow = decode(&first)?;
     first.left -= 1;
     if first.left == 0 {
+        index.died(first.octets);
         let mut chunk = 0;
         while index.get(&keys::body(message, chunk))?.is_some() {
             index.remove(keys::body(message, chunk));

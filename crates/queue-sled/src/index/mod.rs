@@ -21,6 +21,7 @@ pub(crate) mod verify;
 
 pub(crate) use applier::{Applier, Published, queued_rows, read_queued};
 pub(crate) use apply::{Effect, Index, Outcome};
+pub(crate) use deferred::Deferred;
 pub(crate) use kv::{IndexError, IndexKv, KvCell, OpenIndex};
 pub(crate) use lag::Lag;
 pub(crate) use sled_kv::SledIndex;

@@ -1,9 +1,11 @@
 use std::path::Path;
 use std::sync::Arc;
 
-use super::Index;
+use super::checkpoint::Checkpoint;
 use super::kv::{IndexError, IndexKv, OpenIndex};
+use super::{Index, keys};
 use crate::disk::{Disk, is_no_space};
+use crate::fold::Snap;
 use crate::log::Lsn;
 use crate::log::change::Change;
 use crate::log::record::RecordHeader;
@@ -74,6 +76,45 @@ fn apply(index: &mut Index, record: &RecordHeader, meta: &[u8]) -> Result<(), Re
     // Nobody reads from memory yet, or what they read is right already.
     drop(index.take_effects());
     Ok(())
+}
+
+/// Builds an index anew: from a snap and what the log has behind it, or from the log alone.
+pub(crate) fn rebuild(
+    kind: &dyn OpenIndex,
+    disk: &dyn Disk,
+    (store, store_id): (&Path, [u8; 16]),
+    snap: Option<&Snap>,
+    segments: &Segments,
+    end: Lsn,
+) -> Result<(Arc<dyn IndexKv>, Index, Replayed), ReplayError> {
+    Checkpoint::remove(disk, store)?;
+    let kv = fresh(kind, disk, store)?;
+    if let Some(snap) = snap {
+        copy(snap, &*kv)?;
+    }
+    let mut index = Index::load(kv.clone(), store_id)?;
+    let replayed = replay(&mut index, segments, end)?;
+    Ok((kv, index, replayed))
+}
+
+/// The row that says where an index stands comes last: half of a copy is no index.
+fn copy(snap: &Snap, kv: &dyn IndexKv) -> Result<(), IndexError> {
+    const ROWS: usize = 1000;
+    let mut rows = Vec::with_capacity(ROWS);
+    let mut state = None;
+    snap.scan(&[], &[], &mut |key, value| {
+        if key == keys::STATE {
+            state = Some((key.to_vec(), Some(value.to_vec())));
+        } else {
+            rows.push((key.to_vec(), Some(value.to_vec())));
+        }
+        if rows.len() == ROWS {
+            kv.apply(std::mem::take(&mut rows))?;
+        }
+        Ok(true)
+    })?;
+    rows.extend(state);
+    kv.apply(rows)
 }
 
 /// Puts an index aside and opens an empty one. Only the last one put aside is kept, for those who ask why.

@@ -3,9 +3,9 @@
 use mail::{MailboxName, QueueId, Uid};
 
 use super::apply::{Effect, Index, Outcome};
+use super::keys;
 use super::kv::IndexError;
 use super::rows::{BodyRow, EntryRow, QueueRow, decode, encode};
-use super::keys;
 use crate::log::change::Relocated;
 use crate::log::record::{HEADER, RecordHeader};
 use crate::mailbox::Place;
@@ -53,12 +53,7 @@ fn at(
     Ok(entry.filter(|row| row.body == message.0 && row.place == from))
 }
 
-fn move_body(
-    index: &mut Index,
-    message: QueueId,
-    place: u64,
-    beside: Option<u64>,
-) -> Result<(), IndexError> {
+fn move_body(index: &mut Index, message: QueueId, place: u64, beside: Option<u64>) -> Result<(), IndexError> {
     for chunk in 0.. {
         let key = keys::body(message, chunk);
         let Some(value) = index.get(&key)? else { break };

@@ -140,6 +140,8 @@ fn remove(index: &mut Index, mailbox: &MailboxName, uid: Uid) -> Result<bool, In
     }
     if row.shared {
         delivery::let_go(index, QueueId(row.body), uid)?;
+    } else {
+        index.died(row.octets);
     }
     index.effect(Effect::Removed(mailbox.clone(), uid));
     Ok(true)

@@ -3,7 +3,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::deferred::Deferred;
+use super::deferred::{Deferred, KEYS_MAX};
 use super::kv::{EachRow, IndexError, IndexKv, Op, OpenIndex};
 use super::rows::VALUE_MAX;
 use crate::disk::{Disk, is_no_space};
@@ -19,7 +19,7 @@ pub(crate) struct SledIndex {
 
 impl OpenIndex for SledIndex {
     fn open(&self, disk: &dyn Disk, idx: &Path) -> Result<Arc<dyn IndexKv>, IndexError> {
-        Ok(Arc::new(Deferred::new(SledKv::open(disk, idx, self.cache)?)))
+        Ok(Arc::new(Deferred::new(SledKv::open(disk, idx, self.cache)?, KEYS_MAX)?))
     }
 }
 

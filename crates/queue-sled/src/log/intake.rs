@@ -1,9 +1,10 @@
 use std::collections::VecDeque;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use mail::Envelope;
 use queue::StoreError;
-use tokio::sync::{Semaphore, oneshot};
+use tokio::sync::{Semaphore, SemaphorePermit, TryAcquireError, oneshot};
 
 use super::Lsn;
 use super::change::Draft;
@@ -15,6 +16,8 @@ const BATCH_RECORDS: usize = 512;
 const BATCH_OCTETS: usize = 4 << 20;
 /// Records that may wait for the committer; who brings more waits itself.
 const WAITING_MAX: usize = 4096;
+/// How long a thread sleeps that found no room.
+const PAUSE: Duration = Duration::from_millis(2);
 
 /// One record to be written, and who waits for it.
 pub(crate) struct Job {
@@ -59,13 +62,15 @@ struct State {
     jobs: VecDeque<Job>,
     /// The committer sleeps and must be woken.
     idle: bool,
+    /// The segment that is written shall be the last of its kind.
+    roll: bool,
     closed: bool,
 }
 
 /// What the committer finds.
 pub(crate) enum Taken {
     Batch(Vec<Job>),
-    /// The next record does not fit the segment.
+    /// The next record does not fit the segment, or shall not be in it.
     NoRoom,
     Closed,
 }
@@ -95,15 +100,35 @@ impl Intake {
         Ok(())
     }
 
+    /// The same from a thread that may wait: for a record of our own, that nobody asked for.
+    pub(crate) fn submit_blocking(&self, draft: Draft, answer: Answer) -> Result<(), StoreError> {
+        while self.room.try_acquire().map(SemaphorePermit::forget) == Err(TryAcquireError::NoPermits) {
+            std::thread::sleep(PAUSE);
+        }
+        let mut state = self.lock();
+        if state.closed {
+            return Err(StoreError::Unavailable);
+        }
+        state.jobs.push_back(Job { draft, envelope: None, octets: 0, held: Held::Nothing, answer });
+        if std::mem::take(&mut state.idle) {
+            drop(state);
+            self.ready.notify_one();
+        }
+        Ok(())
+    }
+
     /// Waits for records, and takes what is there and fits `room` octets.
     pub(crate) fn take(&self, room: usize) -> Taken {
         let mut state = self.lock();
-        while state.jobs.is_empty() {
+        while state.jobs.is_empty() && !state.roll {
             if state.closed {
                 return Taken::Closed;
             }
             state.idle = true;
             state = self.ready.wait(state).unwrap_or_else(PoisonError::into_inner);
+        }
+        if std::mem::take(&mut state.roll) {
+            return Taken::NoRoom;
         }
         let mut batch = Vec::new();
         let mut octets = 0;
@@ -118,6 +143,12 @@ impl Intake {
         drop(state);
         self.room.add_permits(batch.len());
         if batch.is_empty() { Taken::NoRoom } else { Taken::Batch(batch) }
+    }
+
+    /// Lets the next record begin a new segment.
+    pub(crate) fn roll(&self) {
+        self.lock().roll = true;
+        self.ready.notify_one();
     }
 
     /// Takes no more, and lets go what is there: the committer is gone.

@@ -5,6 +5,7 @@ pub(crate) mod change;
 pub(crate) mod committer;
 mod intake;
 mod lsn;
+pub(crate) mod metas;
 pub(crate) mod record;
 pub(crate) mod scan;
 pub(crate) mod segment;

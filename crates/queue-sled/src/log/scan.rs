@@ -139,16 +139,15 @@ impl Image {
                 found.end = end;
             }
             Extent::Tail => {
-                found.torn = !holes.is_empty() || self.is_written(found.end);
+                found.torn = !holes.is_empty() || self.is_begun(segment, found.end);
                 found.holes = holes;
             }
         }
         Ok(found)
     }
 
-    /// Whether anything but zeros stands on the page at `offset`: a batch that was begun there.
-    fn is_written(&self, offset: u32) -> bool {
-        let page = self.0.get(offset as usize..).unwrap_or_default();
-        page.iter().take(PAGE as usize).any(|octet| *octet != 0)
+    /// Whether a batch was begun at `offset`. What an earlier life of the file has left there has another salt.
+    fn is_begun(&self, segment: &SegmentHeader, offset: u32) -> bool {
+        self.0.get(offset as usize..).is_some_and(|octets| octets.starts_with(&segment.salt.to_le_bytes()))
     }
 }

@@ -83,14 +83,14 @@ impl SegmentHeader {
 }
 
 /// The little-endian number at an offset that the caller has checked to be inside.
-pub(super) fn le_u32(octets: &[u8], at: usize) -> u32 {
+pub(crate) fn le_u32(octets: &[u8], at: usize) -> u32 {
     let mut number = [0; 4];
     number.copy_from_slice(&octets[at..at + 4]);
     u32::from_le_bytes(number)
 }
 
 /// See [`le_u32`].
-pub(super) fn le_u64(octets: &[u8], at: usize) -> u64 {
+pub(crate) fn le_u64(octets: &[u8], at: usize) -> u64 {
     let mut number = [0; 8];
     number.copy_from_slice(&octets[at..at + 8]);
     u64::from_le_bytes(number)

@@ -2,10 +2,11 @@ use std::collections::BTreeMap;
 use std::io;
 use std::num::NonZeroUsize;
 use std::path::PathBuf;
-use std::sync::{Arc, Mutex, PoisonError, RwLock};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 
 use lru::LruCache;
 
+use super::lsn::Lsn;
 use super::segment::{SegmentHeader, segment_path};
 use crate::disk::{Disk, DiskFile, Open};
 
@@ -15,19 +16,26 @@ const OPEN_MAX: NonZeroUsize = NonZeroUsize::new(256).expect("not zero");
 
 /// The segments of the log, for everyone who reads.
 ///
-/// No segment is ever taken out of here yet. Whoever frees one later must wait until the last maildrop that
-/// was opened before is gone: a maildrop holds this registry and opens files when it needs them.
+/// A segment is taken out only when nobody reads any more who began before it was dead (`space/pins.rs`): a
+/// maildrop opens files when it needs them.
 pub(crate) struct Segments {
     disk: Arc<dyn Disk>,
     log: PathBuf,
     headers: RwLock<BTreeMap<u32, SegmentHeader>>,
     files: Mutex<LruCache<u32, Arc<dyn DiskFile>>>,
+    /// Held while nothing may be freed: by a backup, and by whoever replays the log.
+    freeing: Mutex<()>,
 }
 
 impl Segments {
     pub(crate) fn new(disk: Arc<dyn Disk>, log: PathBuf) -> Self {
         let files = Mutex::new(LruCache::new(OPEN_MAX));
-        Self { disk, log, headers: RwLock::default(), files }
+        Self { disk, log, headers: RwLock::default(), files, freeing: Mutex::default() }
+    }
+
+    /// Nothing is freed as long as this is held; whoever frees holds it too.
+    pub(crate) fn keep(&self) -> MutexGuard<'_, ()> {
+        self.freeing.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     pub(crate) fn insert(&self, header: SegmentHeader) {
@@ -42,6 +50,35 @@ impl Segments {
     /// All of them, oldest first.
     pub(crate) fn all(&self) -> Vec<SegmentHeader> {
         self.headers.read().unwrap_or_else(PoisonError::into_inner).values().cloned().collect()
+    }
+
+    /// Whether every record between two places is in a segment that is here.
+    pub(crate) fn unbroken(&self, from: Lsn, to: Lsn) -> bool {
+        let headers = self.headers.read().unwrap_or_else(PoisonError::into_inner);
+        let here = from.segment() == 0 || headers.contains_key(&from.segment());
+        if to <= from {
+            return true;
+        }
+        if from.segment() == to.segment() {
+            return here;
+        }
+        let mut before = from.segment();
+        for header in headers.range(from.segment() + 1..=to.segment()).map(|(_, header)| header) {
+            let follows = header.previous == before
+                // A segment that was freed counts as read if it was read to its end.
+                && (before != from.segment() || here || header.prev_end <= from.offset());
+            if !follows {
+                return false;
+            }
+            before = header.id;
+        }
+        before == to.segment()
+    }
+
+    /// Takes a segment out: nobody will ask for it any more.
+    pub(crate) fn remove(&self, id: u32) {
+        self.headers.write().unwrap_or_else(PoisonError::into_inner).remove(&id);
+        self.files.lock().unwrap_or_else(PoisonError::into_inner).pop(&id);
     }
 
     /// A segment's file, for reading.

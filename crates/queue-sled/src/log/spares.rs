@@ -21,6 +21,8 @@ pub(crate) struct Spares {
 
 struct State {
     ready: VecDeque<PathBuf>,
+    /// The number in the name of the last one.
+    number: u64,
     wanted: usize,
     failed: Option<(io::ErrorKind, String)>,
     closed: bool,
@@ -34,8 +36,7 @@ impl Spares {
         segment_size: u32,
         wanted: usize,
     ) -> io::Result<(Arc<Self>, JoinHandle<()>)> {
-        let mut ready = VecDeque::new();
-        let mut number = 0;
+        let (mut ready, mut number) = (VecDeque::new(), 0);
         for name in disk.list(&log)? {
             let path = log.join(&name);
             if name.starts_with("tmp-spare-") {
@@ -49,9 +50,9 @@ impl Spares {
                 }
             }
         }
-        let state = State { ready, wanted, failed: None, closed: false };
+        let state = State { ready, number, wanted, failed: None, closed: false };
         let spares = Arc::new(Self { state: Mutex::new(state), changed: Condvar::new() });
-        let preparer = Preparer { disk, log, segment_size, number, spares: spares.clone() };
+        let preparer = Preparer { disk, log, segment_size, spares: spares.clone() };
         let thread = std::thread::Builder::new().name("spares".into()).spawn(move || preparer.run())?;
         Ok((spares, thread))
     }
@@ -90,9 +91,32 @@ impl Spares {
         true
     }
 
+    /// Makes a spare of a segment that nobody needs any more; false when there are enough. The new name is
+    /// durable before the file can be taken: were the old one to come back, it would be mail that comes back.
+    pub(crate) fn recycle(&self, disk: &dyn Disk, log: &Path, segment: &Path) -> io::Result<bool> {
+        let mut state = self.lock();
+        if state.closed || state.ready.len() >= state.wanted {
+            return Ok(false);
+        }
+        let path = log.join(format!("spare-{}", state.next_number()));
+        drop(state);
+        disk.rename(segment, &path)?;
+        disk.fsync_dir(log)?;
+        self.lock().ready.push_back(path);
+        self.changed.notify_all();
+        Ok(true)
+    }
+
     pub(crate) fn close(&self) {
         self.lock().closed = true;
         self.changed.notify_all();
+    }
+}
+
+impl State {
+    fn next_number(&mut self) -> u64 {
+        self.number += 1;
+        self.number
     }
 }
 
@@ -100,15 +124,14 @@ struct Preparer {
     disk: Arc<dyn Disk>,
     log: PathBuf,
     segment_size: u32,
-    number: u64,
     spares: Arc<Spares>,
 }
 
 impl Preparer {
-    fn run(mut self) {
+    fn run(self) {
         while self.wait_for_need() {
-            self.number += 1;
-            let outcome = self.prepare();
+            let number = self.spares.lock().next_number();
+            let outcome = self.prepare(number);
             let mut state = self.spares.lock();
             match outcome {
                 Ok(path) => {
@@ -136,9 +159,9 @@ impl Preparer {
         !state.closed
     }
 
-    fn prepare(&self) -> io::Result<PathBuf> {
-        let path = self.log.join(format!("spare-{}", self.number));
-        let draft = self.log.join(format!("tmp-spare-{}", self.number));
+    fn prepare(&self, number: u64) -> io::Result<PathBuf> {
+        let path = self.log.join(format!("spare-{number}"));
+        let draft = self.log.join(format!("tmp-spare-{number}"));
         // Zeros that nobody will read have no business in the page cache; but it always takes them.
         let mut written = self.write_zeros(&draft, Open::CreateDirect);
         if written.as_ref().is_err_and(|error| error.kind() == io::ErrorKind::InvalidInput) {

@@ -17,9 +17,6 @@ pub(crate) struct Tail {
     pub(crate) chain: Chain,
     /// Where the valid octets of the last segment end; the start of the log when there is none.
     pub(crate) end: Lsn,
-    /// The oldest segment from which every next one is there, and whether the log itself begins with it.
-    pub(crate) unbroken_from: u32,
-    pub(crate) whole: bool,
     pub(crate) torn: bool,
     pub(crate) damage: Vec<Damage>,
     /// Invalid places of the last batch. What the index had applied there was acknowledged: then it is damage.
@@ -43,12 +40,8 @@ pub(crate) fn find(
     let Some(newest) = headers.values().next_back() else {
         let chain = Chain { last_id, previous: 0, prev_end: 0 };
         let (torn, damage, holes) = (false, Vec::new(), Vec::new());
-        return Ok(Tail { chain, end: Lsn(0), unbroken_from: 0, whole: true, torn, damage, holes });
+        return Ok(Tail { chain, end: Lsn(0), torn, damage, holes });
     };
-    let mut oldest = newest;
-    while let Some(before) = headers.get(&oldest.previous) {
-        oldest = before;
-    }
     let file = disk.open(&segment_path(log, newest.id), Open::Write)?;
     let mut image = Image::default();
     image.load(&*file, segment_size)?;
@@ -67,8 +60,6 @@ pub(crate) fn find(
     Ok(Tail {
         chain: Chain { last_id, previous: newest.id, prev_end: scanned.end },
         end: Lsn::new(newest.id, scanned.end),
-        unbroken_from: oldest.id,
-        whole: oldest.previous == 0,
         torn: scanned.torn,
         damage: scanned.damage,
         holes: scanned.holes,

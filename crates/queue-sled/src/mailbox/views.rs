@@ -100,6 +100,11 @@ impl Mailboxes {
         self.lock().totals.get(name).map_or_else(Usage::default, Totals::usage)
     }
 
+    /// Every mailbox that holds mail or has views, by name.
+    pub(crate) fn names(&self) -> Vec<MailboxName> {
+        self.lock().totals.keys().cloned().collect()
+    }
+
     pub(crate) fn all(&self) -> Vec<MailboxStatus> {
         let status = |(name, totals): (&MailboxName, &Totals)| MailboxStatus {
             name: name.clone(),

@@ -9,10 +9,11 @@ use std::sync::Arc;
 
 use crate::big::BigFiles;
 use crate::disk::{Disk, Lock};
+use crate::fold::{Folder, Snap};
 use crate::ground::Ground;
 use crate::index::ballast::Ballast;
 use crate::index::checkpoint::Checkpoint;
-use crate::index::rebuild::{ReplayError, Replayed, fresh, replay};
+use crate::index::rebuild::{ReplayError, Replayed, rebuild, replay};
 use crate::index::verify::verify;
 use crate::index::{Index, IndexError, IndexKv};
 use crate::log::Lsn;
@@ -45,10 +46,10 @@ pub(crate) fn start(ground: &Ground, store: &Path, params: &Params) -> Result<St
     let log = store.join("log");
     let segments = Arc::new(Segments::new(disk.clone(), log.clone()));
     let ballast = Arc::new(Ballast::new(disk.clone(), store.to_owned(), params.ballast, params.min_free));
-    let tail = tail::find(&**disk, &log, identity.store_id, identity.segment_size, &segments)?;
+    let mut tail = tail::find(&**disk, &log, identity.store_id, identity.segment_size, &segments)?;
     let checkpoint = Checkpoint::read(&**disk, store);
     if let Some(place) = checkpoint.map(|checkpoint| checkpoint.lsn)
-        && place != Lsn(0)
+        && place > tail.end
         && segments.header(place.segment()).is_none()
     {
         return Err(OpenError::Salvage(format!(
@@ -74,6 +75,8 @@ pub(crate) fn start(ground: &Ground, store: &Path, params: &Params) -> Result<St
             with_ballast(&ballast, || base.rebuild())?
         }
     };
+    // A snap may know of more than the log still has: what comes now must come after that.
+    tail.chain.last_id = tail.chain.last_id.max(index.applied().segment());
     report.replayed = replayed.records;
     report.damaged = damaged(&tail, replayed, lost);
     kv.flush().map_err(Distrust::from)?;
@@ -159,7 +162,7 @@ struct Base<'a> {
     ground: &'a Ground,
     store: &'a Path,
     store_id: [u8; 16],
-    segments: &'a Segments,
+    segments: &'a Arc<Segments>,
     tail: &'a Tail,
 }
 
@@ -175,7 +178,7 @@ impl Base<'_> {
         if applied > self.tail.end {
             return Err(Distrust::Ahead(applied));
         }
-        if applied.segment() < self.tail.unbroken_from && applied != Lsn(0) {
+        if !self.segments.unbroken(applied, self.tail.end) {
             return Err(Distrust::Gap);
         }
         verify(&*kv, &index, !checkpoint.clean)?;
@@ -183,17 +186,22 @@ impl Base<'_> {
         Ok((kv, index, replayed))
     }
 
-    /// Everything from the log.
+    /// Everything from the newest snap and the log behind it; from the log alone when there is no snap.
     fn rebuild(&self) -> Result<Caught, Distrust> {
-        if !self.tail.whole {
+        let Ground { disk, index: kind, .. } = self.ground;
+        let folder = Folder {
+            disk: disk.clone(),
+            store: self.store.to_owned(),
+            store_id: self.store_id,
+            segments: self.segments.clone(),
+        };
+        let snap = folder.newest().map_err(IndexError::from)?;
+        let snap = snap.filter(|snap| self.segments.unbroken(snap.lsn, self.tail.end));
+        if snap.is_none() && !self.segments.unbroken(Lsn(0), self.tail.end) {
             return Err(Distrust::Gap);
         }
-        let Ground { disk, index: kind, .. } = self.ground;
-        Checkpoint::remove(&**disk, self.store).map_err(IndexError::from)?;
-        let kv = fresh(&**kind, &**disk, self.store)?;
-        let mut index = Index::load(kv.clone(), self.store_id)?;
-        let replayed = replay(&mut index, self.segments, self.tail.end)?;
-        Ok((kv, index, replayed))
+        let snap: Option<&Snap> = snap.as_deref();
+        Ok(rebuild(&**kind, &**disk, (self.store, self.store_id), snap, self.segments, self.tail.end)?)
     }
 }
 

@@ -10,6 +10,7 @@ use tokio::sync::{Notify, Semaphore, watch};
 use crate::big::BigFiles;
 use crate::buffers::Buffers;
 use crate::disk::{Disk, Lock, Space};
+use crate::fold::Folder;
 use crate::ground::{Ground, Sizes};
 use crate::health::Health;
 use crate::index::ballast::Ballast;
@@ -22,6 +23,7 @@ use crate::log::spares::Spares;
 use crate::mailbox::{Mailboxes, Pending};
 use crate::params::Params;
 use crate::reader::Reader;
+use crate::space::{Keeper, Mover, Orders, Pins};
 use crate::start::Started;
 
 /// Spilled messages that are read back into memory at once, 4 MiB each.
@@ -44,6 +46,8 @@ pub(crate) struct Engine {
     pub(super) published: Arc<Published>,
     pub(super) kv: KvCell,
     pub(super) reader: Arc<Reader>,
+    pub(super) pins: Arc<Pins>,
+    pub(super) orders: Arc<Orders>,
     pub(super) big: BigFiles,
     pub(super) read_back: Arc<Semaphore>,
     pub(super) space: Mutex<Option<(Instant, Space)>>,
@@ -55,7 +59,7 @@ impl Engine {
     /// Starts the threads of a store whose past is in order.
     pub(super) fn run(ground: Ground, path: &Path, params: Params, started: Started) -> io::Result<Self> {
         let Ground { disk, index: kind, sizes } = ground;
-        let Started { store_id, segment_size, lock, segments, ballast, kv: opened, index, tail, report: _ } =
+        let Started { store_id, segment_size, lock, segments, ballast, kv: opened, index, tail, report } =
             started;
         let log = path.join("log");
         let big = BigFiles::new(disk.clone(), path);
@@ -64,12 +68,20 @@ impl Engine {
         let kv = KvCell::default();
         kv.set(Some(opened));
         let applied = index.applied();
+        let folder = Arc::new(Folder {
+            disk: disk.clone(),
+            store: path.to_owned(),
+            store_id,
+            segments: segments.clone(),
+        });
         let published = Arc::new(Published {
             mailboxes: Mailboxes::new(params.entries),
             pending: Pending::new(params.queue_memory),
             backlog: Arc::default(),
             arrival: Notify::new(),
             applied: watch::Sender::new(applied),
+            state: Mutex::new(index.state()),
+            dead: AtomicU64::new(0),
             gate: Default::default(),
         });
         published.mailboxes.begin(&index);
@@ -83,12 +95,9 @@ impl Engine {
         let durable = Arc::new(AtomicU64::new(applied.0));
 
         let applier = Applier {
-            disk: disk.clone(),
-            store: path.to_owned(),
-            store_id,
+            folder: folder.clone(),
             kind,
             lag: lag.clone(),
-            segments: segments.clone(),
             reader: reader.clone(),
             kv: kv.clone(),
             published: published.clone(),
@@ -104,12 +113,12 @@ impl Engine {
             Spares::start(disk.clone(), log.clone(), segment_size, params.spares.max(1))?;
         let committer = Committer {
             disk: disk.clone(),
-            log,
+            log: log.clone(),
             store: store_id,
             segment_size,
             intake: intake.clone(),
             spares: spares.clone(),
-            segments,
+            segments: segments.clone(),
             buffers: buffers.clone(),
             lag: lag.clone(),
             health: health.clone(),
@@ -124,10 +133,38 @@ impl Engine {
             kv: kv.clone(),
             lag: lag.clone(),
             ballast: ballast.clone(),
+            bell: bell.clone(),
+        };
+        let (pins, orders) = (Arc::new(Pins::default()), Arc::new(Orders::default()));
+        let keeper = Keeper {
+            disk: disk.clone(),
+            log,
+            segment_size,
+            params: params.clone(),
+            folder,
+            segments,
+            spares: spares.clone(),
+            big: big.clone(),
+            pins: pins.clone(),
+            published: published.clone(),
             bell,
+            lag: lag.clone(),
+            intake: intake.clone(),
+            health: health.clone(),
+            orders: orders.clone(),
+            mover: Mover {
+                kv: kv.clone(),
+                reader: reader.clone(),
+                big: big.clone(),
+                intake: intake.clone(),
+                rate: params.moving,
+            },
+            // What no record names now may be what the damage named.
+            files: if report.damaged.is_empty() { Some(big.ids()?.into_iter().collect()) } else { None },
         };
         let threads = vec![
             preparer,
+            thread("keeper", move || keeper.run())?,
             thread("committer", move || committer.run())?,
             thread("applier", move || applier.run())?,
             thread("checkpointer", move || run_locked(checkpointer, lock))?,
@@ -151,6 +188,8 @@ impl Engine {
             published,
             kv,
             reader,
+            pins,
+            orders,
             big,
             read_back,
             space,
@@ -163,6 +202,7 @@ impl Engine {
     /// checkpointer is the last, and gives the lock back.
     fn stop(&self) {
         self.closed.store(true, Ordering::SeqCst);
+        self.orders.close();
         self.intake.close();
         self.spares.close();
     }

@@ -8,22 +8,25 @@ use queue::{Additions, Entry, Maildrop, Message, Piece, Served, Stamp, StoreErro
 use crate::log::Lsn;
 use crate::mailbox::{Place, Snapshot};
 use crate::reader::{Body, Reader, Wait, unblocked};
+use crate::space::Pin;
 
 /// Most octets of a chunk; a message no longer than that is one.
 const CHUNK: usize = 256 << 10;
 
 /// A view of a mailbox at one instant.
 ///
-/// What it lists stays readable while it lives: nothing is freed in the log or beside it while a maildrop
-/// that was opened before holds the [`Reader`].
+/// What it lists stays readable while it lives: nothing is freed in the log or beside it that a maildrop lists
+/// which was opened before.
 pub struct SledMaildrop {
     reader: Arc<Reader>,
     snapshot: Arc<Snapshot>,
+    pin: Arc<Pin>,
 }
 
 impl SledMaildrop {
-    pub(super) fn new(reader: Arc<Reader>, snapshot: Arc<Snapshot>) -> Self {
-        Self { reader, snapshot }
+    /// `pin` was taken before `snapshot`.
+    pub(super) fn new(reader: Arc<Reader>, snapshot: Arc<Snapshot>, pin: Arc<Pin>) -> Self {
+        Self { reader, snapshot, pin }
     }
 
     fn place(&self, index: usize) -> Result<Place, StoreError> {
@@ -61,7 +64,8 @@ impl Maildrop for SledMaildrop {
     async fn message(&self, index: usize, range: Range<u64>) -> Result<Self::Message, StoreError> {
         let place = self.place(index)?;
         let reader = self.reader.clone();
-        unblocked(move |wait| SledMessage::open(&reader, &place, range.clone(), wait)).await
+        let pin = self.pin.clone();
+        unblocked(move |wait| SledMessage::open(&reader, &place, range.clone(), wait, pin.clone())).await
     }
 }
 
@@ -77,6 +81,8 @@ pub struct SledMessage {
     check: Option<Check>,
     place: Place,
     reader: Arc<Reader>,
+    #[expect(dead_code, reason = "held so that nothing it reads is freed")]
+    pin: Arc<Pin>,
 }
 
 /// The crc of the octets received up to a place, those that are not served too.
@@ -98,7 +104,13 @@ impl Check {
 }
 
 impl SledMessage {
-    fn open(reader: &Arc<Reader>, place: &Place, range: Range<u64>, wait: Wait) -> Result<Self, StoreError> {
+    fn open(
+        reader: &Arc<Reader>,
+        place: &Place,
+        range: Range<u64>,
+        wait: Wait,
+        pin: Arc<Pin>,
+    ) -> Result<Self, StoreError> {
         let additions = reader.entry(place, wait)?.additions;
         let body = reader.body(place, wait)?;
         let whole = Served::new(&additions, body.octets);
@@ -118,7 +130,7 @@ impl SledMessage {
         let ready = ready.filter(|octets| !octets.is_empty());
         let check = all.then(Check::default);
         let (prelude, place, reader) = (additions.prelude.into(), *place, reader.clone());
-        Ok(Self { ready, prelude, pieces, body, check, place, reader })
+        Ok(Self { ready, prelude, pieces, body, check, place, reader, pin })
     }
 
     /// Takes the next at most [`CHUNK`] octets off what is to come.

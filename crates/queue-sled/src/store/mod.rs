@@ -23,6 +23,7 @@ use crate::log::{Answer, Job};
 use crate::mailbox::older_than;
 use crate::params::Params;
 use crate::reader::blocking;
+use crate::space::Tidied;
 use crate::start::{OpenError, StartReport, Started, start};
 use engine::Engine;
 pub use incoming::SledIncoming;
@@ -69,6 +70,11 @@ impl SledStore {
     /// wait for this; a measurement does.
     pub fn wait_prepared(&self) -> bool {
         self.engine.spares.wait_ready()
+    }
+
+    /// Frees what is dead in the log now, and empties what is mostly dead, instead of waiting until it is due.
+    pub async fn tidy(&self) -> Result<Tidied, StoreError> {
+        self.engine.orders.tidy().await
     }
 
     /// For tests: the index, and the log with the place where what is durable ends.

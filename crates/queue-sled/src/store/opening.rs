@@ -19,12 +19,13 @@ impl SledStore {
     ) -> Result<SledMaildrop, StoreError> {
         let until = self.patience();
         self.settled(until).await?;
+        let pin = self.engine.pins.pin();
         let snapshot = match self.engine.published.mailboxes.open(mailbox, view) {
             Found::Snapshot(snapshot) => snapshot,
             Found::NoView => return Err(StoreError::NoView),
             Found::Cold(_) => self.load(mailbox, view, until).await?,
         };
-        Ok(SledMaildrop::new(self.engine.reader.clone(), snapshot))
+        Ok(SledMaildrop::new(self.engine.reader.clone(), snapshot, pin))
     }
 
     /// Until when a pickup waits.

@@ -8,6 +8,7 @@ mod limits;
 mod model;
 mod opening;
 mod reading;
+mod space;
 mod waiting;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -33,6 +34,7 @@ struct Place {
     folder: TempDir,
     disk: FaultyDisk,
     params: Params,
+    sizes: Sizes,
 }
 
 fn small() -> Params {
@@ -50,7 +52,14 @@ impl Place {
     /// In memory where there is such a folder: these tests are about the order of calls, not about a disk.
     fn new(params: Params) -> Self {
         let folder = tempfile::tempdir_in("/dev/shm").or_else(|_| tempfile::tempdir()).expect("a folder");
-        Self { folder, disk: FaultyDisk::default(), params }
+        Self { folder, disk: FaultyDisk::default(), params, sizes: Sizes::default() }
+    }
+
+    /// With segments of that many octets, and records that fit them.
+    fn with_segments(octets: u32) -> Self {
+        let params = Params { segment_size: Some(octets), ..small() };
+        let sizes = Sizes { segment_min: octets, body_max: octets as usize / 4 };
+        Self { sizes, ..Self::new(params) }
     }
 
     fn path(&self) -> PathBuf {
@@ -67,13 +76,13 @@ impl Place {
 
     fn ground(&self) -> Ground {
         let index = Arc::new(SledIndex { cache: self.params.cache });
-        Ground { disk: Arc::new(self.disk.clone()), index, sizes: Sizes::default() }
+        Ground { disk: Arc::new(self.disk.clone()), index, sizes: self.sizes }
     }
 
     /// What a power cut at this instant would leave, were every write on the platter: a copy, without what
     /// can be made again.
     fn image(&self) -> Self {
-        let image = Self::new(self.params.clone());
+        let image = Self { sizes: self.sizes, ..Self::new(self.params.clone()) };
         copy(&self.path(), &image.path());
         image
     }

@@ -8,11 +8,13 @@ use proptest::prelude::*;
 use queue::contract::{accept, name, read, route, view};
 use queue::{Delivered, Expunge, Join, Maildrop, MemoryStore, Store};
 
-use super::{Place, assert_holders, block_on, rows, rows_of, small};
+use super::{Place, assert_holders, block_on, rows, rows_of};
 use crate::SledStore;
+use crate::disk::{Disk, RealDisk};
+use crate::fold::Folder;
 use crate::index::kv::MemoryKv;
 use crate::index::rebuild::replay;
-use crate::index::{Index, IndexKv};
+use crate::index::{Index, IndexKv, keys};
 
 const MAILBOXES: [&str; 3] = ["alice", "bob", "sales"];
 const VIEWS: [&str; 3] = ["", "one", "two"];
@@ -28,6 +30,7 @@ enum Step {
     Join(usize, usize, bool),
     Leave(usize, usize),
     Open(usize),
+    Tidy,
     Reopen,
     Crash(bool),
 }
@@ -44,6 +47,7 @@ fn step() -> impl Strategy<Value = Step> {
         2 => (0usize..3, 0usize..3, any::<bool>()).prop_map(|(m, v, all)| Step::Join(m, v, all)),
         1 => (0usize..3, 0usize..3).prop_map(|(m, v)| Step::Leave(m, v)),
         2 => (0usize..3).prop_map(Step::Open),
+        2 => Just(Step::Tidy),
         1 => Just(Step::Reopen),
         1 => any::<bool>().prop_map(Step::Crash),
     ]
@@ -117,6 +121,7 @@ impl Pair {
                 self.model.leave(&name(MAILBOXES[*m]), &view(VIEWS[*v])).await.expect("left");
             }
             Step::Open(m) => drop(self.store().open(&name(MAILBOXES[*m]), &view("")).await),
+            Step::Tidy => drop(self.store().tidy().await.expect("tidied")),
             Step::Reopen => {
                 self.store().close().await.expect("closed");
                 self.store = None;
@@ -195,7 +200,7 @@ impl Pair {
         }
     }
 
-    /// The index that has lived through all that, key for key the one that the log alone makes.
+    /// The index that has lived through all that, key for key the one that a snap and the log make.
     async fn compare_index(&self) {
         let live = rows(self.store());
         assert_holders(&live);
@@ -203,7 +208,17 @@ impl Pair {
         let (segments, end) = self.store().log();
         let Some(header) = segments.all().pop() else { return };
         let kv: Arc<dyn IndexKv> = Arc::new(MemoryKv::default());
-        let mut index = Index::load(kv.clone(), header.store).expect("empty");
+        let disk: Arc<dyn Disk> = Arc::new(RealDisk);
+        let folder = Folder { disk, store: self.place.path(), store_id: header.store, segments };
+        if let Some(snap) = folder.newest().expect("readable") {
+            kv.apply(rows_of(&*snap).into_iter().map(|(key, value)| (key, Some(value))).collect())
+                .expect("taken");
+            let state = snap.get(keys::STATE).expect("readable");
+            kv.apply(vec![(keys::STATE.to_vec(), state)]).expect("taken");
+        }
+        let segments = folder.segments;
+        let mut index = Index::load(kv.clone(), header.store).expect("whole");
+        assert!(segments.unbroken(index.applied(), end));
         replay(&mut index, &segments, end).expect("replayed");
         assert_eq!(rows_of(&*kv), live);
         let again = replay(&mut index, &segments, end).expect("replayed");
@@ -216,7 +231,7 @@ proptest! {
     #[test]
     fn a_random_life_is_the_models_life(steps in proptest::collection::vec(step(), 1..60)) {
         block_on(async {
-            let place = Place::new(small());
+            let place = Place::with_segments(64 << 10);
             let store = Some(place.open().0);
             let mut pair = Pair {
                 place,

@@ -1,0 +1,308 @@
+use std::collections::{BTreeMap, BTreeSet};
+use std::io;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::{Duration, Instant};
+
+use mail::MailboxName;
+use queue::StoreError;
+use tokio::sync::oneshot;
+
+use super::compaction::Mover;
+use super::orders::{Orders, Tidied};
+use super::pins::Pins;
+use crate::big::BigFiles;
+use crate::disk::{Disk, Open};
+use crate::fold::{FoldError, Folder, Snap, forget};
+use crate::health::Health;
+use crate::index::checkpoint::Bell;
+use crate::index::{Lag, Published};
+use crate::log::change::Draft;
+use crate::log::segment::segment_path;
+use crate::log::segments::Segments;
+use crate::log::spares::Spares;
+use crate::log::{Answer, Intake, Lsn};
+use crate::params::Params;
+
+/// How often is looked whether there is something to do.
+const EVERY: Duration = Duration::from_secs(5);
+/// A snap is made at least so often when something has changed: it shortens a rebuild.
+const DAILY: Duration = Duration::from_secs(24 * 3600);
+/// After a fold that failed.
+const AGAIN: Duration = Duration::from_secs(600);
+/// How often, and for how long at once, a checkpoint is waited for.
+const CHECKPOINT_PAUSES: u32 = 500;
+const CHECKPOINT_PAUSE: Duration = Duration::from_millis(10);
+/// Segments that are emptied in one round.
+const VICTIMS: usize = 8;
+/// A segment is emptied when less of it lives, in hundredths.
+const SPARSE: u64 = 50;
+/// The same while the disk has less room than it should.
+const SPARSE_WHEN_FULL: u64 = 90;
+
+/// The one thread that frees.
+pub(crate) struct Keeper {
+    pub(crate) disk: Arc<dyn Disk>,
+    pub(crate) log: PathBuf,
+    pub(crate) segment_size: u32,
+    pub(crate) params: Params,
+    pub(crate) folder: Arc<Folder>,
+    pub(crate) segments: Arc<Segments>,
+    pub(crate) spares: Arc<Spares>,
+    pub(crate) big: BigFiles,
+    pub(crate) pins: Arc<Pins>,
+    pub(crate) published: Arc<Published>,
+    pub(crate) bell: Arc<Bell>,
+    pub(crate) lag: Arc<Lag>,
+    pub(crate) intake: Arc<Intake>,
+    pub(crate) health: Arc<Health>,
+    pub(crate) orders: Arc<Orders>,
+    pub(crate) mover: Mover,
+    /// Files beside the log that may be dead: those that were there at the start, and those that records name.
+    /// `None`: the start has seen damage, and what no record names now may be what the damage named.
+    pub(crate) files: Option<BTreeSet<u64>>,
+}
+
+/// What has been decided, and what is left to do of it.
+struct Work {
+    snap: Option<Arc<Snap>>,
+    made: Instant,
+    /// No fold before.
+    not_before: Instant,
+    /// Dead, by the moment at which that was found; they go when nobody reads any more who began before it.
+    segments: BTreeMap<u32, u64>,
+    files: BTreeMap<u64, u64>,
+}
+
+impl Keeper {
+    pub(crate) fn run(mut self) {
+        let snap = self.folder.newest().unwrap_or_else(|error| {
+            tracing::error!(%error, "the snaps cannot be read");
+            None
+        });
+        let now = Instant::now();
+        let (segments, files) = (BTreeMap::new(), BTreeMap::new());
+        let mut work = Work { snap, made: now, not_before: now, segments, files };
+        self.published.dead.fetch_add(self.dead_at_start(work.snap.as_deref()), Ordering::Relaxed);
+        while !self.orders.is_closed() {
+            let waiters = self.orders.wait(EVERY);
+            if self.orders.is_closed() {
+                break;
+            }
+            if waiters.is_empty() {
+                let mut tidied = Tidied::default();
+                // A checkpoint may have come since the fold.
+                self.doom(&mut work);
+                self.free(&mut work, &mut tidied);
+                if self.is_due(&work) {
+                    drop(self.round(&mut work, false));
+                }
+            } else {
+                let outcome = self.round(&mut work, true);
+                for waiter in waiters {
+                    let _ = waiter.send(outcome.as_ref().copied().map_err(StoreError::share));
+                }
+            }
+        }
+    }
+
+    /// What was dead already when the store was opened, as far as that can be told without a fold.
+    fn dead_at_start(&self, snap: Option<&Snap>) -> u64 {
+        let alive: u64 = snap.map_or(0, |snap| snap.liveness().segments.values().sum());
+        let sealed = (self.segments.all().len() as u64).saturating_sub(1);
+        (sealed * u64::from(self.segment_size)).saturating_sub(alive)
+    }
+
+    fn is_due(&self, work: &Work) -> bool {
+        let now = Instant::now();
+        if now < work.not_before {
+            return false;
+        }
+        let dead = self.published.dead.load(Ordering::Relaxed);
+        let free = self.disk.space(&self.log).map_or(u64::MAX, |space| space.free);
+        let snap = work.snap.as_ref();
+        let enough = self.params.dead.max(snap.map_or(0, |snap| 4 * snap.octets));
+        let moved = snap.map_or(Lsn(0), |snap| snap.lsn).0 < self.published.state().applied;
+        dead > enough || dead > free / 10 || (moved && now.duration_since(work.made) > DAILY)
+    }
+
+    fn is_full(&self) -> bool {
+        self.disk.space(&self.log).is_ok_and(|space| space.free < 2 * self.params.min_free)
+    }
+
+    /// Folds, frees, empties; and once more, when that was asked for, to free what it has emptied.
+    fn round(&mut self, work: &mut Work, asked: bool) -> Result<Tidied, StoreError> {
+        let mut tidied = Tidied::default();
+        for again in [asked, false] {
+            if asked {
+                self.begin_segment()?;
+            }
+            self.fold(work)?;
+            self.published.dead.store(0, Ordering::Relaxed);
+            if asked {
+                self.await_checkpoint(work);
+            }
+            self.doom(work);
+            self.free(work, &mut tidied);
+            let moved = self.empty(work)?;
+            tidied.moved += moved;
+            if !again || moved == 0 {
+                break;
+            }
+        }
+        tidied.waiting = (work.segments.len() + work.files.len()) as u64;
+        let Tidied { segments, files, moved, waiting } = tidied;
+        tracing::info!(segments, files, moved, waiting, "the log was tidied");
+        Ok(tidied)
+    }
+
+    /// Ends the segment that is written, so that it can be freed too: with a record that changes nothing.
+    fn begin_segment(&self) -> Result<(), StoreError> {
+        self.health.check()?;
+        self.intake.roll();
+        let (waiter, done) = oneshot::channel();
+        let draft = Draft::delete(&[]).map_err(|_| StoreError::Unavailable)?;
+        self.intake.submit_blocking(draft, Answer::Applied(waiter))?;
+        done.blocking_recv().unwrap_or(Err(StoreError::Unavailable)).map(drop)
+    }
+
+    /// Waits a while for a checkpoint that covers the snap.
+    fn await_checkpoint(&self, work: &Work) {
+        let wanted = work.snap.as_ref().map_or(Lsn(0), |snap| snap.lsn);
+        for _ in 0..CHECKPOINT_PAUSES {
+            if self.bell.checkpointed() >= wanted || self.orders.is_closed() {
+                return;
+            }
+            self.bell.ring();
+            std::thread::sleep(CHECKPOINT_PAUSE);
+        }
+    }
+
+    fn fold(&mut self, work: &mut Work) -> Result<(), StoreError> {
+        let state = self.published.state();
+        if work.snap.as_ref().is_some_and(|snap| snap.lsn.0 >= state.applied) || state.applied == 0 {
+            return Ok(());
+        }
+        let orders = self.orders.clone();
+        match self.folder.fold(work.snap.clone(), state, &|| !orders.is_closed()) {
+            Ok(folded) => {
+                if let Some(files) = &mut self.files {
+                    files.extend(folded.named);
+                }
+                work.made = Instant::now();
+                self.folder.keep_only(folded.snap.lsn)?;
+                work.snap = Some(folded.snap);
+                Ok(())
+            }
+            Err(FoldError::Stopped) => Err(StoreError::Unavailable),
+            Err(error) => {
+                work.not_before = Instant::now() + AGAIN;
+                tracing::error!(%error, "nothing is freed in the log now");
+                if matches!(error, FoldError::Disagree(_)) {
+                    self.lag.want_rebuild();
+                }
+                Err(StoreError::Damaged(error.to_string()))
+            }
+        }
+    }
+
+    /// Notes what the fold says is dead.
+    fn doom(&self, work: &mut Work) {
+        let Some(snap) = &work.snap else { return };
+        let moment = self.pins.mark();
+        let covered = snap.lsn.min(self.bell.checkpointed());
+        for (id, end) in self.sealed() {
+            if end <= covered && !snap.liveness().segments.contains_key(&id) {
+                work.segments.entry(id).or_insert(moment);
+            }
+        }
+        for file in self.files.iter().flatten() {
+            if !snap.liveness().files.contains(file) {
+                work.files.entry(*file).or_insert(moment);
+            }
+        }
+    }
+
+    /// All segments but the newest, and where they end.
+    fn sealed(&self) -> Vec<(u32, Lsn)> {
+        let all = self.segments.all();
+        let end = |pair: &[crate::log::segment::SegmentHeader]| {
+            let linked = pair[1].previous == pair[0].id;
+            (pair[0].id, Lsn::new(pair[0].id, if linked { pair[1].prev_end } else { u32::MAX }))
+        };
+        all.windows(2).map(end).collect()
+    }
+
+    /// Gives back what nobody reads any more.
+    fn free(&mut self, work: &mut Work, tidied: &mut Tidied) {
+        let _freeing = self.segments.keep();
+        let passed = |dead: &BTreeMap<u32, u64>| {
+            dead.iter()
+                .filter(|(_, moment)| self.pins.passed(**moment))
+                .map(|(id, _)| *id)
+                .collect::<Vec<_>>()
+        };
+        for id in passed(&work.segments) {
+            match self.free_segment(id) {
+                Ok(()) => {
+                    work.segments.remove(&id);
+                    tidied.segments += 1;
+                }
+                Err(error) => tracing::error!(%error, segment = format_args!("{id:08x}"), "cannot be freed"),
+            }
+        }
+        let files: Vec<u64> =
+            work.files.iter().filter(|(_, moment)| self.pins.passed(**moment)).map(|(id, _)| *id).collect();
+        for id in files {
+            match self.big.remove(id) {
+                Ok(()) => {
+                    work.files.remove(&id);
+                    if let Some(files) = &mut self.files {
+                        files.remove(&id);
+                    }
+                    tidied.files += 1;
+                }
+                Err(error) => tracing::error!(%error, file = format_args!("{id:016x}"), "cannot be removed"),
+            }
+        }
+    }
+
+    fn free_segment(&self, id: u32) -> io::Result<()> {
+        let path = segment_path(&self.log, id);
+        let file = self.disk.open(&path, Open::Read)?;
+        // Another name is a backup's: what is overwritten here would change there.
+        let ours = file.links()? == 1 && file.len()? == u64::from(self.segment_size);
+        drop(file);
+        self.segments.remove(id);
+        if ours && self.spares.recycle(&*self.disk, &self.log, &path)? {
+            return Ok(());
+        }
+        forget(&*self.disk, &path)
+    }
+
+    /// Moves what lives out of segments that are mostly dead: how many messages.
+    fn empty(&self, work: &Work) -> Result<u64, StoreError> {
+        let Some(snap) = &work.snap else { return Ok(0) };
+        let sparse = if self.is_full() { SPARSE_WHEN_FULL } else { SPARSE };
+        let limit = u64::from(self.segment_size) / 100 * sparse;
+        let alive = |id: &u32| snap.liveness().segments.get(id).copied();
+        let mut victims: Vec<(u64, u32)> = self
+            .sealed()
+            .into_iter()
+            .filter(|(_, end)| *end <= snap.lsn)
+            .filter_map(|(id, _)| alive(&id).filter(|alive| *alive < limit).map(|alive| (alive, id)))
+            .collect();
+        victims.sort_unstable();
+        victims.truncate(VICTIMS);
+        if victims.is_empty() {
+            return Ok(0);
+        }
+        let freed = victims.len() as u64 * u64::from(self.segment_size);
+        let mailboxes: Vec<MailboxName> = self.published.mailboxes.names();
+        let ids = victims.into_iter().map(|(_, id)| id).collect();
+        let moved = self.mover.empty(&ids, &mailboxes, &self.orders)?;
+        self.published.dead.fetch_add(freed, Ordering::Relaxed);
+        Ok(moved)
+    }
+}

@@ -1,0 +1,201 @@
+//! Room comes back, and nothing that somebody still has goes with it.
+
+use std::collections::BTreeMap;
+
+use mail::Uid;
+use queue::contract::{accept, deliver, name, read, route, view};
+use queue::{Expunge, Maildrop, Message, Store};
+
+use super::{Place, assert_holders, block_on, names, rows};
+use crate::SledStore;
+use crate::log::segment::segment_id;
+
+const SEGMENT: u32 = 64 << 10;
+
+/// Mail of about a tenth of a segment, each another.
+fn body(n: usize) -> Vec<u8> {
+    format!("Subject: {n}\r\n\r\n")
+        .into_bytes()
+        .into_iter()
+        .chain((0..6000).map(|at| u8::try_from(at * n % 251).expect("small")))
+        .collect()
+}
+
+async fn fill(store: &SledStore, mailboxes: &[&str], mails: std::ops::Range<usize>) -> Vec<Vec<Uid>> {
+    let mut uids = Vec::new();
+    for n in mails {
+        uids.push(deliver(store, &body(n), mailboxes).await);
+    }
+    uids
+}
+
+async fn delete(store: &SledStore, mailbox: &str, uids: Vec<Uid>) {
+    store.delete(vec![Expunge { mailbox: name(mailbox), view: view(""), uids }]).await.expect("deleted");
+}
+
+async fn contents(store: &SledStore, mailbox: &str) -> BTreeMap<Uid, Vec<u8>> {
+    let drop = store.open(&name(mailbox), &view("")).await.expect("opened");
+    let mut contents = BTreeMap::new();
+    for index in 0..drop.len() {
+        contents.insert(drop.entry(index).expect("within").uid, read(&drop, index).await);
+    }
+    contents
+}
+
+fn segments(place: &Place) -> usize {
+    names(&place.path().join("log")).iter().filter(|name| segment_id(name).is_some()).count()
+}
+
+#[test]
+fn what_everybody_deleted_leaves_the_disk() {
+    let place = Place::with_segments(SEGMENT);
+    block_on(async {
+        let (store, _) = place.open();
+        let uids = fill(&store, &["alice", "bob"], 0..60).await;
+        let big = deliver(&store, &body(1).repeat(10), &["alice"]).await;
+        assert_eq!(names(&place.path().join("big")).len(), 1);
+        let before = segments(&place);
+        assert!(before > 5, "{before}");
+        store.tidy().await.expect("tidied");
+        assert!(segments(&place) >= before, "all of it lives");
+        delete(&store, "alice", uids.iter().map(|both| both[0]).chain(big).collect()).await;
+        store.tidy().await.expect("tidied");
+        assert!(segments(&place) >= before, "bob has all of it");
+        delete(&store, "bob", uids.iter().map(|both| both[1]).collect()).await;
+        let tidied = store.tidy().await.expect("tidied");
+        assert_eq!((tidied.waiting, segments(&place)), (0, 1), "{tidied:?}");
+        assert!(names(&place.path().join("big")).is_empty());
+        assert_eq!(names(&place.path().join("snap")).len(), 1);
+        let last = deliver(&store, b"x\r\n", &["alice"]).await[0];
+        assert!(uids.iter().flatten().all(|uid| *uid < last));
+        store.close().await.expect("closed");
+        drop(store);
+        for keep_index in [true, false] {
+            if !keep_index {
+                std::fs::remove_dir_all(place.path().join("idx")).expect("removed");
+            }
+            let (store, report) = place.open();
+            assert!(report.damaged.is_empty(), "{report}");
+            assert_eq!(contents(&store, "alice").await.into_keys().collect::<Vec<_>>(), [last]);
+            store.close().await.expect("closed");
+        }
+    });
+}
+
+#[test]
+fn a_segment_that_is_mostly_dead_is_emptied_and_nothing_in_it_changes() {
+    let place = Place::with_segments(SEGMENT);
+    block_on(async {
+        let (store, _) = place.open();
+        let waits = accept(&store, &body(7)).await;
+        let uids = fill(&store, &["alice", "bob", "carol"], 0..60).await;
+        let big = deliver(&store, &body(3).repeat(10), &["alice"]).await[0];
+        let before = segments(&place);
+        let some = |at: usize| {
+            uids.iter().enumerate().filter(|(n, _)| n % 6 != 0).map(|(_, uids)| uids[at]).collect()
+        };
+        delete(&store, "alice", some(0)).await;
+        delete(&store, "bob", some(1)).await;
+        delete(&store, "carol", uids.iter().map(|uids| uids[2]).collect()).await;
+        let wanted = (contents(&store, "alice").await, contents(&store, "bob").await);
+        assert_eq!((wanted.0.len(), wanted.1.len()), (11, 10));
+        assert!(wanted.0.contains_key(&big));
+        let tidied = store.tidy().await.expect("tidied");
+        assert!(tidied.moved >= 10 && segments(&place) < before / 2, "{tidied:?}, {before}");
+        assert_eq!((contents(&store, "alice").await, contents(&store, "bob").await), wanted);
+        assert_holders(&rows(&store));
+        assert_eq!(super::queued(&store).await, [waits]);
+        // Twice moved is moved.
+        let more = fill(&store, &["dave"], 0..30).await;
+        delete(&store, "dave", more.into_iter().flatten().collect()).await;
+        store.tidy().await.expect("tidied");
+        store.tidy().await.expect("tidied");
+        assert_eq!((contents(&store, "alice").await, contents(&store, "bob").await), wanted);
+        // What was queued all the while is delivered from where it is now.
+        let late = store.deliver(vec![route(waits, &["erin"])]).await.expect("delivered");
+        assert_eq!(late.len(), 1);
+        let erin = contents(&store, "erin").await;
+        assert!(erin.values().all(|octets| octets.ends_with(&body(7))) && erin.len() == 1);
+        store.close().await.expect("closed");
+        drop(store);
+        std::fs::remove_dir_all(place.path().join("idx")).expect("removed");
+        let (store, report) = place.open();
+        assert!(report.damaged.is_empty(), "{report}");
+        assert_eq!((contents(&store, "alice").await, contents(&store, "bob").await), wanted);
+        assert_eq!(contents(&store, "erin").await, erin);
+        store.close().await.expect("closed");
+    });
+}
+
+#[test]
+fn who_began_to_read_reads_to_the_end() {
+    let place = Place::with_segments(SEGMENT);
+    block_on(async {
+        let (store, _) = place.open();
+        let uids = fill(&store, &["alice"], 0..40).await;
+        let big = deliver(&store, &body(1).repeat(100), &["alice"]).await;
+        let wanted = contents(&store, "alice").await;
+        let maildrop = store.open(&name("alice"), &view("")).await.expect("opened");
+        let mut message = maildrop.message(40, 0..u64::MAX).await.expect("there");
+        let mut octets = message.chunk().await.expect("read").expect("some").to_vec();
+        delete(&store, "alice", uids.into_iter().flatten().chain(big).collect()).await;
+        let tidied = store.tidy().await.expect("tidied");
+        assert!(tidied.waiting > 5 && tidied.segments == 0, "{tidied:?}");
+        // Were a segment of his recycled, this would overwrite it.
+        fill(&store, &["bob"], 0..40).await;
+        for (index, (_, wanted)) in wanted.iter().enumerate() {
+            assert_eq!(&read(&maildrop, index).await, wanted, "{index}");
+        }
+        drop(maildrop);
+        store.tidy().await.expect("tidied");
+        while let Some(chunk) = message.chunk().await.expect("read") {
+            octets.extend_from_slice(&chunk);
+        }
+        assert!(octets.ends_with(&body(1).repeat(100)));
+        drop(message);
+        let tidied = store.tidy().await.expect("tidied");
+        assert_eq!(tidied.waiting, 0, "{tidied:?}");
+        store.close().await.expect("closed");
+    });
+}
+
+#[test]
+fn what_a_backup_has_too_is_never_overwritten() {
+    let place = Place::with_segments(SEGMENT);
+    block_on(async {
+        let (store, _) = place.open();
+        let uids = fill(&store, &["alice"], 0..40).await;
+        let (log, backup) = (place.path().join("log"), place.folder.path().join("backup"));
+        std::fs::create_dir(&backup).expect("made");
+        let mut kept = BTreeMap::new();
+        store.tidy().await.expect("tidied");
+        for file in names(&log).into_iter().filter(|name| segment_id(name).is_some()) {
+            std::fs::hard_link(log.join(&file), backup.join(&file)).expect("linked");
+            kept.insert(file.clone(), std::fs::read(backup.join(&file)).expect("read"));
+        }
+        kept.pop_last();
+        delete(&store, "alice", uids.into_iter().flatten().collect()).await;
+        assert!(store.tidy().await.expect("tidied").segments > 3);
+        fill(&store, &["bob"], 0..60).await;
+        for (file, octets) in kept {
+            assert!(std::fs::read(backup.join(&file)).expect("there") == octets, "{file}");
+        }
+        store.close().await.expect("closed");
+    });
+}
+
+#[test]
+fn a_store_that_has_lost_index_and_snap_is_not_taken_for_an_empty_one() {
+    let place = Place::with_segments(SEGMENT);
+    block_on(async {
+        let (store, _) = place.open();
+        let uids = fill(&store, &["alice"], 0..40).await;
+        delete(&store, "alice", uids[..30].iter().flatten().copied().collect()).await;
+        store.tidy().await.expect("tidied");
+        store.close().await.expect("closed");
+    });
+    std::fs::remove_dir_all(place.path().join("idx")).expect("removed");
+    let snap = names(&place.path().join("snap")).remove(0);
+    super::scribble(&place.path().join("snap").join(snap), 100, b"rot");
+    assert!(matches!(place.try_open(), Err(crate::OpenError::Salvage(_))));
+}
