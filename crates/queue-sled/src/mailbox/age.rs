@@ -60,7 +60,7 @@ mod tests {
                 slot: None,
                 recipient: None,
                 shared: false,
-                beside: false,
+                beside: None,
                 foreign_uidl: None,
             };
             let mut value = Vec::new();
