@@ -138,6 +138,11 @@ impl Gate {
         self.0.lock().total
     }
 
+    /// How many may be connected.
+    pub fn total(&self) -> usize {
+        self.0.params.total
+    }
+
     /// Remembers a source that behaved, so that a flood of strangers does not lock it out.
     pub fn behaved(&self, address: IpAddr, now: Instant) {
         let mut counts = self.0.lock();

@@ -36,4 +36,4 @@ mod tests;
 pub use params::Params;
 pub use space::Tidied;
 pub use start::{OpenError, StartReport};
-pub use store::{SledIncoming, SledMaildrop, SledMessage, SledStore};
+pub use store::{DiskSpace, Figures, Files, SledIncoming, SledMaildrop, SledMessage, SledStore};

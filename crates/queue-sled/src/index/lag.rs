@@ -45,6 +45,11 @@ impl Lag {
         self.lock().octets >= self.octets_max
     }
 
+    /// Octets that wait.
+    pub(crate) fn octets(&self) -> usize {
+        self.lock().octets
+    }
+
     /// Leaves a batch; waits while there is twice as much as should be. The applier waits for nobody, so
     /// this ends.
     pub(crate) fn push(&self, batch: Vec<Committed>) {

@@ -39,6 +39,13 @@ impl Backlog {
         self.lock().totals.get(mailbox).copied().unwrap_or_default()
     }
 
+    /// All that is queued, each message once.
+    pub(crate) fn total(&self) -> Amount {
+        let state = self.lock();
+        let octets = state.messages.values().map(|owed| owed.octets).sum();
+        Amount { messages: state.messages.len() as u64, octets }
+    }
+
     /// Takes a message in; once, however often it is told.
     pub(crate) fn add(&self, id: QueueId, octets: u64, envelope: &Envelope) {
         let mailboxes = envelope.copies().into_iter().map(|(mailbox, _)| mailbox).collect();

@@ -3,6 +3,7 @@
 mod admission;
 mod deletion;
 mod engine;
+mod figures;
 mod incoming;
 mod maildrop;
 mod opening;
@@ -26,6 +27,7 @@ use crate::reader::blocking;
 use crate::space::Tidied;
 use crate::start::{OpenError, StartReport, Started, start};
 use engine::Engine;
+pub use figures::{DiskSpace, Figures, Files};
 pub use incoming::SledIncoming;
 pub use maildrop::{SledMaildrop, SledMessage};
 

@@ -1,15 +1,33 @@
+use serde::Serialize;
+
 use super::failure::counted;
-use super::{Answer, Context, Failure};
-use crate::{config, identity};
+use super::{Answer, Context, Failure, json};
+use crate::config::{self, Finding};
+use crate::identity;
 
 /// Check the three files and everything that they name, without starting anything
 ///
 /// As root, the files are read as the service will read them: as the owner of the state folder, or as the
 /// system user `restante` before there is one. Exits with 78 when something would stop `restante serve`.
 #[derive(Debug, clap::Args)]
-pub(crate) struct Args {}
+pub(crate) struct Args {
+    /// Print one JSON document
+    #[arg(long)]
+    pub(super) json: bool,
+}
 
-pub(crate) fn run(context: &mut Context<'_>, _args: &Args) -> Result<Answer, Failure> {
+/// What `--json` prints; with faults it is the document of every failure, and they stand there.
+#[derive(Debug, Serialize)]
+struct Document {
+    config_dir: String,
+    domains: usize,
+    mailboxes: usize,
+    aliases: usize,
+    closed_addresses: usize,
+    warnings: Vec<Finding>,
+}
+
+pub(crate) fn run(context: &mut Context<'_>, args: &Args) -> Result<Answer, Failure> {
     // As root everything is readable; what the service cannot read would only show when it starts.
     let first = config::load(&context.config).map_err(Failure::Config)?;
     identity::become_service(&first.config.state_dir)
@@ -17,18 +35,32 @@ pub(crate) fn run(context: &mut Context<'_>, _args: &Args) -> Result<Answer, Fai
     let loaded = config::load(&context.config).map_err(Failure::Config)?;
     super::warn(&loaded.warnings);
     let spec = &loaded.spec;
-    let warnings = match loaded.warnings.warnings() {
+    let document = Document {
+        config_dir: context.config.display().to_string(),
+        domains: spec.domains.len(),
+        mailboxes: spec.mailboxes.len(),
+        aliases: spec.aliases.len(),
+        closed_addresses: spec.refused.len(),
+        warnings: loaded.warnings.findings().collect(),
+    };
+    match args.json {
+        true => json::print(context, &document)?,
+        false => writeln!(context.out, "{}", text(&document))?,
+    }
+    Ok(Answer::Yes)
+}
+
+fn text(document: &Document) -> String {
+    let Document { config_dir, domains, mailboxes, aliases, closed_addresses, warnings } = document;
+    let warnings = match warnings.len() {
         0 => String::new(),
         count => format!("; {}", counted(count, "warning")),
     };
-    writeln!(
-        context.out,
-        "{}: {}, {}, {}, {}: no fault{warnings}",
-        context.config.display(),
-        counted(spec.domains.len(), "domain"),
-        counted(spec.mailboxes.len(), "mailbox"),
-        counted(spec.aliases.len(), "alias"),
-        counted(spec.refused.len(), "closed address"),
-    )?;
-    Ok(Answer::Yes)
+    format!(
+        "{config_dir}: {}, {}, {}, {}: no fault{warnings}",
+        counted(*domains, "domain"),
+        counted(*mailboxes, "mailbox"),
+        counted(*aliases, "alias"),
+        counted(*closed_addresses, "closed address"),
+    )
 }

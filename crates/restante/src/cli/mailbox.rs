@@ -1,9 +1,12 @@
+use std::time::Duration;
+
 use clap::Subcommand;
-use directory::{Allowance, Directory, MailboxSpec, VerifierParams, password};
+use directory::{Allowance, Directory, MailboxSpec, Password, VerifierParams, password};
 use mail::Secret;
+use serde::Serialize;
 
 use super::passwd::{RELOAD, chosen};
-use super::{Answer, Context, Failure};
+use super::{Answer, Context, Failure, json};
 use crate::config::{self, Edit, File};
 
 /// List, add or remove mailboxes
@@ -22,7 +25,41 @@ enum What {
 
 /// Print every mailbox with its addresses, quota, passwords, most messages and their longest age
 #[derive(Debug, clap::Args)]
-struct List {}
+struct List {
+    /// Print one JSON document
+    #[arg(long)]
+    json: bool,
+}
+
+/// What `list --json` prints. Without a limit there is none.
+#[derive(Debug, Serialize)]
+struct Document {
+    mailboxes: Vec<Row>,
+}
+
+#[derive(Debug, Serialize)]
+struct Row {
+    name: String,
+    /// Whether mail comes to it.
+    receives: bool,
+    /// Its own first.
+    addresses: Vec<String>,
+    quota_octets: Option<u64>,
+    quota_messages: Option<u64>,
+    expire_seconds: Option<u64>,
+    /// Their names; the one without is `password`.
+    passwords: Vec<String>,
+}
+
+impl Args {
+    /// Whether a program reads what it prints.
+    pub(super) fn is_json(&self) -> bool {
+        match &self.what {
+            What::List(list) => list.json,
+            What::Add(_) | What::Remove(_) => false,
+        }
+    }
+}
 
 /// Add a mailbox, with a password that is made up and printed once
 #[derive(Debug, clap::Args)]
@@ -52,44 +89,62 @@ struct Remove {
 
 pub(crate) fn run(context: &mut Context<'_>, args: &Args) -> Result<Answer, Failure> {
     match &args.what {
-        What::List(List {}) => list(context),
+        What::List(args) => list(context, args),
         What::Add(args) => add(context, args),
         What::Remove(args) => remove(context, args),
     }
 }
 
-fn list(context: &mut Context<'_>) -> Result<Answer, Failure> {
+fn list(context: &mut Context<'_>, args: &List) -> Result<Answer, Failure> {
     let loaded = config::load(&context.config).map_err(Failure::Config)?;
     let directory = Directory::new(loaded.table, VerifierParams::default());
-    for mailbox in &loaded.spec.mailboxes {
+    let rows = loaded.spec.mailboxes.iter().map(|mailbox| {
         let home = directory.mailbox_named(&mailbox.name).map(|name| directory.home_address(&name));
-        writeln!(context.out, "{}", line(mailbox, &home.unwrap_or_default()))?;
+        row(mailbox, &home.unwrap_or_default())
+    });
+    let document = Document { mailboxes: rows.collect() };
+    if args.json {
+        json::print(context, &document)?;
+        return Ok(Answer::Yes);
+    }
+    for row in &document.mailboxes {
+        writeln!(context.out, "{}", line(row))?;
     }
     Ok(Answer::Yes)
 }
 
-/// One mailbox, its fields apart by tabs: name, addresses with its own first, quota, names of passwords, most
-/// messages, age at which they go.
-fn line(mailbox: &MailboxSpec, home: &str) -> String {
-    let or_dash = |text: String| if text.is_empty() { "-".to_owned() } else { text };
+fn row(mailbox: &MailboxSpec, home: &str) -> Row {
     let (_, domain) = home.rsplit_once('@').unwrap_or_default();
     let whole = |address: &String| match address.contains('@') {
         true => address.clone(),
         false => format!("{address}@{domain}"),
     };
     let addresses = std::iter::once(home.to_owned()).chain(mailbox.addresses.iter().map(whole));
-    let addresses = match mailbox.receives {
-        true => addresses.collect::<Vec<_>>().join(","),
-        false => "no mail".to_owned(),
-    };
-    let or_none = |text: Option<String>| text.unwrap_or_else(|| "none".to_owned());
     let Allowance { octets, messages, age } = mailbox.allowance;
-    let quota = or_none(octets.map(|octets| config::Size(octets).to_string()));
-    let messages = or_none(messages.map(|messages| messages.to_string()));
+    let name = |password: &Password| password.name.clone().unwrap_or_else(|| "password".into());
+    Row {
+        name: mailbox.name.clone(),
+        receives: mailbox.receives,
+        addresses: if mailbox.receives { addresses.collect() } else { Vec::new() },
+        quota_octets: octets,
+        quota_messages: messages,
+        expire_seconds: age.map(|age| age.as_secs()),
+        passwords: mailbox.passwords.iter().map(name).collect(),
+    }
+}
+
+/// One mailbox, its fields apart by tabs: name, addresses with its own first, quota, names of passwords, most
+/// messages, age at which they go.
+fn line(row: &Row) -> String {
+    let or_dash = |text: String| if text.is_empty() { "-".to_owned() } else { text };
+    let or_none = |text: Option<String>| text.unwrap_or_else(|| "none".to_owned());
+    let addresses = if row.receives { row.addresses.join(",") } else { "no mail".to_owned() };
+    let quota = or_none(row.quota_octets.map(|octets| config::Size(octets).to_string()));
+    let messages = or_none(row.quota_messages.map(|messages| messages.to_string()));
+    let age = row.expire_seconds.map(Duration::from_secs);
     let age = or_none(age.map(|age| config::Time(age).to_string()));
-    let names = mailbox.passwords.iter().map(|password| password.name.as_deref().unwrap_or("password"));
-    let passwords = names.collect::<Vec<_>>().join(",");
-    format!("{}\t{addresses}\t{quota}\t{}\t{messages}\t{age}", mailbox.name, or_dash(passwords))
+    let passwords = or_dash(row.passwords.join(","));
+    format!("{}\t{addresses}\t{quota}\t{passwords}\t{messages}\t{age}", row.name)
 }
 
 fn add(context: &mut Context<'_>, args: &Add) -> Result<Answer, Failure> {

@@ -7,6 +7,7 @@ mod check;
 mod completions;
 mod failure;
 mod init;
+mod json;
 mod mailbox;
 mod man;
 mod passwd;
@@ -16,6 +17,7 @@ mod reload;
 mod route;
 mod serve;
 mod status;
+mod table;
 
 use std::io::{self, IsTerminal, Write};
 use std::path::PathBuf;
@@ -24,6 +26,7 @@ use std::process::ExitCode;
 use clap::{Parser, Subcommand};
 
 pub use failure::Failure;
+pub(crate) use failure::counted;
 
 /// A mail-drop appliance: mail in by SMTP, kept until it is called for, out by POP3.
 #[derive(Debug, Parser)]
@@ -40,9 +43,10 @@ struct Cli {
 const CONFIG: &str = "/etc/restante";
 
 const EXIT_CODES: &str = "\
-Exit codes: 0 done, or the answer is yes; 1 the answer is no; 2 wrong use; 78 the configuration has faults; \
-65 what was given does not fit; 66, 69, 73, 74, 77 as in sysexits.h: input missing, unavailable, cannot \
-create, input/output error, permission denied.";
+Exit codes: 0 done, or the answer is yes; 1 the answer is no, or not healthy; 2 wrong use; 78 the configuration \
+has faults; 65 what was given does not fit; 66, 69, 70, 73, 74, 76, 77 as in sysexits.h: input missing, \
+unavailable (the daemon is not running), a fault of ours, cannot create, input/output error, the daemon is of \
+another version, permission denied.";
 
 #[derive(Debug, Subcommand)]
 enum Verb {
@@ -81,8 +85,9 @@ pub fn run() -> ExitCode {
     let cli = Cli::parse();
     let mut out = io::stdout().lock();
     let mut context = Context { config: cli.config, out: &mut out };
+    let json = cli.verb.is_json();
     let done = cli.verb.run(&mut context).and_then(|answer| {
-        out.flush()?;
+        context.out.flush()?;
         Ok(answer)
     });
     match done {
@@ -91,6 +96,10 @@ pub fn run() -> ExitCode {
         // The reader has what it wanted: `restante recipients | head`.
         Err(Failure::Output(error)) if error.kind() == io::ErrorKind::BrokenPipe => ExitCode::SUCCESS,
         Err(failure) => {
+            if json {
+                // Standard error and the exit code say the same, if this cannot be read.
+                let _ = json::print(&mut context, &json::Failed::from(&failure));
+            }
             say(&failure.words(has_colour()));
             ExitCode::from(failure.code())
         }
@@ -111,6 +120,21 @@ impl Verb {
             Self::Mailbox(args) => mailbox::run(context, &args),
             Self::Completions(args) => completions::run(context, &args),
             Self::Man(args) => man::run(context, &args),
+        }
+    }
+}
+
+impl Verb {
+    /// Whether a program reads what it prints.
+    fn is_json(&self) -> bool {
+        match self {
+            Self::Status(args) => args.json,
+            Self::Reload(args) => args.json,
+            Self::Check(args) => args.json,
+            Self::Route(args) => args.json,
+            Self::Recipients(args) => args.json,
+            Self::Mailbox(args) => args.is_json(),
+            Self::Init(_) | Self::Serve(_) | Self::Passwd(_) | Self::Completions(_) | Self::Man(_) => false,
         }
     }
 }

@@ -55,7 +55,7 @@ pub(crate) fn run(context: &mut Context<'_>, args: &Args) -> Result<Answer, Fail
 }
 
 /// What makes a change count.
-pub(super) const RELOAD: &str = "; a running restante reads it on SIGHUP (systemctl reload restante)";
+pub(super) const RELOAD: &str = "; `restante reload` lets a running daemon read it";
 
 /// A password from a person or a pipe that is fit to be set.
 pub(super) fn chosen(piped: bool) -> Result<Secret, Failure> {

@@ -1,7 +1,8 @@
 use clap::ValueEnum;
 use directory::{Directory, Known, VerifierParams};
+use serde::Serialize;
 
-use super::{Answer, Context, Failure};
+use super::{Answer, Context, Failure, json};
 use crate::config;
 
 /// Print what a server in front must know, so that it refuses unknown addresses itself
@@ -14,6 +15,25 @@ pub(crate) struct Args {
     /// What it is printed for
     #[arg(long, value_enum, default_value = "plain")]
     format: Format,
+    /// Print one JSON document
+    #[arg(long, conflicts_with = "format")]
+    pub(super) json: bool,
+}
+
+/// What `--json` prints; the first entry that fits decides.
+#[derive(Debug, Serialize)]
+struct Document {
+    /// What cuts the detail off an address that is not listed.
+    separator: Option<char>,
+    entries: Vec<Entry>,
+}
+
+#[derive(Debug, Serialize)]
+struct Entry {
+    /// An address, or a pattern with `*` and `?`.
+    pattern: String,
+    /// What a sender is told who is refused; none: it is somebody's.
+    refused: Option<String>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -32,12 +52,35 @@ pub(crate) fn run(context: &mut Context<'_>, args: &Args) -> Result<Answer, Fail
         .cloned()
         .collect();
     let known = Directory::new(loaded.table, VerifierParams::default()).recipients();
+    if args.json {
+        json::print(context, &document(&known))?;
+        return Ok(Answer::Yes);
+    }
     let text = match args.format {
         Format::Plain => plain(&known),
         Format::Postfix => postfix(&known, &domains),
     };
     context.out.write_all(text.as_bytes())?;
     Ok(Answer::Yes)
+}
+
+fn document(known: &[Known]) -> Document {
+    let entry = |entry: &Known| match entry {
+        Known::Separator(_) => None,
+        Known::Refused { address, text } => Some((address.clone(), Some(text.clone()))),
+        Known::Address(address) => Some((address.clone(), None)),
+        Known::Glob { pattern, refused } => Some((pattern.clone(), refused.clone())),
+        Known::CatchAll(domain) => Some((format!("*@{domain}"), None)),
+    };
+    let entries = known.iter().filter_map(entry).map(|(pattern, refused)| Entry { pattern, refused });
+    Document { separator: separator(known), entries: entries.collect() }
+}
+
+fn separator(known: &[Known]) -> Option<char> {
+    known.iter().find_map(|entry| match entry {
+        Known::Separator(c) => Some(*c),
+        Known::Refused { .. } | Known::Address(_) | Known::Glob { .. } | Known::CatchAll(_) => None,
+    })
 }
 
 fn plain(known: &[Known]) -> String {
@@ -61,10 +104,7 @@ fn plain(known: &[Known]) -> String {
 
 /// An access(5) table in regexp_table(5) form: searched from the top, as the directory is.
 fn postfix(known: &[Known], domains: &[String]) -> String {
-    let separator = known.iter().find_map(|entry| match entry {
-        Known::Separator(c) => Some(*c),
-        Known::Refused { .. } | Known::Address(_) | Known::Glob { .. } | Known::CatchAll(_) => None,
-    });
+    let separator = separator(known);
     let mut text =
         String::from("# Made by `restante recipients --format postfix`; make it again after each change.\n");
     let mut line = |pattern: String, result: &str| {

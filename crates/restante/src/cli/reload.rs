@@ -1,6 +1,8 @@
+use serde::Serialize;
+
 use super::failure::counted;
-use super::{Answer, Context, Failure};
-use crate::config::Severity;
+use super::{Answer, Context, Failure, json};
+use crate::config::{Finding, Severity};
 use crate::control::verb::reload::{self, Change, How, Item, Reload};
 use crate::control::{Reach, Said};
 
@@ -9,33 +11,61 @@ use crate::control::{Reach, Said};
 /// Prints what is different now, and what waits for a restart. With any fault nothing changes, the faults are
 /// printed, and the exit code is 1.
 #[derive(Debug, clap::Args)]
-pub(crate) struct Args {}
+pub(crate) struct Args {
+    /// Print one JSON document
+    #[arg(long)]
+    pub(super) json: bool,
+}
 
-pub(crate) fn run(context: &mut Context<'_>, _args: &Args) -> Result<Answer, Failure> {
+/// What `--json` prints.
+#[derive(Debug, Default, Serialize)]
+struct Document {
+    in_force: bool,
+    faults: Vec<Finding>,
+    changes: Vec<Change>,
+    waiting_for_restart: Vec<String>,
+}
+
+pub(crate) fn run(context: &mut Context<'_>, args: &Args) -> Result<Answer, Failure> {
     let client = Reach::daemon(&context.config)?;
     let mut asked = client.begin::<Reload>(&reload::Args { colour: super::has_colour() })?;
-    let mut errors = 0;
-    let answer = loop {
+    let mut document = Document::default();
+    loop {
         match asked.hear()? {
             Said::Item(Item::Fault { finding, text }, _) => {
-                errors += usize::from(finding.severity == Severity::Error);
                 super::say(&format!("{text}\n"));
+                document.faults.push(finding);
             }
-            Said::Item(Item::Change(change), _) => writeln!(context.out, "{}", line(&change))?,
+            Said::Item(Item::Change(change), _) => document.changes.push(change),
             Said::Progress(_) => {}
-            Said::Answer(answer) => break answer,
+            Said::Answer(answer) => {
+                (document.in_force, document.waiting_for_restart) = (answer.in_force, answer.restart);
+                break;
+            }
         }
-    };
-    if !answer.in_force {
-        let count = counted(errors, "fault");
-        super::say(&format!("restante: {count} in the configuration: the one before stays in force"));
-        return Ok(Answer::No);
     }
-    writeln!(context.out, "the configuration is in force")?;
-    if !answer.restart.is_empty() {
-        writeln!(context.out, "at a restart only: {}", answer.restart.join(", "))?;
+    match args.json {
+        true => json::print(context, &document)?,
+        false => context.out.write_all(text(&document).as_bytes())?,
     }
-    Ok(Answer::Yes)
+    if document.in_force {
+        return Ok(Answer::Yes);
+    }
+    let errors = document.faults.iter().filter(|finding| finding.severity == Severity::Error).count();
+    let count = counted(errors, "fault");
+    super::say(&format!("restante: {count} in the configuration: the one before stays in force"));
+    Ok(Answer::No)
+}
+
+fn text(document: &Document) -> String {
+    let mut lines: Vec<String> = document.changes.iter().map(line).collect();
+    if document.in_force {
+        lines.push("the configuration is in force".into());
+    }
+    if !document.waiting_for_restart.is_empty() {
+        lines.push(format!("at a restart only: {}", document.waiting_for_restart.join(", ")));
+    }
+    lines.into_iter().map(|line| line + "\n").collect()
 }
 
 fn line(change: &Change) -> String {

@@ -1,7 +1,8 @@
 use directory::{Directory, Resolution, VerifierParams};
 use mail::ForwardPath;
+use serde::Serialize;
 
-use super::{Answer, Context, Failure};
+use super::{Answer, Context, Failure, json};
 use crate::config;
 
 /// Say where an address goes, and why
@@ -11,6 +12,28 @@ use crate::config;
 pub(crate) struct Args {
     /// Such as alice@example.com; a bare name is one of the first domain
     address: String,
+    /// Print one JSON document
+    #[arg(long)]
+    pub(super) json: bool,
+}
+
+/// What `--json` prints.
+#[derive(Debug, Serialize)]
+struct Document {
+    address: String,
+    steps: Vec<Step>,
+    /// Whose they are; none: a sender is refused.
+    mailboxes: Vec<String>,
+    /// Each recipient that leads to a mailbox puts a copy there.
+    copy_per_recipient: bool,
+    /// What a sender is told who is refused.
+    reply: Option<String>,
+}
+
+#[derive(Debug, Serialize)]
+struct Step {
+    at: String,
+    why: String,
 }
 
 pub(crate) fn run(context: &mut Context<'_>, args: &Args) -> Result<Answer, Failure> {
@@ -19,21 +42,41 @@ pub(crate) fn run(context: &mut Context<'_>, args: &Args) -> Result<Answer, Fail
     let path = recipient(&args.address, first)?;
     let directory = Directory::new(loaded.table, VerifierParams::default());
     let (steps, resolution) = directory.explain(&path);
-    for step in steps {
-        writeln!(context.out, "{}: {}", step.at, step.why)?;
-    }
-    let (words, answer) = match resolution {
-        Resolution::Deliver { mailboxes, duplicate } => {
-            let names: Vec<&str> = mailboxes.iter().map(mail::MailboxName::as_str).collect();
-            let each = if duplicate { ", one copy per recipient" } else { "" };
-            (format!("delivered to {}{each}", names.join(", ")), Answer::Yes)
-        }
-        Resolution::Refused { text } => (format!("refused: 550 5.1.1 {text}"), Answer::No),
-        Resolution::Unknown => ("refused: 550 5.1.1, nobody has this address".to_owned(), Answer::No),
-        Resolution::NotLocal => ("refused: 550 5.7.1, not a domain of ours".to_owned(), Answer::No),
+    let steps = steps.into_iter().map(|step| Step { at: step.at, why: step.why }).collect();
+    let mut document = Document {
+        address: args.address.clone(),
+        steps,
+        mailboxes: Vec::new(),
+        copy_per_recipient: false,
+        reply: None,
     };
-    writeln!(context.out, "{words}")?;
-    Ok(answer)
+    match resolution {
+        Resolution::Deliver { mailboxes, duplicate } => {
+            document.mailboxes = mailboxes.iter().map(ToString::to_string).collect();
+            document.copy_per_recipient = duplicate;
+        }
+        Resolution::Refused { text } => document.reply = Some(format!("550 5.1.1 {text}")),
+        Resolution::Unknown => document.reply = Some("550 5.1.1, nobody has this address".into()),
+        Resolution::NotLocal => document.reply = Some("550 5.7.1, not a domain of ours".into()),
+    }
+    match args.json {
+        true => json::print(context, &document)?,
+        false => context.out.write_all(text(&document).as_bytes())?,
+    }
+    Ok(if document.reply.is_none() { Answer::Yes } else { Answer::No })
+}
+
+fn text(document: &Document) -> String {
+    let mut lines: Vec<String> =
+        document.steps.iter().map(|step| format!("{}: {}", step.at, step.why)).collect();
+    lines.push(match &document.reply {
+        Some(reply) => format!("refused: {reply}"),
+        None => {
+            let each = if document.copy_per_recipient { ", one copy per recipient" } else { "" };
+            format!("delivered to {}{each}", document.mailboxes.join(", "))
+        }
+    });
+    lines.into_iter().map(|line| line + "\n").collect()
 }
 
 /// An address with or without its angle brackets; a name without a domain belongs to the first, as in

@@ -1,14 +1,170 @@
-use super::{Answer, Context, Failure};
-use crate::control::Reach;
-use crate::control::verb::{NoArgs, status};
+use std::path::Path;
+use std::time::Duration;
 
-/// Say how the appliance is
+use super::failure::counted;
+use super::{Answer, Context, Failure, json, table};
+use crate::config::{self, Config};
+use crate::control::report::{Reason, Report, State, failed};
+use crate::control::verb::{NoArgs, status::Status};
+use crate::control::{self, Code};
+
+/// How long a daemon may take to say how it is.
+const PATIENCE: Duration = Duration::from_secs(15);
+
+/// Say how the appliance is: in one word, and why
+///
+/// Exits with 0 when the word is ok, and with 1 when it is degraded or failed, so that it serves as a health
+/// check. Without a running daemon it shows what can be seen from outside; the store is not opened.
 #[derive(Debug, clap::Args)]
-pub(crate) struct Args {}
+pub(crate) struct Args {
+    /// Print one JSON document
+    #[arg(long)]
+    pub(super) json: bool,
+}
 
-pub(crate) fn run(context: &mut Context<'_>, _args: &Args) -> Result<Answer, Failure> {
-    let client = Reach::daemon(&context.config)?;
-    let found = client.ask::<status::Status>(&NoArgs {}, |_| {})?;
-    writeln!(context.out, "restante {}, process {}", found.version, found.pid)?;
-    Ok(Answer::Yes)
+pub(crate) fn run(context: &mut Context<'_>, args: &Args) -> Result<Answer, Failure> {
+    let config = control::machine(&context.config)?;
+    let report = match control::daemon_of(&config) {
+        Ok(Some(client)) => match client.patience(PATIENCE)?.ask::<Status>(&NoArgs {}, |_| {}) {
+            Err(fault) if fault.code == Code::Gone => at_rest(&context.config, &config, silent()),
+            answer => answer?,
+        },
+        Ok(None) => at_rest(&context.config, &config, absent(&config)),
+        Err(Failure::Told(fault)) if fault.code == Code::Unavailable => {
+            at_rest(&context.config, &config, silent())
+        }
+        Err(failure) => return Err(failure),
+    };
+    match args.json {
+        true => json::print(context, &report)?,
+        false => context.out.write_all(text(&report).as_bytes())?,
+    }
+    Ok(if report.health.state == State::Ok { Answer::Yes } else { Answer::No })
+}
+
+fn silent() -> Reason {
+    failed(
+        "the daemon does not answer",
+        "see journalctl -u restante; systemctl restart restante loses no mail",
+    )
+}
+
+fn absent(config: &Config) -> Reason {
+    match control::holder(&config.state_dir.join("store")) {
+        Some(pid) => failed(
+            format!(
+                "process {pid} has the store and does not answer: it is starting or stopping, or at work on it"
+            ),
+            "try again in a moment; journalctl -u restante says what it does",
+        ),
+        None => failed(
+            "the daemon is not running: no mail is taken or handed out",
+            "systemctl start restante; journalctl -u restante says why it ended",
+        ),
+    }
+}
+
+/// What can be seen from outside, and whether it could start.
+fn at_rest(config_dir: &Path, config: &Config, why: Reason) -> Report {
+    let mut report = Report::at_rest(config_dir, config, why);
+    if let Err(faults) = config::load(config_dir) {
+        let count = counted(faults.errors(), "fault");
+        let text = format!("{count} in the configuration: the daemon would not start");
+        report.health.reasons.push(failed(text, "`restante check` shows what to correct"));
+    }
+    report
+}
+
+fn text(report: &Report) -> String {
+    let mut rows = table::Rows::default();
+    let word = match report.health.state {
+        State::Ok => "ok",
+        State::Degraded => "degraded",
+        State::Failed => "failed",
+    };
+    rows.row("health", word);
+    for reason in &report.health.reasons {
+        rows.row("", &reason.text);
+        rows.row("", &format!("  {}", reason.todo));
+    }
+    rows.row("restante", &process(report));
+    rows.row("folders", &format!("{}, {}", report.config_dir, report.state_dir));
+    if !report.waiting_for_restart.is_empty() {
+        rows.row("at a restart", &report.waiting_for_restart.join(", "));
+    }
+    let listeners = report.listeners.iter().map(|it| format!("{} {}", it.service, it.address));
+    rows.some("listening", listeners);
+    let sessions = report.sessions.iter().map(|it| format!("{} {} of {}", it.service, it.open, it.limit));
+    rows.some("sessions", sessions);
+    mail(report, &mut rows);
+    machine(report, &mut rows);
+    rows.text()
+}
+
+fn process(report: &Report) -> String {
+    match (report.pid, report.uptime_seconds) {
+        (Some(pid), Some(seconds)) => {
+            format!("{}, process {pid}, up for {}", report.version, table::time(seconds))
+        }
+        (_, _) => format!("{}, not running", report.version),
+    }
+}
+
+fn mail(report: &Report, rows: &mut table::Rows) {
+    if let Some(queue) = &report.queue {
+        let size = table::size(queue.octets);
+        let held = if queue.held > 0 { format!(", {} held", queue.held) } else { String::new() };
+        let oldest = queue.oldest_seconds.map(|age| format!(", the oldest for {}", table::time(age)));
+        let messages = counted(usize::try_from(queue.messages).unwrap_or(usize::MAX), "message");
+        rows.row("queue", &format!("{messages}, {size}{held}{}", oldest.unwrap_or_default()));
+    }
+    let Some(mailboxes) = &report.mailboxes else { return };
+    let (messages, size) = (mailboxes.messages, table::size(mailboxes.octets));
+    rows.row("mailboxes", &format!("{} configured, {messages} messages, {size}", mailboxes.configured));
+    let fullest = mailboxes.fullest.iter().map(|it| {
+        format!(
+            "{} {} % ({}, {} messages)",
+            it.name,
+            it.percent.unwrap_or_default(),
+            table::size(it.octets),
+            it.messages
+        )
+    });
+    rows.some("  fullest", fullest);
+    for it in &mailboxes.unconfigured {
+        let text = format!("{} ({} messages, {})", it.name, it.messages, table::size(it.octets));
+        rows.row("  not in file", &text);
+    }
+    let more = mailboxes.unconfigured_count.saturating_sub(mailboxes.unconfigured.len() as u64);
+    if more > 0 {
+        rows.row("", &format!("and {more} more that mailboxes.toml does not name"));
+    }
+}
+
+fn machine(report: &Report, rows: &mut table::Rows) {
+    if let Some(disk) = &report.disk {
+        let (free, total, least) =
+            (table::size(disk.free), table::size(disk.total), table::size(disk.min_free));
+        rows.row("disk", &format!("{free} of {total} free; mail is taken down to {least}"));
+        if let Some(inodes) = disk.inodes {
+            rows.row("", &format!("{inodes} more files fit; mail is taken down to {}", disk.min_inodes));
+        }
+    }
+    if let Some(store) = &report.store {
+        let (log, index) = (table::size(store.log_octets), table::size(store.index_octets));
+        let segments = format!("{} segments, {} spares", store.segments, store.spares);
+        rows.row("store", &format!("{segments}, {log}; index {index}"));
+        if let (Some(durable), Some(applied), Some(lag)) = (&store.durable, &store.applied, store.lag_octets)
+        {
+            let waiting = if lag > 0 { format!(", {} behind", table::size(lag)) } else { String::new() };
+            rows.row("", &format!("durable to {durable}, index to {applied}{waiting}"));
+        }
+        if let Some(age) = store.checkpoint_age_seconds {
+            let whole = if store.is_checkpointed { ", which holds everything" } else { "" };
+            rows.row("", &format!("last checkpoint {} ago{whole}", table::time(age)));
+        }
+    }
+    if let Some(certificate) = &report.certificate {
+        rows.row("certificate", &format!("until {} ({} days)", certificate.expires, certificate.days));
+    }
 }

@@ -1,11 +1,15 @@
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Instant;
 
+use arc_swap::ArcSwap;
 use directory::Directory;
+use net::{Gate, Tls};
 use queue_sled::SledStore;
 use tokio::sync::{mpsc, oneshot};
 
 use super::fault::{Code, Fault};
+use super::report::Listener;
 use super::verb::reload;
 
 /// What a verb may use, whether the daemon serves it or a command line that opened the store itself.
@@ -22,8 +26,29 @@ pub struct Desk {
 pub struct Running {
     /// When it began to serve.
     pub since: Instant,
+    /// The folder of everything that it writes.
+    pub state_dir: PathBuf,
+    /// Where it listens.
+    pub listeners: Vec<Listener>,
+    /// Who may connect, by service.
+    pub gates: Vec<(&'static str, Gate)>,
+    /// What its start found damaged.
+    pub damaged: Vec<String>,
+    /// What a reload changes.
+    pub current: Arc<ArcSwap<Current>>,
     /// Where a reload is asked for.
     pub reload: mpsc::Sender<oneshot::Sender<reload::Outcome>>,
+}
+
+/// What the last reload has left.
+#[derive(Debug, Clone, Default)]
+pub struct Current {
+    /// The certificate.
+    pub tls: Option<Tls>,
+    /// Settings that wait for a restart.
+    pub restart: Vec<String>,
+    /// Why it was refused, if it was.
+    pub refused: Option<String>,
 }
 
 impl Desk {

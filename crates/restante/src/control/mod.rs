@@ -43,21 +43,25 @@ mod desk;
 mod door;
 mod fault;
 mod frame;
+mod holder;
 mod input;
 mod offline;
 mod reach;
+pub mod report;
 #[cfg(test)]
 mod tests;
 pub mod verb;
 
 pub use call::Call;
 pub use client::{Asked, Client, Said, Unreached};
-pub use desk::{Desk, Running};
+pub use desk::{Current, Desk, Running};
 pub use door::{Door, PATH_MAX, fits, socket};
 pub use fault::{Code, Fault};
 pub use frame::{Frame, LINE_MAX, OCTETS_MAX, Progress, VERSION};
+pub(crate) use holder::holder;
 pub use offline::Offline;
 pub use reach::{AskedThere, NoStore, Reach};
+pub(crate) use reach::{daemon_of, machine};
 pub use verb::Verb;
 
 /// What a caller without rights is told.

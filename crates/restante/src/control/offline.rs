@@ -14,6 +14,7 @@ use super::client::Client;
 use super::desk::Desk;
 use super::door::answer;
 use super::fault::{Code, Fault};
+use super::holder::holder;
 use super::reach::NoStore;
 use crate::cli::{Failure, say};
 use crate::config::{self, Config};
@@ -112,7 +113,8 @@ impl Serving {
         wire::prepare(state).map_err(|error| Failure::Refused(error.to_string()))?;
         SledStore::open(&path, wire::store_params(&self.config)).map_err(|error| match error {
             OpenError::Locked(_) => {
-                let text = format!("{error}, which does not answer on the control socket");
+                let who = holder(&path).map_or_else(String::new, |pid| format!(" {pid}"));
+                let text = format!("{error}{who}, which does not answer on the control socket");
                 let fault = Fault::new(Code::Unavailable, text);
                 Failure::Told(fault.hint("the daemon is starting or stopping: try again in a moment"))
             }

@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use arc_swap::ArcSwap;
 use directory::{Directory, Spec, Table, VerifierParams};
 use net::{Gate, ListenAddress, LoginBudget, Tls, TlsError};
 use pop3_serve::Pop3;
@@ -23,7 +24,7 @@ use super::signals::{Signals, Told};
 use super::{certificate, known, manager, params};
 use crate::config::{self, Config, Loaded, Overlay};
 use crate::control::verb::reload::Outcome;
-use crate::control::{self, Desk, Door, Running};
+use crate::control::{self, Current, Desk, Door, Running};
 
 /// Threads for what blocks: hashing, cold reads, start and stop. Two hash at once; the unit file bounds all.
 const BLOCKING_THREADS: usize = 16;
@@ -68,8 +69,13 @@ type Pop3Handler = Pop3<SledStore>;
 /// A running appliance.
 pub struct Appliance {
     pub(super) config_dir: PathBuf,
+    /// What the servers were started with: some of it only a start can change.
+    pub(super) started: Config,
     pub(super) config: Config,
     pub(super) spec: Spec,
+    pub(super) current: Arc<ArcSwap<Current>>,
+    damaged: Vec<String>,
+    gates: Vec<(&'static str, Gate)>,
     pub(super) store: SledStore,
     pub(super) directory: Directory,
     overlay: Arc<Overlay>,
@@ -150,8 +156,12 @@ impl Appliance {
             config_dir: config_dir.into(),
             listeners: Listeners::new(manager::sockets()?, stop.clone()),
             router: tokio::spawn(router.run(stop_router.clone())),
+            started: config.clone(),
             config,
             spec,
+            current: Arc::new(ArcSwap::from_pointee(Current { tls: tls.clone(), ..Current::default() })),
+            damaged: report.damaged,
+            gates: Vec::new(),
             store,
             directory,
             overlay,
@@ -183,6 +193,9 @@ impl Appliance {
             self.listeners.serve("pop3s", &config.pop3.listen_tls, &pop3, trusted, &self.pop3s)?;
         }
         self.listeners.report_unserved();
+        let gates = [("smtp", smtp), ("lmtp", lmtp), ("pop3", pop3)];
+        let is_open = |service: &str| self.listeners.open.iter().any(|it| it.service.starts_with(service));
+        self.gates = gates.into_iter().filter(|(service, _)| is_open(service)).collect();
         Ok(())
     }
 
@@ -192,7 +205,15 @@ impl Appliance {
         let path = control::socket(&self.config.state_dir);
         let door = Door::open(&path).map_err(|error| ServeError::Listen(ListenAddress::Unix(path), error))?;
         let (reload, asked) = mpsc::channel(1);
-        let running = Running { since: Instant::now(), reload };
+        let running = Running {
+            since: Instant::now(),
+            state_dir: self.config.state_dir.clone(),
+            listeners: self.listeners.open.clone(),
+            gates: self.gates.clone(),
+            damaged: self.damaged.clone(),
+            current: self.current.clone(),
+            reload,
+        };
         let desk =
             Desk::running(self.store.clone(), self.config_dir.clone(), self.directory.clone(), running);
         let Listeners { stop, tasks, .. } = &self.listeners;

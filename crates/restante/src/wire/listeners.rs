@@ -8,6 +8,8 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use tracing::{info, warn};
 
+use crate::control::report::Listener;
+
 /// A handler that a reload exchanges: connections that are open keep the one they came to.
 pub(super) struct Reloadable<H>(Arc<ArcSwap<H>>);
 
@@ -41,13 +43,15 @@ impl<H: Handler + Sync> Handler for Reloadable<H> {
 /// The sockets of all services: those that the service manager has bound, else those of the configuration.
 pub(super) struct Listeners {
     handed: HashMap<String, Vec<Bound>>,
+    /// Where something listens, by service.
+    pub(super) open: Vec<Listener>,
     pub(super) stop: CancellationToken,
     pub(super) tasks: TaskTracker,
 }
 
 impl Listeners {
     pub(super) fn new(handed: HashMap<String, Vec<Bound>>, stop: CancellationToken) -> Self {
-        Self { handed, stop, tasks: TaskTracker::new() }
+        Self { handed, open: Vec::new(), stop, tasks: TaskTracker::new() }
     }
 
     /// Says of which sockets of the manager's nobody will take connections.
@@ -80,6 +84,7 @@ impl Listeners {
         for bound in sockets {
             if let Ok(address) = bound.address() {
                 info!(%service, %address, "listening");
+                self.open.push(Listener { service: service.into(), address: address.to_string() });
             }
             let (gate, trusted) = (gate.clone(), trusted.clone());
             let (stop, tasks) = (self.stop.clone(), self.tasks.clone());

@@ -1,9 +1,13 @@
+use std::sync::Arc;
+
 use net::{Tls, TlsError};
 use tracing::{error, info, warn};
 
 use super::appliance::{Appliance, Handlers};
 use super::{difference, manager, params};
+use crate::cli::counted;
 use crate::config::{self, Config, Loaded};
+use crate::control::Current;
 use crate::control::verb::reload::Outcome;
 
 impl Appliance {
@@ -18,8 +22,22 @@ impl Appliance {
             Err(error) => Outcome::Failed(format!("the configuration cannot be read: {error}")),
         };
         tell(&outcome);
+        self.remember(&outcome);
         manager::ready();
         outcome
+    }
+
+    /// For who asks later how things are.
+    fn remember(&self, outcome: &Outcome) {
+        let before = Current::clone(&self.current.load());
+        let current = match outcome {
+            Outcome::InForce { restart, .. } => {
+                Current { tls: self.tls.clone(), restart: restart.clone(), refused: None }
+            }
+            Outcome::Faulty(faults) => Current { refused: Some(counted(faults.errors(), "fault")), ..before },
+            Outcome::Failed(why) => Current { refused: Some(why.clone()), ..before },
+        };
+        self.current.store(Arc::new(current));
     }
 
     fn exchange(&mut self, loaded: Loaded) -> Outcome {
@@ -29,7 +47,7 @@ impl Appliance {
             Err(error) => return Outcome::Failed(format!("the certificate cannot be used: {error}")),
         }
         let changes = difference::changes((&self.config, &self.spec), (&config, &spec));
-        let restart = difference::waiting(&self.config, &config).into_iter().map(str::to_owned).collect();
+        let restart = difference::waiting(&self.started, &config).into_iter().map(str::to_owned).collect();
         self.directory.replace(table);
         (self.config, self.spec) = (config, spec);
         let handlers = Handlers {

@@ -1,0 +1,62 @@
+use std::time::Duration;
+
+use bytesize::ByteSize;
+
+/// Rows of a name and what there is to say of it.
+#[derive(Debug, Default)]
+pub(super) struct Rows(String);
+
+impl Rows {
+    pub(super) fn row(&mut self, name: &str, text: &str) {
+        self.0.push_str(format!("{name:<13} {text}").trim_end());
+        self.0.push('\n');
+    }
+
+    /// One row with all of them, if there are any.
+    pub(super) fn some(&mut self, name: &str, texts: impl Iterator<Item = String>) {
+        let texts: Vec<String> = texts.collect();
+        if !texts.is_empty() {
+            self.row(name, &texts.join(", "));
+        }
+    }
+
+    pub(super) fn text(self) -> String {
+        self.0
+    }
+}
+
+/// Octets for people.
+pub(super) fn size(octets: u64) -> String {
+    ByteSize(octets).display().iec().to_string()
+}
+
+/// Seconds for people, in the largest units that say enough.
+pub(super) fn time(seconds: u64) -> String {
+    let grain = match seconds {
+        0..3600 => 1,
+        3600..86_400 => 60,
+        _ => 3600,
+    };
+    humantime::format_duration(Duration::from_secs(seconds / grain * grain)).to_string()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn numbers_are_for_people() {
+        for (seconds, text) in
+            [(0, "0s"), (61, "1m 1s"), (3661, "1h 1m"), (90_061, "1day 1h"), (200_000, "2days 7h")]
+        {
+            assert_eq!(time(seconds), text);
+        }
+        for (octets, text) in [(0, "0 B"), (1536, "1.5 KiB"), (3 << 30, "3.0 GiB")] {
+            assert_eq!(size(octets), text);
+        }
+        let mut rows = Rows::default();
+        rows.row("queue", "empty");
+        rows.some("none", std::iter::empty());
+        assert_eq!(rows.text(), "queue         empty\n");
+    }
+}
