@@ -8,7 +8,7 @@ use std::os::unix::net::UnixDatagram;
 use std::time::{Duration, Instant};
 
 use restante_tests::{
-    Appliance, Client, PASSWORD, Setup, below, collect, deliver, envelope, found, pop3, run, smtp,
+    Appliance, Client, PASSWORD, Setup, below, collect, deliver, envelope, found, free_port, pop3, run, smtp,
 };
 use rustix::process::Signal;
 
@@ -178,11 +178,13 @@ fn sockets_of_a_service_manager_are_served() {
     let socket = folder.path().join("lmtp");
     let lmtp = format!("lmtp={}", socket.display());
     let python = python.to_str().expect("text");
-    let words = [python, "-c", ACTIVATE, "smtp=0", "pop3=0", "smtp=0", "pop3s=0", &lmtp, "--"];
+    let port = free_port().to_string();
+    let pop3s = format!("pop3s={port}");
+    let words = [python, "-c", ACTIVATE, "smtp=0", "pop3=0", "smtp=0", &pop3s, &lmtp, "--"];
     let mut appliance = Appliance::with(Setup {
         // Nobody could bind these: the sockets that were handed over take their place.
         smtp: "listen = [\"192.0.2.1:25\"]".into(),
-        pop3: "listen = [\"192.0.2.1:110\"]\nlisten-tls = [\"192.0.2.1:995\"]".into(),
+        pop3: "listen = [\"192.0.2.1:110\"]\nlisten-tls = [\"127.0.0.1:PORT\"]".replace("PORT", &port),
         wrapper: words.map(str::to_owned).into(),
         ..Setup::default()
     });
@@ -200,6 +202,15 @@ fn sockets_of_a_service_manager_are_served() {
     let log = appliance.log();
     let smtp_lines: Vec<&str> = log.lines().filter(|line| line.contains("service=smtp ")).collect();
     assert_eq!(smtp_lines.len(), 2, "{log}");
+    // Who edits the file hears that it says something else; of what is the same nothing is said.
+    let differs = |service: &str| {
+        let parts = [&format!("service={service}"), "the service manager's sockets are used"];
+        log.lines().any(|line| line.contains("WARN") && parts.iter().all(|part| line.contains(*part)))
+    };
+    for service in ["smtp", "pop3", "lmtp"] {
+        assert!(differs(service), "{service}: {log}");
+    }
+    assert!(!differs("pop3s"), "{log}");
     let second = smtp_lines[1].split("address=").nth(1).expect("an address").trim();
     smtp(second.parse().expect("an address"));
     assert!(appliance.stop().success());

@@ -214,6 +214,30 @@ fn a_certificate_is_changed_by_sighup_and_a_broken_one_is_not_taken() {
     );
 }
 
+/// The listener for TLS must not begin to speak in the clear, nor a session be left without STARTTLS that had it.
+#[test]
+fn a_reload_without_tls_keeps_the_certificate_until_a_restart() {
+    let mut appliance = Appliance::start();
+    let shown = |client: &Client| client.tls.as_ref().expect("secured").certificate.clone();
+    let before = shown(&Client::connect_tls(appliance.pop3s));
+    appliance.configure(|setup| setup.tls = String::new());
+    // What it points at may go too.
+    fs::remove_file(appliance.config_dir().join("tls.crt")).expect("removed");
+    appliance.hangup();
+    appliance.logged(&["at a restart only", "tls as a whole"]);
+    appliance.logged(&["the configuration is in force"]);
+    let mut secured = Client::connect_tls(appliance.pop3s);
+    assert_eq!(shown(&secured), before);
+    assert!(secured.line().expect("a greeting").starts_with("+OK"));
+    assert!(login(&mut secured, "alice").starts_with("+OK"));
+    assert_eq!(shown(&starttls(&appliance).start_tls()), before);
+    assert_eq!(shown(&stls(&appliance).start_tls()), before);
+    appliance.restart();
+    let mut client = smtp(appliance.smtp);
+    assert!(!client.ask("EHLO client.example").contains("STARTTLS"));
+    assert!(Client::try_connect(appliance.pop3s).is_err(), "nothing listens there without a certificate");
+}
+
 fn eventually(met: impl Fn() -> bool, otherwise: &str) {
     let until = std::time::Instant::now() + std::time::Duration::from_secs(20);
     while !met() {

@@ -34,6 +34,10 @@ struct State {
     queue: BTreeMap<QueueId, (Queued, Bytes)>,
     mailboxes: BTreeMap<MailboxName, Mailbox>,
     failure: Option<(u64, StoreError)>,
+    /// Messages whose routes always fail.
+    too_large: BTreeSet<QueueId>,
+    /// Octets of additions that came in one call.
+    most_at_once: usize,
 }
 
 #[derive(Default)]
@@ -74,6 +78,16 @@ impl MemoryStore {
     /// Lets the `nth` change from now on (1 is the next) fail with `error`, for tests of those who call.
     pub fn fail_at(&self, nth: u64, error: StoreError) {
         self.lock().failure = Some((nth, error));
+    }
+
+    /// Lets every route of this message be [`StoreError::TooLarge`], for tests of those who call.
+    pub fn never_deliver(&self, id: QueueId) {
+        self.lock().too_large.insert(id);
+    }
+
+    /// The most octets of additions that one call of [`Store::deliver`] brought, for tests of those who call.
+    pub fn most_at_once(&self) -> usize {
+        self.lock().most_at_once
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {
@@ -185,11 +199,17 @@ impl Store for MemoryStore {
 
     async fn deliver(&self, routes: Vec<Route>) -> Result<Vec<Delivered>, StoreError> {
         let mut state = self.lock();
+        let entries = routes.iter().flat_map(|route| &route.entries);
+        let octets = entries.map(|entry| entry.additions.prelude.len()).sum();
+        state.most_at_once = state.most_at_once.max(octets);
         let mut outcomes = Vec::with_capacity(routes.len());
         for route in routes {
             if !state.queue.contains_key(&route.id) {
                 outcomes.push(Delivered::NotQueued);
                 continue;
+            }
+            if state.too_large.contains(&route.id) {
+                return Err(StoreError::TooLarge("for the test"));
             }
             state.change()?;
             let Some((queued, received)) = state.queue.remove(&route.id) else { continue };

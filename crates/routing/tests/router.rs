@@ -63,6 +63,17 @@ impl Running {
         panic!("the queue is not empty");
     }
 
+    /// Waits until alice has so many.
+    async fn delivered(&self, messages: usize) {
+        for _ in 0..100_000 {
+            if listed(&self.store, "alice", "").await.len() >= messages {
+                return;
+            }
+            tokio::time::sleep(Duration::from_millis(1)).await;
+        }
+        panic!("{messages} messages are not delivered");
+    }
+
     async fn stopped(self) {
         self.stop.cancel();
         self.again.notify_one();
@@ -162,16 +173,40 @@ async fn a_failing_store_is_asked_again_and_nothing_is_lost_or_doubled() {
 #[tokio::test(start_paused = true)]
 async fn mail_that_can_never_be_delivered_keeps_nobody_from_it() {
     let store = MemoryStore::new();
-    for n in 0..5 {
-        accept(&store, format!("{n}\r\n").as_bytes()).await;
+    let mut ids = Vec::new();
+    for n in 0..6 {
+        ids.push(accept(&store, format!("{n}\r\n").as_bytes()).await);
     }
-    // The third change fails the page, and again when it is tried alone.
-    store.fail_at(3, StoreError::TooLarge("for the test"));
+    let stuck = [ids[0], ids[3]];
+    stuck.iter().for_each(|id| store.never_deliver(*id));
     let running = Running::new(store.clone(), &["alice"]);
-    while listed(&store, "alice", "").await.len() < 5 {
-        tokio::time::sleep(Duration::from_millis(1)).await;
+    running.delivered(4).await;
+    // Nor what comes later, nor when everything is looked at again.
+    for delivered in 5..8 {
+        accept(&store, b"later\r\n").await;
+        running.again.notify_one();
+        running.delivered(delivered).await;
     }
-    running.drained().await;
+    let queued = store.queued(None, 10).await.expect("readable");
+    assert_eq!(queued.iter().map(|queued| queued.id).collect::<Vec<_>>(), stuck, "it is still ours");
+    running.stopped().await;
+}
+
+/// Many messages with much on top of each are planned and delivered a few at a time.
+#[tokio::test(start_paused = true)]
+async fn what_is_planned_at_once_is_bounded_in_octets() {
+    let store = MemoryStore::new();
+    for _ in 0..100 {
+        let mut envelope = envelope(&["alice"]);
+        envelope.trace.helo = "h".repeat(100_000);
+        let mut incoming = store.incoming(None).expect("admitted");
+        incoming.write(b"Subject: x\r\n\r\n").await.expect("taken");
+        incoming.commit(envelope).await.expect("committed");
+    }
+    let running = Running::new(store.clone(), &["alice"]);
+    running.delivered(100).await;
+    let most = store.most_at_once();
+    assert!(most > 1 << 20 && most < 5 << 20, "{most}");
     running.stopped().await;
 }
 

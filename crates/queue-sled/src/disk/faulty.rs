@@ -11,6 +11,8 @@ use super::{Disk, DiskFile, Lock, Open, RealDisk, Space};
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub(crate) enum Op {
     Open,
+    /// Opening for reading; it counts only where it is named.
+    OpenToRead,
     Write,
     Fdatasync,
     Rename,
@@ -84,7 +86,7 @@ impl FaultyDisk {
         let mut books = self.books();
         *books.counts.entry(op).or_default() += 1;
         if let Some((fault, seen)) = &mut books.fault
-            && fault.only.is_none_or(|only| only == op)
+            && fault.only.map_or(op != Op::OpenToRead, |only| only == op)
         {
             let now = *seen;
             *seen += 1;
@@ -98,9 +100,7 @@ impl FaultyDisk {
 
 impl Disk for FaultyDisk {
     fn open(&self, path: &Path, how: Open) -> io::Result<Arc<dyn DiskFile>> {
-        if how != Open::Read {
-            self.step(Op::Open)?;
-        }
+        self.step(if how == Open::Read { Op::OpenToRead } else { Op::Open })?;
         let file = RealDisk.open(path, how)?;
         Ok(Arc::new(FaultyFile { disk: self.clone(), path: path.to_owned(), file }))
     }

@@ -178,11 +178,8 @@ impl Committer {
     /// Opens the next segment: rename, header, sync, sync of the folder, and only then its first record.
     fn enter(&mut self) -> io::Result<Active> {
         let spare = self.spares.take()?;
-        // Never below the clock: a restored backup must not hand out again what was handed out since.
-        // A clock beyond 2096 is wrong, and believing it once would leave no ids for what comes after.
-        let now = u32::try_from(wall_ms() / 1000).ok().filter(|now| *now < 0xF000_0000).unwrap_or(0);
-        let id =
-            self.chain.last_id.checked_add(1).ok_or_else(|| io::Error::other("out of segment ids"))?.max(now);
+        let id = next_id(self.chain.last_id, wall_ms() / 1000);
+        let id = id.ok_or_else(|| io::Error::other("out of segment ids"))?;
         self.chain.last_id = id;
         let path = segment_path(&self.log, id);
         self.disk.rename(&spare, &path)?;
@@ -205,6 +202,13 @@ impl Committer {
         self.chain = Chain { last_id: id, previous: id, prev_end: PAGE };
         Ok(Active { file, salt, id })
     }
+}
+
+/// Never below the clock: a restored backup must not hand out again what was handed out since. A clock beyond
+/// 2097 is wrong, and believing it once would leave no ids for what comes after.
+fn next_id(last: u32, seconds: u64) -> Option<u32> {
+    let now = u32::try_from(seconds).ok().filter(|now| *now < 0xF000_0000).unwrap_or(0);
+    Some(last.checked_add(1)?.max(now))
 }
 
 /// Gives every record of a batch its place, and says where the last one ends.
@@ -239,5 +243,23 @@ fn refused(error: io::Error) -> StoreError {
         Ok(error) => error,
         Err(error) if is_no_space(&error) => StoreError::Full("the disk has no room"),
         Err(error) => StoreError::Io(error),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::next_id;
+
+    #[test]
+    fn ids_follow_the_clock_as_far_as_it_can_be_believed() {
+        assert_eq!(next_id(7, 0), Some(8), "a clock of 1970");
+        assert_eq!(next_id(7, 1_800_000_000), Some(1_800_000_000));
+        assert_eq!(next_id(1_800_000_000, 1_800_000_000), Some(1_800_000_001), "two in one second");
+        assert_eq!(next_id(1_900_000_000, 1_800_000_000), Some(1_900_000_001), "it was set back");
+        assert_eq!(next_id(7, 0xEFFF_FFFF), Some(0xEFFF_FFFF));
+        for wrong in [0xF000_0000, 0xFFFF_FFFF, 0x1_0000_0008, u64::MAX] {
+            assert_eq!(next_id(7, wrong), Some(8), "{wrong}");
+        }
+        assert_eq!(next_id(u32::MAX, 1_800_000_000), None, "no id is used twice");
     }
 }

@@ -81,6 +81,11 @@ impl Segments {
         self.files.lock().unwrap_or_else(PoisonError::into_inner).pop(&id);
     }
 
+    #[cfg(test)]
+    pub(crate) fn forget_files(&self) {
+        self.files.lock().unwrap_or_else(PoisonError::into_inner).clear();
+    }
+
     /// A segment's file, for reading.
     pub(crate) fn file(&self, id: u32) -> io::Result<Arc<dyn DiskFile>> {
         if let Some(file) = self.files.lock().unwrap_or_else(PoisonError::into_inner).get(&id) {

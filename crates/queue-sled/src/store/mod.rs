@@ -85,6 +85,12 @@ impl SledStore {
         self.engine.kv.get()
     }
 
+    /// See [`SledStore::kv`]: nothing of the log is open for reading any more.
+    #[cfg(test)]
+    pub(crate) fn forget_files(&self) {
+        self.engine.reader.segments.forget_files();
+    }
+
     /// See [`SledStore::kv`]: asks for a new one.
     #[cfg(test)]
     pub(crate) fn condemn(&self) {

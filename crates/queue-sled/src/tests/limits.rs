@@ -5,8 +5,11 @@ use std::collections::BTreeSet;
 use queue::contract::{accept, deliver, envelope, listed, name, read, route, view};
 use queue::{Amount, Expunge, Incoming, Maildrop, Store, StoreError};
 
+use rustix::io::Errno;
+
 use super::{Place, block_on, contents, names, queued, small};
 use crate::Params;
+use crate::disk::faulty::{Fault, Op};
 
 #[test]
 fn a_backlog_longer_than_memory_is_routed_all_the_same() {
@@ -181,5 +184,66 @@ fn after_close_nothing_is_promised() {
         assert!(matches!(store.hold(mail::QueueId(1), true).await, Err(StoreError::Unavailable)));
         assert_eq!(maildrop.len(), 1);
         assert_eq!(read(&maildrop, 0).await, b"Delivered-To: alice\r\none\r\n");
+    });
+}
+
+/// No descriptor, and not for a moment only.
+fn exhausted(place: &Place, only: Op) {
+    place.disk.order(Some(Fault { only: Some(only), at: 0, lasting: true, errno: Errno::MFILE }));
+}
+
+#[test]
+fn a_backlog_that_no_descriptor_can_read_waits_and_is_not_forgotten() {
+    let place = Place::new(Params { queue_memory: 4000, ..small() });
+    block_on(async {
+        let (store, _) = place.open();
+        let mut ids = BTreeSet::new();
+        for n in 0..60 {
+            ids.insert(accept(&store, format!("message {n}\r\n").as_bytes()).await);
+        }
+        store.close().await.expect("closed");
+        drop(store);
+        let (store, _) = place.open();
+        let first = store.queued(None, 3).await.expect("in memory");
+        store.forget_files();
+        exhausted(&place, Op::OpenToRead);
+        // Room in memory: the applier asks for more, and gets an error that passes.
+        let routes = first.iter().map(|message| route(message.id, &["alice"])).collect();
+        store.deliver(routes).await.expect("delivered");
+        first.iter().for_each(|message| drop(ids.remove(&message.id)));
+        let refused = store.queued(None, 100).await;
+        assert!(matches!(refused, Err(StoreError::Io(_))), "a page that lacks mail is none: {refused:?}");
+        place.disk.order(None);
+        assert_eq!(queued(&store).await, ids.iter().copied().collect::<Vec<_>>());
+        while let [first, ..] = &store.queued(None, 7).await.expect("readable")[..] {
+            assert!(ids.remove(&first.id), "each once");
+            store.deliver(vec![route(first.id, &["alice"])]).await.expect("delivered");
+        }
+        assert!(ids.is_empty(), "{ids:?}");
+    });
+}
+
+#[test]
+fn a_checkpoint_without_a_descriptor_is_left_out_and_the_index_is_kept() {
+    let place = Place::new(small());
+    block_on(async {
+        let (store, _) = place.open();
+        deliver(&store, b"one\r\n", &["alice"]).await;
+        store.close().await.expect("closed");
+        drop(store);
+        let (store, _) = place.open();
+        let uids =
+            [listed(&store, "alice", "").await, deliver(&store, b"two\r\n", &["alice"]).await].concat();
+        assert!(store.wait_prepared());
+        exhausted(&place, Op::Open);
+        store.close().await.expect("closed");
+        assert!(!place.disk.order(None) || place.path().join("CKPT").exists());
+        drop(store);
+        let (store, report) = place.open();
+        assert!(report.rebuilt.is_none(), "{report}");
+        assert_eq!(listed(&store, "alice", "").await, uids);
+        store.close().await.expect("closed");
+        drop(store);
+        assert!(place.open().1.clean, "the next checkpoint covers it");
     });
 }
