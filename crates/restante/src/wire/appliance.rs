@@ -272,9 +272,10 @@ pub(super) struct Handlers<'a> {
 }
 
 impl Handlers<'_> {
-    pub(super) fn smtp(&self, params: smtp_receive::Params) -> SmtpHandler {
+    pub(super) fn smtp(&self, mut params: smtp_receive::Params) -> SmtpHandler {
         let policy = Gatekeeper::new(params::header_limits(self.config), &self.config.hostname);
         let tls = self.tls.clone().filter(|_| params.starttls);
+        params.starttls = tls.is_some();
         let (store, directory, receiving) =
             (self.store.clone(), self.directory.clone(), self.receiving.clone());
         let service = smtp_receive::Service::new(params, store, directory, receiving, policy, tls);

@@ -23,7 +23,8 @@ pub(super) fn smtp(config: &Config) -> smtp_receive::Params {
     smtp_receive::Params {
         hostname: config.hostname.clone(),
         dialect: smtp_receive::Dialect::Smtp,
-        starttls: config.tls.is_some(),
+        // With a certificate at hand; the one of before a reload counts.
+        starttls: true,
         bare_newline: match config.smtp.bare_newline {
             BareNewline::Refuse => Newline::Refuse,
             BareNewline::Normalize => Newline::Normalize,
