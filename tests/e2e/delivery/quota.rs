@@ -29,6 +29,13 @@ fn a_full_mailbox_is_refused_at_rcpt_until_there_is_room() {
     assert!(deliver(&mut client, &["both@example.test"], &message).starts_with("250 "));
     collect(appliance.pop3, "alice", 1);
     collect(appliance.pop3, "full", 3);
+    // What is longer than all of the quota is refused for good: later is no better.
+    assert!(client.ask("MAIL FROM:<> SIZE=1048577").starts_with("250 "));
+    for (recipient, answer) in [("full", "552 5.2.3 "), ("both", "250 "), ("postmaster", "250 ")] {
+        let said = client.ask(&format!("RCPT TO:<{recipient}@example.test>"));
+        assert!(said.starts_with(answer), "{recipient}: {said}");
+    }
+    assert!(client.ask("RSET").starts_with("250 "));
     // It is as full after a start, and has room after a QUIT.
     drop(client);
     appliance.restart();
@@ -42,5 +49,9 @@ fn a_full_mailbox_is_refused_at_rcpt_until_there_is_room() {
     session.quit();
     assert!(ask(&mut client, "full").starts_with("250 "));
     assert!(deliver(&mut client, &["full@example.test"], &message).starts_with("250 "));
-    collect(appliance.pop3, "full", 1);
+    let first = collect(appliance.pop3, "full", 1);
+    let long = b"0123456789abcd\r\n".repeat(70_000);
+    let answer = deliver(&mut client, &["full@example.test"], &long);
+    assert!(answer.starts_with("552 5.2.3 "), "it was not declared: {answer}");
+    assert_eq!(collect(appliance.pop3, "full", 1)[0].uid, first[0].uid);
 }

@@ -194,6 +194,7 @@ fn rule(refusal: &Refusal) -> &str {
         | Refusal::ClosedRecipient(_)
         | Refusal::NotLocal
         | Refusal::MailboxFull
+        | Refusal::LargerThanMailbox
         | Refusal::TooManyCopies
         | Refusal::NoRoom
         | Refusal::Unavailable => "-",

@@ -8,7 +8,7 @@ use tokio::time::Instant;
 use super::journal::{Entry, Journal};
 use super::{Intake, Reason};
 use crate::policy::{Inspection, Policy, Verdict};
-use crate::session::reply::{PolicyRefusal, Refusal};
+use crate::session::reply::Refusal;
 use crate::session::step::Answer;
 
 /// Recipients that do not get a message, by their place in its envelope.
@@ -94,7 +94,10 @@ impl<S: Store, P: Policy> Intake<'_, S, P> {
     ) -> Result<(QueueId, Refused), Refusal> {
         let incoming = incoming.map_err(|error| self.store_refuses("write a message", &error))?;
         let verdict = inspection.finish(&mut envelope, octets).await;
-        let refused = leave_out(verdict, &mut envelope).map_err(Refusal::Policy)?;
+        let outgrown = envelope.recipients.iter().enumerate();
+        let outgrown = outgrown.filter(|(_, to)| self.outgrows(&to.path, &to.mailboxes, octets));
+        let outgrown: Vec<usize> = outgrown.map(|(place, _)| place).collect();
+        let refused = leave_out(verdict, &outgrown, &mut envelope)?;
         envelope.trace.received_ms = now_ms();
         let id =
             incoming.commit(envelope).await.map_err(|error| self.store_refuses("keep a message", &error))?;
@@ -102,13 +105,22 @@ impl<S: Store, P: Policy> Intake<'_, S, P> {
     }
 }
 
-/// Takes the recipients out of the envelope that do not get the message; they are told by LMTP alone.
-fn leave_out(verdict: Verdict, envelope: &mut Envelope) -> Result<Refused, PolicyRefusal> {
-    let refused = match verdict {
-        Verdict::Refuse(refusal) => return Err(refusal),
-        Verdict::AcceptExcept(refused) if envelope.trace.protocol == Protocol::Lmtp => refused,
-        Verdict::Accept | Verdict::AcceptExcept(_) => return Ok(Vec::new()),
+/// Takes the recipients out of the envelope that do not get the message; they are told by LMTP alone. What has
+/// outgrown some of them is taken for all by SMTP, and for nobody when it has outgrown all.
+fn leave_out(verdict: Verdict, outgrown: &[usize], envelope: &mut Envelope) -> Result<Refused, Refusal> {
+    let each = envelope.trace.protocol == Protocol::Lmtp;
+    let mut refused: Refused = match verdict {
+        Verdict::Refuse(refusal) => return Err(Refusal::Policy(refusal)),
+        Verdict::AcceptExcept(refused) if each => {
+            refused.into_iter().map(|(place, refusal)| (place, Refusal::Policy(refusal))).collect()
+        }
+        Verdict::Accept | Verdict::AcceptExcept(_) => Vec::new(),
     };
+    if each || outgrown.len() == envelope.recipients.len() {
+        let is_new = |place: &usize| refused.iter().all(|(other, _)| other != place);
+        let outgrown: Vec<usize> = outgrown.iter().copied().filter(is_new).collect();
+        refused.extend(outgrown.into_iter().map(|place| (place, Refusal::LargerThanMailbox)));
+    }
     let is_refused = |place: usize| refused.iter().any(|(refused, _)| *refused == place);
     if let Some((_, refusal)) = refused.first()
         && (0..envelope.recipients.len()).all(is_refused)
@@ -120,7 +132,7 @@ fn leave_out(verdict: Verdict, envelope: &mut Envelope) -> Result<Refused, Polic
         place += 1;
         !is_refused(place - 1)
     });
-    Ok(refused.into_iter().map(|(place, refusal)| (place, Refusal::Policy(refusal))).collect())
+    Ok(refused)
 }
 
 /// What a failure of the store means to the peer: later may be better.

@@ -59,6 +59,10 @@ impl<S: Store, P: Policy> Intake<'_, S, P> {
                 if self.copies() + weight(path, mailboxes.len()) > COPIES_MAX {
                     return Err(Refusal::TooManyCopies);
                 }
+                // An estimate may be wrong (RFC 1870 §6.1), but this much never fits: later is no better.
+                if declared.is_some_and(|octets| self.outgrows(path, &mailboxes, octets)) {
+                    return Err(Refusal::LargerThanMailbox);
+                }
                 if !self.admit(path, &mailboxes, duplicate, declared) {
                     return Err(Refusal::MailboxFull);
                 }
@@ -74,6 +78,14 @@ impl<S: Store, P: Policy> Intake<'_, S, P> {
     fn copies(&self) -> usize {
         let so_far = self.session.envelope().map_or(&[][..], |envelope| &envelope.recipients);
         so_far.iter().map(|recipient| weight(&recipient.path, recipient.mailboxes.len())).sum()
+    }
+
+    /// Whether a message is longer than the whole quota of every mailbox that a recipient leads to.
+    pub(super) fn outgrows(&self, path: &ForwardPath, mailboxes: &[MailboxName], octets: u64) -> bool {
+        let directory = &self.service.directory;
+        let is_small = |mailbox| directory.quota(mailbox).is_some_and(|quota| octets > quota);
+        // Nothing but the disk keeps mail from postmaster (RFC 5321 §4.5.1).
+        !mailboxes.is_empty() && mailboxes.iter().all(is_small) && !directory.always_open(path)
     }
 
     /// Whether one of the mailboxes has room; then what comes counts for all of them until the transaction ends.

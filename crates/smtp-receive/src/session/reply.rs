@@ -112,6 +112,8 @@ pub enum Refusal {
     NotLocal,
     /// Every mailbox that the address names is full.
     MailboxFull,
+    /// The message is longer than all that any mailbox which the address names may ever hold.
+    LargerThanMailbox,
     /// With this recipient too, one message would have more copies than are delivered in one step.
     TooManyCopies,
     /// The store has no room now.
@@ -293,9 +295,12 @@ impl Refusal {
     pub(crate) fn is_probe(&self) -> bool {
         match self {
             Self::UnknownRecipient | Self::ClosedRecipient(_) | Self::NotLocal => true,
-            Self::MailboxFull | Self::TooManyCopies | Self::NoRoom | Self::Unavailable | Self::Policy(_) => {
-                false
-            }
+            Self::MailboxFull
+            | Self::LargerThanMailbox
+            | Self::TooManyCopies
+            | Self::NoRoom
+            | Self::Unavailable
+            | Self::Policy(_) => false,
         }
     }
 
@@ -304,6 +309,7 @@ impl Refusal {
             Self::UnknownRecipient | Self::ClosedRecipient(_) => (550, "5.1.1"),
             Self::NotLocal => (550, "5.7.1"),
             Self::MailboxFull => (452, "4.2.2"),
+            Self::LargerThanMailbox => (552, "5.2.3"),
             Self::TooManyCopies => (452, "4.5.3"),
             Self::NoRoom => (452, "4.3.1"),
             Self::Unavailable => (451, "4.3.0"),
@@ -318,6 +324,7 @@ impl Refusal {
             Self::ClosedRecipient(text) => text,
             Self::NotLocal => "not a domain of ours, and we do not relay",
             Self::MailboxFull => "the mailbox is full",
+            Self::LargerThanMailbox => "the message is longer than all that the mailbox may hold",
             Self::TooManyCopies => "too many copies of one message, send the rest in another",
             Self::NoRoom => "no room for mail now",
             Self::Unavailable => "cannot take mail now",

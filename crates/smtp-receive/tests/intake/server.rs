@@ -39,6 +39,7 @@ pub(crate) fn directory() -> Directory {
             mailbox("carol", None),
             mailbox("müller", None),
             mailbox("full", Some(0)),
+            mailbox("small", Some(20)),
         ],
         aliases: vec![
             Alias {

@@ -1,6 +1,6 @@
 //! Decides what dialogs ask: a few people at example.test, and the mishaps that a dialog orders.
 
-use mail::{ForwardPath, MailboxName, QueueId, Recipient};
+use mail::{ForwardPath, MailboxName, Protocol, QueueId, Recipient};
 use smtp_receive::{Answer, Ask, PolicyRefusal, Refusal};
 
 #[derive(Clone, Default)]
@@ -23,6 +23,9 @@ impl World {
             Ask::Sender { .. } if self.has("no-room-at-mail") => Answer::Refused(Refusal::NoRoom),
             Ask::Begin { .. } if self.has("no-room-at-data") => Answer::Refused(Refusal::NoRoom),
             Ask::Sender { .. } | Ask::Begin { .. } => Answer::Proceed,
+            Ask::Recipient { path, declared: Some(SMALL..) } if is_small(&path) => {
+                Answer::Refused(Refusal::LargerThanMailbox)
+            }
             Ask::Recipient { path, .. } => match resolve(&path) {
                 Ok(mailbox) => {
                     Answer::Recipient(Recipient { path, mailboxes: vec![mailbox], duplicate: false })
@@ -32,6 +35,19 @@ impl World {
             Ask::Finish { .. } if self.has("store-fails") => Answer::Refused(Refusal::Unavailable),
             Ask::Finish { .. } if self.has("rule-refuses") => Answer::Refused(rule(false)),
             Ask::Finish { .. } if self.has("rule-defers") => Answer::Refused(rule(true)),
+            Ask::Finish { envelope, octets: SMALL.. } if envelope.recipients.iter().any(is_small_mailbox) => {
+                let lmtp = envelope.trace.protocol == Protocol::Lmtp;
+                let places = 0..envelope.recipients.len();
+                let small: Vec<_> =
+                    places.filter(|place| is_small_mailbox(&envelope.recipients[*place])).collect();
+                if small.len() == envelope.recipients.len() {
+                    return Answer::Refused(Refusal::LargerThanMailbox);
+                }
+                let refused = small.into_iter().filter(|_| lmtp);
+                self.accepted += 1;
+                let refused = refused.map(|place| (place, Refusal::LargerThanMailbox)).collect();
+                Answer::Queued { id: QueueId(self.accepted), refused }
+            }
             Ask::Finish { .. } => {
                 let refused = self.has("rule-refuses-second").then(|| (1, rule(false)));
                 self.accepted += 1;
@@ -39,6 +55,17 @@ impl World {
             }
         }
     }
+}
+
+/// One octet more than the mailbox `small` may ever hold.
+const SMALL: u64 = 21;
+
+fn is_small(path: &ForwardPath) -> bool {
+    path.address().is_some_and(|address| address.local.folded() == "small")
+}
+
+fn is_small_mailbox(recipient: &Recipient) -> bool {
+    is_small(&recipient.path)
 }
 
 fn rule(temporary: bool) -> Refusal {
@@ -58,7 +85,7 @@ fn resolve(path: &ForwardPath) -> Result<MailboxName, Refusal> {
     }
     match address.local.folded().as_str() {
         "postmaster" | "abuse" => Ok(mailbox("alice")),
-        name @ ("alice" | "bob" | "carol" | "müller") => Ok(mailbox(name)),
+        name @ ("alice" | "bob" | "carol" | "müller" | "small") => Ok(mailbox(name)),
         "full" => Err(Refusal::MailboxFull),
         "closed" => Err(Refusal::ClosedRecipient("this address is closed".into())),
         _ => Err(Refusal::UnknownRecipient),
