@@ -20,6 +20,7 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("net", &[]),
     ("smtp-receive", &["mail", "queue", "net", "directory"]),
     ("routing", &["mail", "queue", "directory"]),
+    ("upkeep", &["mail", "queue", "directory"]),
     ("pop3-serve", &["mail", "queue", "net", "directory"]),
     (
         "restante",
@@ -32,6 +33,7 @@ const ARROWS: &[(&str, &[&str])] = &[
             "net",
             "smtp-receive",
             "routing",
+            "upkeep",
             "pop3-serve",
         ],
     ),

@@ -1,0 +1,150 @@
+use std::time::{Duration, Instant};
+
+/// How far the wall clock may be from where it was expected, and how long it must have run well after it was not.
+const DAY: Duration = Duration::from_secs(24 * 60 * 60);
+
+/// The clock by which mail grows old: a wall clock that is not believed when it jumps. One that wakes up in
+/// 2038 must not make everything old at once.
+///
+/// Within a run it advances by the lesser of wall clock and monotonic clock. When the wall clock is over a day
+/// from where it was expected, at a look or since the last run, nothing grows old until the appliance has run
+/// for a day: time enough for somebody to see what the log says and to put the clock right.
+#[derive(Debug)]
+pub(crate) struct AgeClock {
+    /// The wall clock at the last look, in this run or an earlier one.
+    last_ms: Option<u64>,
+    /// How long nothing grows old yet, in time of running.
+    suspended: Duration,
+    looked: Option<Instant>,
+    /// Wall and monotonic clock at the look from which on both are believed.
+    anchor: Option<(u64, Instant)>,
+}
+
+/// What the clock says.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Reading {
+    /// What is older than its age at this instant, in milliseconds since 1970, may go.
+    Now(u64),
+    /// Nothing may go in so much more time of running.
+    Suspended(Duration),
+}
+
+impl AgeClock {
+    /// Goes on from what [`AgeClock::kept`] said.
+    pub(crate) fn new(last_ms: Option<u64>, suspended: Duration) -> Self {
+        Self { last_ms, suspended, looked: None, anchor: None }
+    }
+
+    /// What the next run must know.
+    pub(crate) fn kept(&self) -> (Option<u64>, Duration) {
+        (self.last_ms, self.suspended)
+    }
+
+    /// Looks at both clocks.
+    pub(crate) fn look(&mut self, wall_ms: u64, now: Instant) -> Reading {
+        let ran =
+            self.looked.replace(now).map_or(Duration::ZERO, |before| now.saturating_duration_since(before));
+        let expected = self.last_ms.replace(wall_ms).map(|last| last.saturating_add(ms(ran)));
+        if expected.is_none_or(|expected| wall_ms.abs_diff(expected) > ms(DAY)) {
+            self.suspended = DAY;
+        } else {
+            self.suspended = self.suspended.saturating_sub(ran);
+        }
+        if !self.suspended.is_zero() {
+            self.anchor = None;
+            return Reading::Suspended(self.suspended);
+        }
+        let (wall, since) = *self.anchor.get_or_insert((wall_ms, now));
+        Reading::Now(wall_ms.min(wall.saturating_add(ms(now.saturating_duration_since(since)))))
+    }
+}
+
+fn ms(time: Duration) -> u64 {
+    u64::try_from(time.as_millis()).unwrap_or(u64::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const HOUR: Duration = Duration::from_secs(60 * 60);
+    const TODAY: u64 = 1_795_000_000_000;
+
+    /// Both clocks, and a run that looks at them.
+    struct World {
+        clock: AgeClock,
+        wall: u64,
+        now: Instant,
+    }
+
+    impl World {
+        fn new(last_ms: Option<u64>, suspended: Duration) -> Self {
+            Self { clock: AgeClock::new(last_ms, suspended), wall: TODAY, now: Instant::now() }
+        }
+
+        fn run(&mut self, time: Duration) -> Reading {
+            self.now += time;
+            self.wall += ms(time);
+            self.look()
+        }
+
+        fn look(&mut self) -> Reading {
+            self.clock.look(self.wall, self.now)
+        }
+
+        /// Down for so long, by its own clock.
+        fn restart(self, down: Duration) -> Self {
+            let (last, suspended) = self.clock.kept();
+            Self { clock: AgeClock::new(last, suspended), wall: self.wall + ms(down), now: Instant::now() }
+        }
+    }
+
+    #[test]
+    fn a_short_stop_is_no_jump_and_a_long_one_is() {
+        let mut world = World::new(Some(TODAY - 1000), Duration::ZERO);
+        assert_eq!(world.look(), Reading::Now(TODAY));
+        assert_eq!(world.run(HOUR), Reading::Now(TODAY + ms(HOUR)));
+        let mut world = world.restart(20 * HOUR);
+        assert_eq!(world.look(), Reading::Now(TODAY + ms(21 * HOUR)));
+        assert_eq!(world.restart(30 * HOUR).look(), Reading::Suspended(DAY));
+        assert_eq!(
+            World::new(None, Duration::ZERO).look(),
+            Reading::Suspended(DAY),
+            "nothing to compare with"
+        );
+    }
+
+    #[test]
+    fn a_clock_that_wakes_up_in_2038_makes_nothing_old_however_often_it_is_started() {
+        let mut world = World::new(Some(TODAY), Duration::ZERO);
+        assert_eq!(world.look(), Reading::Now(TODAY));
+        world.wall += 12 * 365 * ms(DAY);
+        assert_eq!(world.run(HOUR), Reading::Suspended(DAY));
+        let mut running = HOUR;
+        for _ in 0..11 {
+            world = world.restart(Duration::from_secs(60));
+            assert_eq!(world.look(), Reading::Suspended(DAY + HOUR - running));
+            assert_eq!(world.run(2 * HOUR), Reading::Suspended(DAY - HOUR - running));
+            running += 2 * HOUR;
+        }
+        // Put right, that is a jump again, and the day begins anew.
+        world.wall -= 12 * 365 * ms(DAY);
+        assert_eq!(world.run(HOUR), Reading::Suspended(DAY));
+        assert_eq!(world.run(23 * HOUR), Reading::Suspended(HOUR));
+        let wall = world.wall;
+        assert_eq!(world.run(HOUR), Reading::Now(wall + ms(HOUR)));
+    }
+
+    #[test]
+    fn the_slower_of_both_clocks_counts() {
+        let mut world = World::new(Some(TODAY), Duration::ZERO);
+        world.look();
+        world.wall += ms(20 * HOUR);
+        assert_eq!(world.run(HOUR), Reading::Now(TODAY + ms(HOUR)), "the wall clock is ahead");
+        world.wall += ms(20 * HOUR);
+        assert_eq!(world.run(HOUR), Reading::Now(TODAY + ms(2 * HOUR)), "also in steps under a day");
+        world.wall = TODAY + ms(HOUR);
+        assert_eq!(world.look(), Reading::Suspended(DAY));
+        assert_eq!(world.run(DAY), Reading::Now(world.wall));
+    }
+}

@@ -1,0 +1,157 @@
+use std::collections::BTreeSet;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+
+use directory::Directory;
+use mail::MailboxName;
+use queue::{Incoming, Store, StoreError};
+use tokio::sync::Notify;
+use tokio_util::sync::CancellationToken;
+use tracing::{info, warn};
+
+use crate::clock::{AgeClock, Reading};
+use crate::expiry::{ages, remove_old};
+use crate::fullness::{FORGET, WARN, fullness};
+use crate::notes::Notes;
+use crate::notice::Notice;
+
+/// How often fullness is looked at.
+const LOOK: Duration = Duration::from_secs(10);
+/// Warnings of one look: when a whole office passes at once, the rest is told a little later.
+const WARNINGS: usize = 100;
+/// How often age is looked at: so that nothing outlives its mailbox's age by more than a part of it.
+const PARTS: u32 = 24;
+const SOONEST: Duration = Duration::from_secs(1);
+const LATEST: Duration = Duration::from_secs(60 * 60);
+
+/// Looks after the mailboxes as long as it runs.
+///
+/// **Warnings**: the owner of a mailbox that has passed 90 % of its quota gets one message, through the queue
+/// like any other and never refused for the quota; the next only after it was below 80 %. Who has been told is
+/// noted after the message is ours, so a crash in between tells once more. A mailbox that nobody can log in to
+/// would only grow fuller: of that the log is told.
+///
+/// **Age**: what is older than its mailbox keeps it goes, in small steps, by a clock that does not believe jumps.
+pub struct Upkeep<S> {
+    store: S,
+    directory: Directory,
+    host: String,
+    path: PathBuf,
+    warned: BTreeSet<MailboxName>,
+    clock: AgeClock,
+    again: Arc<Notify>,
+}
+
+impl<S: Store> Upkeep<S> {
+    /// What the run before has left in the file at `path` is gone on from. `host` is what this host calls itself.
+    pub fn new(store: S, directory: Directory, host: String, path: PathBuf) -> Self {
+        let Notes { time_ms, suspended, warned } = Notes::read(&path);
+        let clock = AgeClock::new(time_ms, suspended);
+        Self { store, directory, host, path, warned, clock, again: Arc::new(Notify::new()) }
+    }
+
+    /// Notified, it looks at everything at once: the directory has changed.
+    pub fn again(&self) -> Arc<Notify> {
+        self.again.clone()
+    }
+
+    /// Looks again and again until `stop`.
+    pub async fn run(mut self, stop: CancellationToken) {
+        let mut aged: Option<Instant> = None;
+        while !stop.is_cancelled() {
+            self.warn(wall_ms()).await;
+            let ages = ages(&self.directory);
+            let every =
+                ages.iter().map(|(_, age)| *age / PARTS).min().unwrap_or(LATEST).clamp(SOONEST, LATEST);
+            if aged.is_none_or(|last| last.elapsed() >= every) {
+                aged = Some(Instant::now());
+                self.grow_old(&ages, wall_ms(), Instant::now(), &stop).await;
+            }
+            tokio::select! {
+                () = stop.cancelled() => return,
+                () = self.again.notified() => aged = None,
+                () = tokio::time::sleep(LOOK.min(every)) => {}
+            }
+        }
+    }
+
+    /// Warns whom nobody has warned yet, and forgets who has room again.
+    pub(crate) async fn warn(&mut self, now_ms: u64) {
+        let before = self.warned.clone();
+        let mailboxes = self.directory.mailbox_names();
+        self.warned.retain(|mailbox| mailboxes.binary_search(mailbox).is_ok());
+        let mut left = WARNINGS;
+        for mailbox in mailboxes {
+            let taken = self.store.usage(&mailbox).total();
+            let full = fullness(self.directory.allowance(&mailbox), taken).unwrap_or(0);
+            if full < FORGET {
+                self.warned.remove(&mailbox);
+            } else if full >= WARN && left > 0 && !self.warned.contains(&mailbox) {
+                left -= 1;
+                match self.tell(&mailbox, full, now_ms).await {
+                    Ok(()) => drop(self.warned.insert(mailbox)),
+                    Err(error) => {
+                        warn!(%error, %mailbox, "the store did not take a warning: it is tried again");
+                        break;
+                    }
+                }
+            }
+        }
+        if self.warned != before {
+            self.note().await;
+        }
+    }
+
+    async fn tell(&self, mailbox: &MailboxName, full: u64, now_ms: u64) -> Result<(), StoreError> {
+        let (allowance, taken) = (self.directory.allowance(mailbox), self.store.usage(mailbox).total());
+        let address = self.directory.home_address(mailbox);
+        let notice =
+            Notice { host: &self.host, mailbox, address: &address, allowance, taken, fullness: full, now_ms };
+        let (messages, octets) = (taken.messages, taken.octets);
+        let Some(envelope) = notice.envelope().filter(|_| self.directory.is_collected(mailbox)) else {
+            warn!(%mailbox, messages, size = octets, full, "a mailbox that nobody collects is nearly full");
+            return Ok(());
+        };
+        let message = notice.message();
+        let mut incoming = self.store.incoming(Some(message.len() as u64))?;
+        incoming.write(message.as_bytes()).await?;
+        let id = incoming.commit(envelope).await?;
+        warn!(%id, %mailbox, messages, size = octets, full, "a mailbox is nearly full: its owner is told");
+        Ok(())
+    }
+
+    pub(crate) async fn grow_old(
+        &mut self,
+        ages: &[(MailboxName, Duration)],
+        wall_ms: u64,
+        now: Instant,
+        stop: &CancellationToken,
+    ) {
+        let reading = self.clock.look(wall_ms, now);
+        // Before anything goes: a start after a crash must not believe what this one did not.
+        self.note().await;
+        match reading {
+            Reading::Now(now_ms) => remove_old(&self.store, ages, now_ms, stop).await,
+            Reading::Suspended(_) if ages.is_empty() => {}
+            Reading::Suspended(left) => warn!(
+                hours = left.as_secs().div_ceil(3600),
+                "no mail goes for its age: the clock was over a day from where it was expected, or nothing was \
+                 known of it; look at it now, for after so many hours of running it is believed"
+            ),
+        }
+    }
+
+    async fn note(&self) {
+        let (time_ms, suspended) = self.clock.kept();
+        let notes = Notes { time_ms, suspended, warned: self.warned.clone() };
+        if let Err(error) = notes.write(&self.path).await {
+            info!(%error, path = %self.path.display(), "what upkeep must remember is not written down");
+        }
+    }
+}
+
+pub(crate) fn wall_ms() -> u64 {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    u64::try_from(since.as_millis()).unwrap_or(u64::MAX)
+}
