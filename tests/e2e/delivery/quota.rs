@@ -1,34 +1,51 @@
-use restante_tests::{Appliance, Setup, collect, deliver, pop3, smtp};
+use restante_tests::{Appliance, Client, Setup, collect, deliver, envelope, pop3, smtp};
 
-/// A full mailbox refuses at RCPT and for now; what has its 250 is delivered, also beyond the quota.
-#[test]
-fn a_full_mailbox_is_refused_at_rcpt_until_there_is_room() {
+/// Mailboxes alice and full, which has room for 1 MiB, and an alias for both.
+fn setup() -> Setup {
     let mut setup = Setup::of(&["alice", "full"]);
     setup.mailboxes.push_str(
         "quota = \"1 MiB\"\n\n[[alias]]\naddress = \"both@example.test\"\nto = [\"alice\", \"full\"]\n",
     );
-    let mut appliance = Appliance::with(setup);
-    let message = [b"Subject: quota\r\n\r\n".to_vec(), b"0123456789abcd\r\n".repeat(40_000)].concat();
+    setup
+}
+
+/// 625 KiB and a little: one fits, and a second one is more than there is room for.
+fn message() -> Vec<u8> {
+    [b"Subject: quota\r\n\r\n".to_vec(), b"0123456789abcd\r\n".repeat(40_000)].concat()
+}
+
+/// What a recipient is answered in a transaction of its own, by a sender who says how long the message is.
+fn ask(client: &mut Client, recipient: &str, size: &str) -> String {
+    assert!(client.ask(&format!("MAIL FROM:<>{size}")).starts_with("250 "));
+    let answer = client.ask(&format!("RCPT TO:<{recipient}@example.test>"));
+    assert!(client.ask("RSET").starts_with("250 "));
+    answer
+}
+
+/// A full mailbox refuses at RCPT and for now; what has its 250 is delivered, also beyond the quota.
+#[test]
+fn a_full_mailbox_is_refused_at_rcpt_until_there_is_room() {
+    let mut appliance = Appliance::with(setup());
+    let message = message();
     let mut client = smtp(appliance.smtp);
     // The second one passes the quota, and was within it when it was asked for.
     for count in 1..=2 {
         assert!(deliver(&mut client, &["full@example.test"], &message).starts_with("250 "));
-        collect(appliance.pop3, "full", count);
+        if count == 1 {
+            collect(appliance.pop3, "full", 1);
+        }
     }
-    let ask = |client: &mut restante_tests::Client, recipient: &str| {
-        assert!(client.ask("MAIL FROM:<>").starts_with("250 "));
-        let answer = client.ask(&format!("RCPT TO:<{recipient}@example.test>"));
-        assert!(client.ask("RSET").starts_with("250 "));
-        answer
-    };
+    appliance.hangup();
+    appliance.logged(&["its owner is told"]);
+    collect(appliance.pop3, "full", 3);
     for recipient in ["full", "full+detail"] {
-        let answer = ask(&mut client, recipient);
+        let answer = ask(&mut client, recipient, "");
         assert!(answer.starts_with("452 4.2.2 "), "{answer}");
     }
     // One of two has room: both get it.
     assert!(deliver(&mut client, &["both@example.test"], &message).starts_with("250 "));
     collect(appliance.pop3, "alice", 1);
-    collect(appliance.pop3, "full", 3);
+    collect(appliance.pop3, "full", 4);
     // What is longer than all of the quota is refused for good: later is no better.
     assert!(client.ask("MAIL FROM:<> SIZE=1048577").starts_with("250 "));
     for (recipient, answer) in [("full", "552 5.2.3 "), ("both", "250 "), ("postmaster", "250 ")] {
@@ -40,18 +57,126 @@ fn a_full_mailbox_is_refused_at_rcpt_until_there_is_room() {
     drop(client);
     appliance.restart();
     let mut client = smtp(appliance.smtp);
-    assert!(ask(&mut client, "full").starts_with("452 4.2.2 "));
+    assert!(ask(&mut client, "full", "").starts_with("452 4.2.2 "));
     let mut session = pop3(appliance.pop3, "full");
-    for number in 1..=3 {
+    for number in 1..=4 {
         assert!(session.command(&format!("DELE {number}")).starts_with("+OK"));
     }
-    assert!(ask(&mut client, "full").starts_with("452 4.2.2 "), "nothing is deleted before QUIT");
+    assert!(ask(&mut client, "full", "").starts_with("452 4.2.2 "), "nothing is deleted before QUIT");
     session.quit();
-    assert!(ask(&mut client, "full").starts_with("250 "));
+    assert!(ask(&mut client, "full", "").starts_with("250 "));
     assert!(deliver(&mut client, &["full@example.test"], &message).starts_with("250 "));
     let first = collect(appliance.pop3, "full", 1);
     let long = b"0123456789abcd\r\n".repeat(70_000);
     let answer = deliver(&mut client, &["full@example.test"], &long);
     assert!(answer.starts_with("552 5.2.3 "), "it was not declared: {answer}");
     assert_eq!(collect(appliance.pop3, "full", 1)[0].uid, first[0].uid);
+}
+
+/// What is only queued counts like what is there: before the plug is pulled, after it, and until it is
+/// delivered.
+#[test]
+fn what_waits_in_the_queue_counts_also_after_the_plug_was_pulled() {
+    let mut setup = setup();
+    let before = setup.mailboxes.clone();
+    let waiting = "\n[[mailbox]]\nname = \"gone\"\n\n[[alias]]\naddress = \"all@example.test\"\n\
+                   to = [\"full\", \"gone\"]\n";
+    setup.mailboxes.push_str(waiting);
+    let mut appliance = Appliance::with(setup);
+    let in_force = |appliance: &Appliance, times: usize| {
+        while appliance.log().matches("the configuration is in force").count() < times {
+            std::thread::sleep(std::time::Duration::from_millis(10));
+        }
+    };
+    // A mailbox that leaves the file while a message for it comes in keeps that message in the queue.
+    let mut client = smtp(appliance.smtp);
+    envelope(&mut client, "<a@b.example>", &["all@example.test"]);
+    assert!(client.ask("DATA").starts_with("354 "));
+    appliance.configure(|setup| setup.mailboxes = before);
+    appliance.hangup();
+    in_force(&appliance, 1);
+    client.send(&message());
+    assert!(client.ask(".").starts_with("250 "));
+    appliance.logged(&["mail waits"]);
+    for round in ["before", "after"] {
+        let mut client = smtp(appliance.smtp);
+        let answer = ask(&mut client, "full", " SIZE=500000");
+        assert!(answer.starts_with("452 4.2.2 "), "{round}: {answer}");
+        assert!(ask(&mut client, "full", " SIZE=400000").starts_with("250 "), "{round}");
+        assert!(ask(&mut client, "both", " SIZE=500000").starts_with("250 "), "{round}: alice has room");
+        collect(appliance.pop3, "full", 0);
+        if round == "before" {
+            appliance.restart();
+        }
+    }
+    appliance.configure(|setup| setup.mailboxes.push_str(waiting));
+    appliance.hangup();
+    collect(appliance.pop3, "full", 1);
+    let mut client = smtp(appliance.smtp);
+    assert!(ask(&mut client, "full", " SIZE=500000").starts_with("452 4.2.2 "));
+    assert!(ask(&mut client, "full", " SIZE=400000").starts_with("250 "));
+}
+
+/// Many who come at the same moment do not get more room than there is.
+#[test]
+fn a_burst_of_transactions_gets_the_room_that_there_is() {
+    let appliance = Appliance::with(setup());
+    let mut clients: Vec<_> = (0..20).map(|_| smtp(appliance.smtp)).collect();
+    for client in &mut clients {
+        client.send(b"MAIL FROM:<a@b.example> SIZE=200000\r\nRCPT TO:<full@example.test>\r\n");
+    }
+    let mut answers = Vec::new();
+    for client in &mut clients {
+        assert!(client.reply().starts_with("250 "));
+        answers.push(client.reply());
+    }
+    let admitted = answers.iter().filter(|answer| answer.starts_with("250 ")).count();
+    assert_eq!(admitted, 5, "{answers:?}");
+    assert!(answers.iter().all(|answer| answer.starts_with("250 ") || answer.starts_with("452 4.2.2 ")));
+    // They go, and their room comes back.
+    drop(clients);
+    let mut client = smtp(appliance.smtp);
+    let until = std::time::Instant::now() + std::time::Duration::from_secs(30);
+    while !ask(&mut client, "full", " SIZE=1000000").starts_with("250 ") {
+        assert!(std::time::Instant::now() < until, "their room does not come back");
+    }
+}
+
+/// The owner is told once, in a mail that any program can show, also when the appliance is started again.
+#[test]
+fn the_owner_is_told_once_that_a_mailbox_is_nearly_full() {
+    let mut setup = Setup::of(&["alice"]);
+    setup.mailboxes.push_str("quota-messages = 10\n");
+    let mut appliance = Appliance::with(setup);
+    let mut client = smtp(appliance.smtp);
+    for _ in 0..9 {
+        assert!(deliver(&mut client, &["alice@example.test"], b"Subject: x\r\n\r\n").starts_with("250 "));
+    }
+    drop(client);
+    appliance.hangup();
+    let told = collect(appliance.pop3, "alice", 10);
+    let warning = String::from_utf8(told[9].octets.clone()).expect("text").replace("\r\n\t", " ");
+    for part in [
+        "Return-Path: <>\r\nDelivered-To: alice@example.test\r\nX-Original-To: alice@example.test\r\n",
+        "\r\nReceived: from mx.example.test (local) by mx.example.test with local id ",
+        "\r\nDate: ",
+        "\r\nFrom: Postmaster <postmaster@example.test>\r\n",
+        "\r\nTo: <alice@example.test>\r\n",
+        "\r\nSubject: Your mailbox is 90 % full\r\n",
+        "\r\nMessage-ID: <",
+        "\r\nAuto-Submitted: auto-generated\r\n",
+        "and 9 of 10 messages",
+    ] {
+        assert!(warning.contains(part), "{part:?} is missing in\n{warning}");
+    }
+    // The warning itself took the last place.
+    let mut client = smtp(appliance.smtp);
+    assert!(ask(&mut client, "alice", "").starts_with("452 4.2.2 "));
+    assert!(ask(&mut client, "postmaster", "").starts_with("250 "));
+    drop(client);
+    appliance.restart();
+    appliance.hangup();
+    appliance.logged(&["the configuration is in force"]);
+    std::thread::sleep(std::time::Duration::from_millis(300));
+    collect(appliance.pop3, "alice", 10);
 }

@@ -17,6 +17,7 @@ use tokio::sync::{Notify, mpsc, oneshot};
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 use tracing::{error, info, warn};
+use upkeep::Upkeep;
 
 use super::listeners::{Listeners, Reloadable};
 use super::policy::Gatekeeper;
@@ -88,6 +89,7 @@ pub struct Appliance {
     pub(super) pop3: Reloadable<Pop3Handler>,
     pub(super) pop3s: Reloadable<Pop3Handler>,
     pub(super) route_again: Arc<Notify>,
+    pub(super) upkeep_again: Arc<Notify>,
     router: JoinHandle<()>,
     stop_router: CancellationToken,
 }
@@ -139,6 +141,9 @@ impl Appliance {
         let stop_router = CancellationToken::new();
         let router = Router::new(store.clone(), directory.clone(), Host { name: config.hostname.clone() });
         let route_again = router.again();
+        let notes = config.state_dir.join("upkeep");
+        let upkeep = Upkeep::new(store.clone(), directory.clone(), config.hostname.clone(), notes);
+        let upkeep_again = upkeep.again();
         let receiving = Receiving::default();
         let handlers = Handlers {
             config: &config,
@@ -169,6 +174,7 @@ impl Appliance {
             receiving,
             tls,
             route_again,
+            upkeep_again,
             stop_router,
         };
         appliance.listen().map_err(|(address, error)| ServeError::Listen(address, error))?;
@@ -177,6 +183,7 @@ impl Appliance {
         }
         let known = known::keep(appliance.config.state_dir.clone(), appliance.directory.clone(), stop);
         appliance.listeners.tasks.spawn(known);
+        appliance.listeners.tasks.spawn(upkeep.run(appliance.listeners.stop.clone()));
         Ok(appliance)
     }
 

@@ -63,6 +63,7 @@ impl Appliance {
         self.pop3.replace(handlers.pop3(&self.budget, false));
         self.pop3s.replace(handlers.pop3(&self.budget, true));
         self.route_again.notify_one();
+        self.upkeep_again.notify_one();
         Outcome::InForce { warnings, changes, restart }
     }
 }
