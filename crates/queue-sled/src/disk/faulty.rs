@@ -41,6 +41,8 @@ struct Books {
     unsynced: HashSet<PathBuf>,
     fault: Option<(Fault, u64)>,
     free: Option<u64>,
+    /// No file can be made while this one is there.
+    full_while: Option<PathBuf>,
     /// Nothing is synced until somebody says so.
     stalled: bool,
 }
@@ -82,6 +84,11 @@ impl FaultyDisk {
         self.1.notify_all();
     }
 
+    /// A disk that is full until a file is removed.
+    pub(crate) fn full_while(&self, file: Option<PathBuf>) {
+        self.books().full_while = file;
+    }
+
     fn step(&self, op: Op) -> io::Result<()> {
         let mut books = self.books();
         *books.counts.entry(op).or_default() += 1;
@@ -100,6 +107,10 @@ impl FaultyDisk {
 
 impl Disk for FaultyDisk {
     fn open(&self, path: &Path, how: Open) -> io::Result<Arc<dyn DiskFile>> {
+        let full = self.books().full_while.as_ref().is_some_and(|file| file.exists());
+        if full && matches!(how, Open::Create | Open::CreateDirect) {
+            return Err(rustix::io::Errno::NOSPC.into());
+        }
         self.step(if how == Open::Read { Op::OpenToRead } else { Op::Open })?;
         let file = RealDisk.open(path, how)?;
         Ok(Arc::new(FaultyFile { disk: self.clone(), path: path.to_owned(), file }))

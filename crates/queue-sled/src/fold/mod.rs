@@ -11,7 +11,7 @@ use std::sync::Arc;
 
 pub(crate) use snap::{Snap, snap_lsn, snap_path};
 
-use crate::disk::Disk;
+use crate::disk::{Disk, is_no_space};
 use crate::index::kv::{EachRow, Op};
 use crate::index::rows::StateRow;
 use crate::index::{Deferred, Index, IndexError, IndexKv};
@@ -44,6 +44,17 @@ pub(crate) enum FoldError {
     Stopped,
     #[error(transparent)]
     Io(#[from] io::Error),
+}
+
+impl FoldError {
+    /// Whether room on the disk would have helped.
+    pub(crate) fn is_no_space(&self) -> bool {
+        match self {
+            Self::Index(error) => error.is_no_space(),
+            Self::Io(error) => is_no_space(error),
+            Self::Damaged(_) | Self::Newer(_) | Self::Gap(_) | Self::Disagree(_) | Self::Stopped => false,
+        }
+    }
 }
 
 /// Makes snaps of one store.
@@ -192,6 +203,7 @@ impl Folder {
     ) -> Result<Arc<Snap>, FoldError> {
         let folder = self.folder();
         self.disk.create_dir(&folder)?;
+        self.disk.fsync_dir(&self.store)?;
         let draft = folder.join(name);
         forget(&*self.disk, &draft)?;
         let mut writer = SnapWriter::create(&*self.disk, &draft, self.store_id, lsn)?;

@@ -7,7 +7,7 @@ use mail::{Envelope, QueueId};
 use queue::StoreError;
 
 use super::intake::Taken;
-use super::record::{LAST, RecordHeader};
+use super::record::{Kind, LAST, RecordHeader};
 use super::segment::{PAGE, SegmentHeader, page_up, segment_path};
 use super::segments::Segments;
 use super::spares::Spares;
@@ -97,7 +97,11 @@ impl Committer {
         }
     }
 
-    fn commit(&mut self, mut batch: Vec<Job>) {
+    fn commit(&mut self, batch: Vec<Job>) {
+        let mut batch = self.hold_back(batch);
+        if batch.is_empty() {
+            return;
+        }
         let outcome = match self.health.read_only() {
             Some(why) => Err(StoreError::ReadOnly(why)),
             None => self.write(&mut batch),
@@ -135,6 +139,21 @@ impl Committer {
             committed.push(Committed { header, head: draft.head, envelope, octets, answer });
         }
         self.lag.push(committed);
+    }
+
+    /// Refuses new mail when no further segment can be made: the last one is for what was promised already, and
+    /// for deletions, which are what makes room again.
+    fn hold_back(&self, batch: Vec<Job>) -> Vec<Job> {
+        if !self.spares.is_last(self.active.is_some()) {
+            return batch;
+        }
+        let (mail, rest): (Vec<_>, Vec<_>) =
+            batch.into_iter().partition(|job| matches!(job.draft.kind, Kind::Accept | Kind::Big));
+        for job in mail {
+            self.buffers.give_back(job.draft.body);
+            job.answer.fail(StoreError::Full("the disk has no room"));
+        }
+        rest
     }
 
     /// Writes a batch and makes it durable.

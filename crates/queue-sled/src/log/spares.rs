@@ -79,6 +79,12 @@ impl Spares {
         }
     }
 
+    /// Whether there is one segment left and no more can be made; the one that is written counts.
+    pub(crate) fn is_last(&self, writing: bool) -> bool {
+        let state = self.lock();
+        state.failed.is_some() && state.ready.len() + usize::from(writing) <= 1
+    }
+
     /// Waits until as many as wanted are ready; false when that fails.
     pub(crate) fn wait_ready(&self) -> bool {
         let mut state = self.lock();

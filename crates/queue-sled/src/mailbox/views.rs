@@ -100,6 +100,10 @@ impl Mailboxes {
         self.lock().totals.get(name).map_or_else(Usage::default, Totals::usage)
     }
 
+    pub(crate) fn totals(&self, name: &MailboxName) -> Option<Totals> {
+        self.lock().totals.get(name).cloned()
+    }
+
     /// Every mailbox that holds mail or has views, by name.
     pub(crate) fn names(&self) -> Vec<MailboxName> {
         self.lock().totals.keys().cloned().collect()

@@ -12,10 +12,12 @@ use tokio::sync::oneshot;
 use super::compaction::Mover;
 use super::orders::{Orders, Tidied};
 use super::pins::Pins;
+use super::scrub::Scrub;
 use crate::big::BigFiles;
 use crate::disk::{Disk, Open};
 use crate::fold::{FoldError, Folder, Snap, forget};
 use crate::health::Health;
+use crate::index::ballast::Ballast;
 use crate::index::checkpoint::Bell;
 use crate::index::{Lag, Published};
 use crate::log::change::Draft;
@@ -34,6 +36,8 @@ const AGAIN: Duration = Duration::from_secs(600);
 /// How often, and for how long at once, a checkpoint is waited for.
 const CHECKPOINT_PAUSES: u32 = 500;
 const CHECKPOINT_PAUSE: Duration = Duration::from_millis(10);
+/// Less than this is not worth a fold, however full the disk is.
+const LEAST: u64 = 16 << 20;
 /// Segments that are emptied in one round.
 const VICTIMS: usize = 8;
 /// A segment is emptied when less of it lives, in hundredths.
@@ -57,6 +61,8 @@ pub(crate) struct Keeper {
     pub(crate) lag: Arc<Lag>,
     pub(crate) intake: Arc<Intake>,
     pub(crate) health: Arc<Health>,
+    pub(crate) ballast: Arc<Ballast>,
+    pub(crate) scrub: Scrub,
     pub(crate) orders: Arc<Orders>,
     pub(crate) mover: Mover,
     /// Files beside the log that may be dead: those that were there at the start, and those that records name.
@@ -95,8 +101,8 @@ impl Keeper {
                 // A checkpoint may have come since the fold.
                 self.doom(&mut work);
                 self.free(&mut work, &mut tidied);
-                if self.is_due(&work) {
-                    drop(self.round(&mut work, false));
+                if self.is_due(&work) && self.round(&mut work, false).is_ok() {
+                    self.scrub.run(work.snap.as_deref(), &self.orders);
                 }
             } else {
                 let outcome = self.round(&mut work, true);
@@ -116,7 +122,7 @@ impl Keeper {
 
     fn is_due(&self, work: &Work) -> bool {
         let now = Instant::now();
-        if now < work.not_before {
+        if now < work.not_before || self.health.read_only().is_some() {
             return false;
         }
         let dead = self.published.dead.load(Ordering::Relaxed);
@@ -124,7 +130,7 @@ impl Keeper {
         let snap = work.snap.as_ref();
         let enough = self.params.dead.max(snap.map_or(0, |snap| 4 * snap.octets));
         let moved = snap.map_or(Lsn(0), |snap| snap.lsn).0 < self.published.state().applied;
-        dead > enough || dead > free / 10 || (moved && now.duration_since(work.made) > DAILY)
+        dead > enough || dead > (free / 10).max(LEAST) || (moved && now.duration_since(work.made) > DAILY)
     }
 
     fn is_full(&self) -> bool {
@@ -135,7 +141,7 @@ impl Keeper {
     fn round(&mut self, work: &mut Work, asked: bool) -> Result<Tidied, StoreError> {
         let mut tidied = Tidied::default();
         for again in [asked, false] {
-            if asked {
+            if asked && !self.spares.is_last(true) {
                 self.begin_segment()?;
             }
             self.fold(work)?;
@@ -184,8 +190,13 @@ impl Keeper {
         if work.snap.as_ref().is_some_and(|snap| snap.lsn.0 >= state.applied) || state.applied == 0 {
             return Ok(());
         }
-        let orders = self.orders.clone();
-        match self.folder.fold(work.snap.clone(), state, &|| !orders.is_closed()) {
+        let fold = || self.folder.fold(work.snap.clone(), state, &|| !self.orders.is_closed());
+        let folded = match fold() {
+            // Without room for a snap nothing could ever be freed.
+            Err(error) if error.is_no_space() && self.ballast.release() => fold(),
+            outcome => outcome,
+        };
+        match folded {
             Ok(folded) => {
                 if let Some(files) = &mut self.files {
                     files.extend(folded.named);

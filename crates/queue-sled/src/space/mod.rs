@@ -5,9 +5,11 @@ mod compaction;
 mod keeper;
 mod orders;
 mod pins;
+mod scrub;
 
 pub(crate) use compaction::Mover;
 pub(crate) use keeper::Keeper;
 pub(crate) use orders::Orders;
 pub use orders::Tidied;
 pub(crate) use pins::{Pin, Pins};
+pub(crate) use scrub::Scrub;

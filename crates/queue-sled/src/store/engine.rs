@@ -23,7 +23,7 @@ use crate::log::spares::Spares;
 use crate::mailbox::{Mailboxes, Pending};
 use crate::params::Params;
 use crate::reader::Reader;
-use crate::space::{Keeper, Mover, Orders, Pins};
+use crate::space::{Keeper, Mover, Orders, Pins, Scrub};
 use crate::start::Started;
 
 /// Spilled messages that are read back into memory at once, 4 MiB each.
@@ -48,6 +48,8 @@ pub(crate) struct Engine {
     pub(super) reader: Arc<Reader>,
     pub(super) pins: Arc<Pins>,
     pub(super) orders: Arc<Orders>,
+    #[cfg(test)]
+    pub(super) scrub: Scrub,
     pub(super) big: BigFiles,
     pub(super) read_back: Arc<Semaphore>,
     pub(super) space: Mutex<Option<(Instant, Space)>>,
@@ -135,6 +137,13 @@ impl Engine {
             ballast: ballast.clone(),
             bell: bell.clone(),
         };
+        let scrub = Scrub {
+            disk: disk.clone(),
+            store: path.to_owned(),
+            published: published.clone(),
+            kv: kv.clone(),
+            lag: lag.clone(),
+        };
         let (pins, orders) = (Arc::new(Pins::default()), Arc::new(Orders::default()));
         let keeper = Keeper {
             disk: disk.clone(),
@@ -151,6 +160,11 @@ impl Engine {
             lag: lag.clone(),
             intake: intake.clone(),
             health: health.clone(),
+            ballast: ballast.clone(),
+            #[cfg(test)]
+            scrub: scrub.clone(),
+            #[cfg(not(test))]
+            scrub,
             orders: orders.clone(),
             mover: Mover {
                 kv: kv.clone(),
@@ -190,6 +204,8 @@ impl Engine {
             reader,
             pins,
             orders,
+            #[cfg(test)]
+            scrub,
             big,
             read_back,
             space,

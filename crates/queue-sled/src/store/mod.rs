@@ -79,6 +79,12 @@ impl SledStore {
         self.engine.orders.tidy().await
     }
 
+    /// For tests: what the keeper does after it has freed by itself.
+    #[cfg(test)]
+    pub(crate) fn scrub(&self) {
+        self.engine.scrub.run(None, &self.engine.orders);
+    }
+
     /// For tests: the index, and the log with the place where what is durable ends.
     #[cfg(test)]
     pub(crate) fn kv(&self) -> Option<Arc<dyn crate::index::IndexKv>> {
