@@ -14,6 +14,7 @@
 //!   idx/                                    sled: can be removed at any time, and is built again
 //! ```
 
+pub mod backup;
 mod big;
 mod buffers;
 mod clock;

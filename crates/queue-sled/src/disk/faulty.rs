@@ -16,6 +16,7 @@ pub(crate) enum Op {
     Write,
     Fdatasync,
     Rename,
+    Link,
     Unlink,
     FsyncDir,
 }
@@ -124,6 +125,11 @@ impl Disk for FaultyDisk {
             books.unsynced.insert(to.to_owned());
         }
         Ok(())
+    }
+
+    fn link(&self, from: &Path, to: &Path) -> io::Result<()> {
+        self.step(Op::Link)?;
+        RealDisk.link(from, to)
     }
 
     fn unlink(&self, path: &Path) -> io::Result<()> {

@@ -47,6 +47,9 @@ pub(crate) trait Disk: Send + Sync + 'static {
     fn open(&self, path: &Path, how: Open) -> io::Result<Arc<dyn DiskFile>>;
     /// Gives a file another name, over any file that has it.
     fn rename(&self, from: &Path, to: &Path) -> io::Result<()>;
+    /// Gives a file a second name, which must be free. [`io::ErrorKind::CrossesDevices`] when that lies on
+    /// another file system.
+    fn link(&self, from: &Path, to: &Path) -> io::Result<()>;
     /// Takes a name away.
     fn unlink(&self, path: &Path) -> io::Result<()>;
     /// Makes a folder; one that is there already is no error.

@@ -30,6 +30,10 @@ impl Disk for RealDisk {
         std::fs::rename(from, to)
     }
 
+    fn link(&self, from: &Path, to: &Path) -> io::Result<()> {
+        std::fs::hard_link(from, to)
+    }
+
     fn unlink(&self, path: &Path) -> io::Result<()> {
         std::fs::remove_file(path)
     }

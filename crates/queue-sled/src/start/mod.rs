@@ -1,12 +1,14 @@
 //! Opening a store: whatever state the last run has left it in.
 
-mod identity;
+mod format;
+pub(crate) mod identity;
 mod report;
 
 use std::io;
 use std::path::Path;
 use std::sync::Arc;
 
+use crate::backup;
 use crate::big::BigFiles;
 use crate::disk::{Disk, Lock};
 use crate::fold::{Folder, Snap};
@@ -43,6 +45,7 @@ pub(crate) fn start(ground: &Ground, store: &Path, params: &Params) -> Result<St
     disk.create_dir(store)?;
     let lock = lock(&**disk, store)?;
     let (identity, created) = Identity::read_or_make(ground, store, params)?;
+    backup::unstage(&**disk, store)?;
     let log = store.join("log");
     let segments = Arc::new(Segments::new(disk.clone(), log.clone()));
     let ballast = Arc::new(Ballast::new(disk.clone(), store.to_owned(), params.ballast, params.min_free));
@@ -75,8 +78,10 @@ pub(crate) fn start(ground: &Ground, store: &Path, params: &Params) -> Result<St
             with_ballast(&ballast, || base.rebuild())?
         }
     };
-    // A snap may know of more than the log still has: what comes now must come after that.
-    tail.chain.last_id = tail.chain.last_id.max(index.applied().segment());
+    // A snap may know of more than the log still has, and another life of the store may have gone on from the
+    // backup that this one began with: what comes now must come after that.
+    let before = identity.ids_from.saturating_sub(1);
+    tail.chain.last_id = tail.chain.last_id.max(index.applied().segment()).max(before);
     report.replayed = replayed.records;
     report.damaged = damaged(&tail, replayed, lost);
     kv.flush().map_err(Distrust::from)?;

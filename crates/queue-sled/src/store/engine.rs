@@ -51,6 +51,8 @@ pub(crate) struct Engine {
     #[cfg(test)]
     pub(super) scrub: Scrub,
     pub(super) big: BigFiles,
+    pub(super) folder: Arc<Folder>,
+    pub(super) freezing: Arc<AtomicBool>,
     pub(super) read_back: Arc<Semaphore>,
     pub(super) space: Mutex<Option<(Instant, Space)>>,
     pub(super) closed: AtomicBool,
@@ -150,7 +152,7 @@ impl Engine {
             log,
             segment_size,
             params: params.clone(),
-            folder,
+            folder: folder.clone(),
             segments,
             spares: spares.clone(),
             big: big.clone(),
@@ -207,6 +209,8 @@ impl Engine {
             #[cfg(test)]
             scrub,
             big,
+            folder,
+            freezing: Arc::default(),
             read_back,
             space,
             closed,

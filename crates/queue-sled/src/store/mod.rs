@@ -1,6 +1,7 @@
 //! The contract, kept.
 
 mod admission;
+mod backup;
 mod deletion;
 mod engine;
 mod figures;

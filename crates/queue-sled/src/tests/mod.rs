@@ -1,6 +1,7 @@
 //! What must hold whatever happens between two system calls, over images of a store and over a disk that
 //! says no.
 
+mod backup;
 mod damage;
 mod faults;
 mod guards;
@@ -199,4 +200,14 @@ fn assert_holders(rows: &Rows) {
     assert_eq!(holds.len(), left);
     let bodies: BTreeSet<u64> = alone.values().map(|(body, _)| *body).collect();
     assert_eq!(bodies.len(), alone.len(), "two entries of one body that has no row");
+}
+
+/// Opens a store, and gives what is in it.
+fn contents_of(place: &Place) -> BTreeMap<String, Vec<(Uid, Vec<u8>)>> {
+    block_on(async {
+        let (store, _) = place.open();
+        let contents = contents(&store).await;
+        store.close().await.expect("closed");
+        contents
+    })
 }

@@ -126,6 +126,8 @@ fn without_its_identity_it_is_not_a_new_store() {
     let place = Place::new(small());
     run(&place);
     std::fs::write(place.path().join("STORE"), "restante store 2\n").expect("written");
+    assert!(matches!(place.try_open(), Err(OpenError::Newer(_))));
+    std::fs::write(place.path().join("STORE"), "restante store 1\n").expect("written");
     assert!(matches!(place.try_open(), Err(OpenError::Salvage(_))));
     std::fs::remove_file(place.path().join("STORE")).expect("removed");
     assert!(matches!(place.try_open(), Err(OpenError::Salvage(_))));

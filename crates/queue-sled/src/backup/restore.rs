@@ -1,0 +1,219 @@
+use std::io;
+use std::path::{Path, PathBuf};
+
+use super::error::{At, BackupError};
+use super::manifest::{Kept, Manifest};
+use super::place::{self, FOLDERS};
+use super::take::store_name;
+use super::{Progress, Told};
+use crate::clock::wall_ms;
+use crate::disk::{Disk, Open, RealDisk, read_exact};
+use crate::index::checkpoint::replace;
+use crate::log::Lsn;
+use crate::log::segment::segment_id;
+use crate::start::identity::{Identity, STORE};
+
+/// Beside the backup: below which id no store that is made from it may begin any more.
+const RESTORED: &str = "RESTORED";
+/// Segments that a store begins in a second at most, for long: with the smallest ones, 256 MiB of mail.
+const FAST: u64 = 16;
+/// So long; whoever has run for longer than that has not been that fast all the time.
+const FAST_SECONDS: u64 = 30 * 24 * 3600;
+/// Ids left out in any case, and between two stores from one backup.
+const MARGIN: u32 = 1 << 16;
+const AGAIN: u32 = 1 << 20;
+
+/// What a restore came to.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Restored {
+    /// When the backup was made, ms since 1970.
+    pub made_ms: u64,
+    /// Files that were copied, and their octets.
+    pub files: u64,
+    /// See [`Restored::files`].
+    pub octets: u64,
+    /// Where the store is that was there before.
+    pub aside: Option<PathBuf>,
+    /// The clock is behind the backup: were it restored twice, one store might name other mail as the other does.
+    pub clock_behind: bool,
+}
+
+/// Makes a store of the backup in `dir`: all of it, checked octet for octet, or nothing. A store that is there
+/// already is moved aside if `replace`; nothing is ever removed.
+///
+/// Mail that came after the backup is not in it, but clients may have seen it. So that no new mail gets the uid
+/// of such mail, the store goes on far beyond what the one before it can have reached.
+pub fn restore(dir: &Path, store: &Path, replace: bool, told: Told<'_>) -> Result<Restored, BackupError> {
+    restore_on(&RealDisk, dir, store, replace, wall_ms(), told)
+}
+
+pub(crate) fn restore_on(
+    disk: &dyn Disk,
+    dir: &Path,
+    store: &Path,
+    over: bool,
+    now_ms: u64,
+    told: Told<'_>,
+) -> Result<Restored, BackupError> {
+    let manifest = Manifest::read(disk, dir)?.ok_or_else(|| BackupError::Unfinished(dir.to_owned()))?;
+    let identity = Identity::read(disk, dir).at(&dir.join(STORE))?;
+    let identity = identity.ok_or_else(|| BackupError::Unfinished(dir.to_owned()))?;
+    if identity.store_id != manifest.store_id {
+        return Err(BackupError::OtherStore(dir.to_owned()));
+    }
+    for (name, kept) in &manifest.files {
+        let path = dir.join(name);
+        let octets = disk.open(&path, Open::Read).and_then(|file| file.len()).at(&path)?;
+        if octets != kept.octets {
+            return Err(damaged(&path, &format!("{octets} octets where {} were", kept.octets)));
+        }
+    }
+    let old = old_store(disk, store, over)?;
+    let noted = note(disk, dir);
+    let ids_from = ids_from(&manifest, now_ms)
+        .max(identity.ids_from)
+        .max(noted.map_or(0, |noted| noted.saturating_add(AGAIN)))
+        .max(old.as_ref().map_or(0, |old| old.last_id.saturating_add(MARGIN)));
+
+    let parent = store.parent().unwrap_or(store);
+    let draft = store.with_extension("restoring");
+    if disk.list(&draft).is_ok() {
+        disk.remove_folder(&draft).at(&draft)?;
+    }
+    disk.create_dir(&draft).at(&draft)?;
+    let octets = copy_all(disk, &manifest, dir, &draft, told)?;
+    replace(disk, &draft, STORE, Identity { ids_from, ..identity }.text().as_bytes()).at(&draft)?;
+    // A backup that cannot be written to keeps no such note; then the clock alone keeps two restores apart.
+    if let Err(error) = replace(disk, dir, RESTORED, format!("{ids_from}\n").as_bytes()) {
+        tracing::debug!(%error, "the restore is not noted beside the backup");
+    }
+    let aside = old.map(|old| old.move_aside(disk, store, now_ms)).transpose()?;
+    disk.rename(&draft, store).at(store)?;
+    disk.fsync_dir(parent).at(parent)?;
+    let (made_ms, files) = (manifest.made_ms, manifest.files.len() as u64);
+    Ok(Restored { made_ms, files, octets, aside, clock_behind: now_ms < made_ms })
+}
+
+fn damaged(path: &Path, what: &str) -> BackupError {
+    BackupError::Damaged { path: path.to_owned(), what: what.to_owned() }
+}
+
+/// Beyond whatever the store may have reached that the backup is of: it never began more segments than that, or
+/// followed the clock.
+fn ids_from(manifest: &Manifest, now_ms: u64) -> u32 {
+    let (made, now) = (manifest.made_ms / 1000, now_ms / 1000);
+    let since = now.saturating_sub(made);
+    let fast = since.min(FAST_SECONDS);
+    let reached = u64::from(Lsn(manifest.end).segment()).max(made) + fast * FAST + (since - fast);
+    u32::try_from(reached).unwrap_or(u32::MAX).saturating_add(MARGIN)
+}
+
+fn note(disk: &dyn Disk, dir: &Path) -> Option<u32> {
+    let file = disk.open(&dir.join(RESTORED), Open::Read).ok()?;
+    let mut text = vec![0; usize::try_from(file.len().ok()?).ok()?.min(32)];
+    read_exact(&*file, &mut text, 0).ok()?;
+    std::str::from_utf8(&text).ok()?.trim().parse().ok()
+}
+
+fn copy_all(
+    disk: &dyn Disk,
+    manifest: &Manifest,
+    dir: &Path,
+    draft: &Path,
+    told: Told<'_>,
+) -> Result<u64, BackupError> {
+    let mut progress = Progress { done: 0, of: manifest.files.values().map(|kept| kept.octets).sum() };
+    for folder in FOLDERS {
+        disk.create_dir(&draft.join(folder)).at(draft)?;
+    }
+    for (name, kept) in &manifest.files {
+        let (from, to) = (dir.join(name), draft.join(store_name(name)));
+        let file = disk.open(&from, Open::Read).at(&from)?;
+        let copied = place::copy(disk, &*file, &to, u64::MAX, false, |octets| {
+            progress.done += octets;
+            told(progress);
+        });
+        let (octets, crc) = copied.at(&to)?;
+        if (Kept { octets, crc }) != *kept {
+            return Err(damaged(&from, "its octets have changed since the backup"));
+        }
+    }
+    for folder in FOLDERS {
+        disk.fsync_dir(&draft.join(folder)).at(draft)?;
+    }
+    disk.fsync_dir(draft).at(draft)?;
+    Ok(progress.done)
+}
+
+/// A store where the restored one shall be.
+struct Old {
+    last_id: u32,
+}
+
+/// Finds it; nobody may have it open.
+fn old_store(disk: &dyn Disk, store: &Path, over: bool) -> Result<Option<Old>, BackupError> {
+    let names = match disk.list(store) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+        names => names.at(store)?,
+    };
+    if names.iter().any(|name| name == "LOCK") {
+        match disk.lock(&store.join("LOCK")) {
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+                return Err(BackupError::Locked(store.to_owned()));
+            }
+            lock => drop(lock.at(store)?),
+        }
+    }
+    if !over && !names.is_empty() {
+        return Err(BackupError::Exists(store.to_owned()));
+    }
+    let segments = disk.list(&store.join("log")).unwrap_or_default();
+    let last_id = segments.iter().filter_map(|name| segment_id(name)).max().unwrap_or(0);
+    let ids_from = Identity::read(disk, store).ok().flatten().map_or(0, |identity| identity.ids_from);
+    Ok(Some(Old { last_id: last_id.max(ids_from) }))
+}
+
+impl Old {
+    fn move_aside(self, disk: &dyn Disk, store: &Path, now_ms: u64) -> Result<PathBuf, BackupError> {
+        let mut stamp = now_ms / 1000;
+        loop {
+            let aside = store.with_extension(format!("aside-{stamp}"));
+            if disk.list(&aside).is_ok() {
+                stamp += 1;
+                continue;
+            }
+            disk.rename(store, &aside).at(&aside)?;
+            return Ok(aside);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+
+    use super::*;
+
+    #[test]
+    fn ids_begin_beyond_whatever_can_have_been_reached() {
+        let manifest = |end: u32, made: u64| Manifest {
+            store_id: [0; 16],
+            made_ms: made * 1000,
+            end: Lsn::new(end, 0).0,
+            files: BTreeMap::new(),
+        };
+        let (made, day) = (1_700_000_000, 24 * 3600);
+        let from = |end, made, now: u64| u64::from(ids_from(&manifest(end, made), now * 1000));
+        // It followed the clock, or it began several segments a second.
+        assert!(from(1_700_000_000, made, made + day) > made + 10 * day);
+        // It was ahead of the clock already.
+        assert!(from(1_800_000_000, made, made + day) > 1_800_000_000 + 10 * day);
+        // Later restores begin later, by more than the earlier one can have used.
+        assert!(from(7, made, made + 60) >= from(7, made, made + 50) + 10 * FAST);
+        // The clock is wrong: at least beyond what the backup knows.
+        assert!(from(1_800_000_000, made, 5) > 1_800_000_000);
+        assert!(from(u32::MAX - 5, made, made) == u64::from(u32::MAX));
+        // Years later there are ids left.
+        assert!(from(1_700_000_000, made, made + 3650 * day) < 0xF000_0000);
+    }
+}
