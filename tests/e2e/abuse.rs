@@ -157,6 +157,28 @@ fn too_many_connections_are_told_so_and_let_in_again_later() {
 }
 
 #[test]
+fn when_connections_are_scarce_the_idle_have_ten_seconds() {
+    let smtp_limits = "connections = 10".into();
+    let appliance = Appliance::with(Setup { smtp_limits, ..Setup::default() });
+    let mut idle = smtp(appliance.smtp);
+    envelope(&mut idle, "<sender@client.example>", &["alice@example.test"]);
+    let mut reader = pop3(appliance.pop3, "alice");
+    let mut others: Vec<Client> = (0..7).map(|_| smtp(appliance.smtp)).collect();
+    let since = Instant::now();
+    let mut sending = others.pop().expect("seven");
+    while since.elapsed() < Duration::from_secs(8) {
+        assert!(deliver(&mut sending, &["bob@example.test"], b"Subject: on\r\n\r\n").starts_with("250 "));
+        thread::sleep(Duration::from_millis(500));
+    }
+    assert_eq!(idle.line().as_deref(), Some("421 4.4.2 mx.example.test timed out"));
+    assert!(since.elapsed() > Duration::from_secs(9), "{:?}", since.elapsed());
+    assert!(since.elapsed() < Duration::from_secs(20), "{:?}", since.elapsed());
+    assert!(sending.ask("NOOP").starts_with("250 "));
+    assert!(reader.command("STAT").starts_with("+OK 0 "));
+    sound(&appliance);
+}
+
+#[test]
 fn a_search_for_addresses_is_banned_and_forgiven_later() {
     let limits = "unknown-recipients-per-day = 12\nban-time = \"3 s\"\ndelay = \"0 s\"".into();
     let mut appliance = Appliance::with(Setup { smtp_limits: limits, ..Setup::default() });

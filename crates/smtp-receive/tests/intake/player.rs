@@ -18,6 +18,8 @@ pub(crate) struct Player {
     pub(crate) events: Vec<String>,
     /// The message that is coming in.
     incoming: Option<Vec<u8>>,
+    /// How long the last message that began was said to be.
+    pub(crate) expected: Option<Option<u64>>,
     /// What was stored, rendered.
     pub(crate) stored: Vec<String>,
     /// The octets of it.
@@ -40,6 +42,7 @@ impl Player {
             now,
             events: vec![],
             incoming: None,
+            expected: None,
             stored: vec![],
             bodies: vec![],
             steps: 0,
@@ -130,7 +133,8 @@ impl Player {
     fn ask(&mut self, ask: Ask) {
         let mut finished = None;
         match &ask {
-            Ask::Begin { .. } => {
+            Ask::Begin { expected } => {
+                self.expected = Some(*expected);
                 let envelope = self.session.envelope().expect("there is an envelope to look at");
                 assert!(!envelope.recipients.is_empty());
                 assert!(self.incoming.is_none());

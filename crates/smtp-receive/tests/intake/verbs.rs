@@ -95,6 +95,26 @@ fn names_of_clients() {
     }
 }
 
+/// What there must be room for before the octets come (RFC 1870 §6, RFC 3030 §2).
+#[test]
+fn what_is_expected_of_a_message() {
+    for (size, begin, wanted) in [
+        ("", "DATA", None),
+        (" SIZE=7", "DATA", Some(7)),
+        ("", "BDAT 9", Some(9)),
+        (" SIZE=7", "BDAT 9", Some(9)),
+        (" SIZE=70", "BDAT 9", Some(70)),
+        ("", "BDAT 9 LAST", Some(9)),
+        (" SIZE=70", "BDAT 9 LAST", Some(9)),
+    ] {
+        let mut player = session();
+        for line in [&format!("MAIL FROM:<>{size}"), "RCPT TO:<alice@example.test>", begin] {
+            player.send(format!("{line}\r\n").as_bytes());
+        }
+        assert_eq!(player.expected, Some(wanted), "{size} {begin}");
+    }
+}
+
 #[test]
 fn recipients() {
     let mut player = session();

@@ -35,7 +35,8 @@ fn first(session: &mut Session, transaction: Transaction, chunk: Chunk) {
     if chunk.size > session.params.message_size {
         return session.fail_chunk(transaction, &chunk, Reply::Fault(Fault::TooBig));
     }
-    let expected = transaction.declared.or(chunk.last.then_some(chunk.size));
+    // A last chunk is all of the message; another one has at least its own octets, whatever was declared.
+    let expected = if chunk.last { Some(chunk.size) } else { transaction.declared.max(Some(chunk.size)) };
     session.ask(Asked::Chunk(transaction, chunk), Ask::Begin { expected });
 }
 
