@@ -159,7 +159,7 @@ impl Prescan {
     fn end_of_field(&mut self) {
         let Some(colon) = memchr(b':', &self.field.head) else { return };
         let name = self.field.head[..colon].trim_ascii_end();
-        if is_ours(name) || (is_results(name) && self.bears_our_id(&self.field.head[colon + 1..])) {
+        if is_ours(name) || (is_results(name) && self.not_to_be_believed(&self.field.head[colon + 1..])) {
             // Header limits keep both far below 4 GiB.
             let at = u32::try_from(self.field.at).unwrap_or(u32::MAX);
             let octets = u32::try_from(self.line_at - self.field.at).unwrap_or(u32::MAX);
@@ -167,17 +167,18 @@ impl Prescan {
         }
     }
 
-    /// Whether the authserv-id of a results field is ours: comments and folding white space may stand before
-    /// it, and a version or `;` behind (RFC 8601 §2.2).
-    fn bears_our_id(&self, value: &[u8]) -> bool {
+    /// Whether a results field claims to be ours, or has a version that nobody here can read: comments and
+    /// folding white space may stand before its authserv-id, and the version or `;` behind (RFC 8601 §2.2, §5).
+    fn not_to_be_believed(&self, value: &[u8]) -> bool {
         let mut rest = skip_comments(value);
         let quoted = rest.first() == Some(&b'"');
         if quoted {
             rest = &rest[1..];
         }
         let ends = |octet: &u8| if quoted { *octet == b'"' } else { b" \t\r\n;(".contains(octet) };
-        let id = &rest[..rest.iter().position(ends).unwrap_or(rest.len())];
+        let (id, behind) = rest.split_at(rest.iter().position(ends).unwrap_or(rest.len()));
         id.eq_ignore_ascii_case(self.authserv_id.as_bytes())
+            || other_version(behind.strip_prefix(b"\"").unwrap_or(behind))
     }
 }
 
@@ -186,6 +187,14 @@ fn is_ours(name: &[u8]) -> bool {
     const NAMES: [&[u8]; 3] = [b"Return-Path", b"Delivered-To", b"X-Original-To"];
     NAMES.iter().any(|ours| name.eq_ignore_ascii_case(ours))
         || name.get(..11).is_some_and(|start| start.eq_ignore_ascii_case(b"X-Restante-"))
+}
+
+/// A version that is not the one there is; none at all is that one.
+fn other_version(behind: &[u8]) -> bool {
+    let version = skip_comments(behind);
+    let digits = version.iter().take_while(|octet| octet.is_ascii_digit()).count();
+    let number = version[..digits].iter().skip_while(|octet| **octet == b'0');
+    digits > 0 && !number.eq(b"1")
 }
 
 fn is_results(name: &[u8]) -> bool {
@@ -266,12 +275,22 @@ mod tests {
             "\r\n mx.example.test; spf=pass",
             "\"mx.example.test\"; none",
             "mx.example.test",
+            // Another's, of a version that may mean anything.
+            "other.test 2; spf=pass",
+            "other.test (of) 10 ; spf=pass",
+            "\"other.test\" 0; spf=pass",
         ] {
             assert_eq!(served(&format!("Authentication-Results: {ours}\r\n\r\n")), "\r\n", "{ours}");
         }
-        for others in
-            ["mx.example.test.evil; spf=pass", "other.test; x=mx.example.test", "(mx.example.test) b"]
-        {
+        for others in [
+            "mx.example.test.evil; spf=pass",
+            "other.test; x=mx.example.test",
+            "(mx.example.test) b",
+            "other.test 1; spf=pass",
+            "other.test (2) 01; spf=pass",
+            "\"other.test\" 1; spf=pass",
+            "other.test; 2",
+        ] {
             let text = format!("Authentication-Results: {others}\r\n\r\n");
             assert_eq!(served(&text), text);
         }

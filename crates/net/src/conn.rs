@@ -1,6 +1,6 @@
-use std::io;
 use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
+use std::{fmt, io};
 
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::time::{Instant, timeout, timeout_at};
@@ -43,6 +43,16 @@ impl Peer {
     /// What it says cannot be overheard on a network.
     pub fn is_loopback(&self) -> bool {
         self.ip().is_none_or(|ip| ip.is_loopback())
+    }
+}
+
+/// As the log says it.
+impl fmt::Display for Peer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.ip() {
+            Some(ip) => ip.fmt(f),
+            None => f.write_str("local"),
+        }
     }
 }
 

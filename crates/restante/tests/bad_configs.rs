@@ -55,7 +55,7 @@ fn said(dir: &Path) -> String {
     faults.to_string().replace(&format!("{}/", dir.display()), "") + "\n"
 }
 
-/// RFC 6531 §3.7.1.
+/// RFC 6531 §3.7.1; RFC 2033 §5.
 #[test]
 fn every_fault_has_its_words_and_its_place() {
     let update = std::env::var_os("UPDATE_EXPECTED").is_some();

@@ -1,9 +1,6 @@
-use std::fmt;
-use std::net::IpAddr;
-
 use directory::Login;
 use mail::shown;
-use net::TlsInfo;
+use net::{Peer, TlsInfo};
 use queue::StoreError;
 use tracing::{debug, error, info};
 
@@ -12,7 +9,7 @@ use crate::session::{End, LoginRefused, Tally};
 
 /// What the log will say of a connection: one line at its end, and one for each login that failed.
 pub(super) struct Journal {
-    peer: Option<IpAddr>,
+    peer: Peer,
     pub(super) tls: Option<TlsInfo>,
     pub(super) tally: Tally,
     /// What the user is called, and which of the passwords it was.
@@ -20,8 +17,8 @@ pub(super) struct Journal {
 }
 
 impl Journal {
-    pub(super) fn new(peer: &net::Peer) -> Self {
-        Self { peer: peer.ip(), tls: None, tally: Tally::default(), login: None }
+    pub(super) fn new(peer: &Peer) -> Self {
+        Self { peer: *peer, tls: None, tally: Tally::default(), login: None }
     }
 
     pub(super) fn logged_in(&mut self, user: &str, login: &Login) {
@@ -39,17 +36,17 @@ impl Journal {
         };
         // As a string and not as its display, so that no name can pass for the fields behind it.
         let user = shown(user);
-        info!(user, peer = %Peer(self.peer), tls = %self.version(), reason, "POP3 login refused");
+        info!(user, peer = %self.peer, tls = %self.version(), reason, "POP3 login refused");
     }
 
     /// Our own failure, which no client is told more of than that there is one.
     pub(super) fn store_failed(&self, what: &str, cause: &StoreError) {
         let user = self.login.as_ref().map_or("", |(user, _)| user);
-        error!(user, peer = %Peer(self.peer), error = %cause, "POP3: {what}");
+        error!(user, peer = %self.peer, error = %cause, "POP3: {what}");
     }
 
     pub(super) fn ended(&self, reason: &Reason) {
-        let (peer, tls) = (Peer(self.peer), self.version());
+        let (peer, tls) = (self.peer, self.version());
         let Some((user, key)) = &self.login else {
             match reason {
                 // Worth a line only to those who look for it.
@@ -79,16 +76,5 @@ impl Journal {
 
     fn version(&self) -> &'static str {
         self.tls.as_ref().map_or("-", |tls| tls.version)
-    }
-}
-
-struct Peer(Option<IpAddr>);
-
-impl fmt::Display for Peer {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self.0 {
-            Some(address) => address.fmt(f),
-            None => f.write_str("local"),
-        }
     }
 }

@@ -273,3 +273,52 @@ impl Session {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::fixture::Shelf;
+    use crate::listing::Opened;
+
+    /// A session that has begun to send a message of seven octets.
+    fn sending(write_octets: usize) -> Session {
+        let params = Arc::new(Params { write_octets, ..Params::default() });
+        let peer = Peer { tls: true, ..Peer::default() };
+        let mut session = Session::new(params, peer, Instant::now());
+        let mut out = Vec::new();
+        let mut input = &b"USER alice\r\nPASS secret\r\nRETR 1\r\n"[..];
+        loop {
+            out.clear();
+            let (taken, step) = session.step(input, &mut out, Instant::now());
+            input = &input[taken..];
+            match step {
+                Step::Ask(Ask::Login(_)) => {
+                    let opened = Opened::new(Arc::new(Shelf::numbered(1)));
+                    session.answer(Answer::Login(Ok((opened, None))));
+                }
+                Step::Ask(Ask::Fetch(_)) => session.answer(Answer::Fetch(Ok(()))),
+                Step::Content => return session,
+                Step::Write => {}
+                step => panic!("{step:?}"),
+            }
+        }
+    }
+
+    #[test]
+    fn no_more_is_taken_than_the_message_has() {
+        let (mut session, mut out) = (sending(1 << 16), Vec::new());
+        assert_eq!(session.content(b"abc", &mut out), 3);
+        assert_eq!(session.content(b"defg and what is not its own", &mut out), 4);
+        assert_eq!(session.content(b"more", &mut out), 0);
+        assert_eq!(out, b"abcdefg");
+    }
+
+    #[test]
+    fn what_waits_to_be_written_is_bounded_and_something_is_always_taken() {
+        let (mut session, mut out) = (sending(4), b"+OK".to_vec());
+        assert_eq!(session.content(b"abcdefg", &mut out), 1);
+        assert_eq!(session.content(b"bcdefg", &mut out), 1, "what is more than enough is never for ever");
+        out.clear();
+        assert_eq!(session.content(b"cdefg", &mut out), 4);
+    }
+}

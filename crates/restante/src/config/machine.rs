@@ -74,6 +74,7 @@ pub(super) fn read(top: &mut Section<'_, '_>, dir: &Path) -> (Config, Places) {
     top.tables("relay", |s| relay(s, &mut config.relays));
     without_tls(top, &mut config);
     shared_sockets(top, &config);
+    lmtp_by_smtp_port(top, &config);
     small_spool(top, &config);
     (config, places)
 }
@@ -269,6 +270,15 @@ fn shared_sockets(top: &mut Section<'_, '_>, config: &Config) {
         let hint = "an address with its port is one listener's, and \"[::]\" is every address of the machine";
         top.notes.error(place, Problem::new(message, "").hint(hint));
     }
+}
+
+/// RFC 2033 §5: who takes LMTP for SMTP there loses mail or doubles it.
+fn lmtp_by_smtp_port(top: &mut Section<'_, '_>, config: &Config) {
+    let taken = |address: &&ListenAddress| matches!(address, ListenAddress::Tcp(at) if at.port() == 25);
+    let Some(address) = config.lmtp.listen.iter().find(taken) else { return };
+    let message = format!("`lmtp.listen` has {address}, but port 25 is for SMTP alone");
+    let hint = "another port, such as \"127.0.0.1:2424\", or a Unix socket";
+    top.notes.error(top.find("lmtp", "listen").unwrap_or_default(), Problem::new(message, "").hint(hint));
 }
 
 /// A message that is longer than all that may be in flight would be put off for ever.

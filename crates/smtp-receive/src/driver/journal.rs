@@ -2,7 +2,7 @@ use std::fmt;
 use std::net::IpAddr;
 
 use mail::{Envelope, ForwardPath, QueueId, ReversePath, shown};
-use net::ConnError;
+use net::{ConnError, Peer};
 use queue::StoreError;
 use tokio::time::Instant;
 use tracing::{Level, debug, enabled, error, info};
@@ -12,7 +12,7 @@ use crate::session::reply::{Refusal, Reply};
 
 /// What the log will say of a connection: one line for each message and each refusal, one at its end.
 pub(super) struct Journal {
-    peer: Option<IpAddr>,
+    peer: Peer,
     tls: Option<&'static str>,
     since: Instant,
     taken: u32,
@@ -47,9 +47,9 @@ impl Entry {
 }
 
 impl Journal {
-    pub(super) fn new(peer: &net::Peer) -> Self {
+    pub(super) fn new(peer: &Peer) -> Self {
         Self {
-            peer: peer.ip(),
+            peer: *peer,
             tls: None,
             since: Instant::now(),
             taken: 0,
@@ -60,7 +60,7 @@ impl Journal {
     }
 
     pub(super) fn peer(&self) -> Option<IpAddr> {
-        self.peer
+        self.peer.ip()
     }
 
     pub(super) fn secured(&mut self, version: &'static str) {
@@ -68,14 +68,14 @@ impl Journal {
     }
 
     pub(super) fn handshake_failed(&self, error: &ConnError) {
-        info!(peer = %Peer(self.peer), error = %shown(error), "SMTP TLS handshake failed");
+        info!(peer = %self.peer, error = %shown(error), "SMTP TLS handshake failed");
     }
 
     pub(super) fn queued(&mut self, entry: &Entry, octets: u64, id: QueueId, refused: &[(usize, Refusal)]) {
         self.taken += 1;
         self.octets += octets;
         let Entry { from, to, mailbox, helo } = entry;
-        let (peer, tls) = (Peer(self.peer), self.tls.unwrap_or("-"));
+        let (peer, tls) = (self.peer, self.tls.unwrap_or("-"));
         info!(%id, from, to, size = octets, status = "queued", mailbox, %peer, helo, tls, "message");
         for (place, refusal) in refused {
             let reason = shown(refusal.said());
@@ -116,7 +116,7 @@ impl Journal {
         };
         match (abandoned, reply) {
             (Some((entry, octets)), _) => self.not_taken(&entry, octets, status, "-", &why),
-            (None, Reply::Fault(_)) => debug!(peer = %Peer(self.peer), fault = why, "SMTP fault of the peer"),
+            (None, Reply::Fault(_)) => debug!(peer = %self.peer, fault = why, "SMTP fault of the peer"),
             (None, _) => {}
         }
     }
@@ -127,7 +127,7 @@ impl Journal {
 
     pub(super) fn sender_refused(&mut self, from: &ReversePath, refusal: &Refusal) {
         self.refused += 1;
-        let (peer, reason) = (Peer(self.peer), shown(refusal.said()));
+        let (peer, reason) = (self.peer, shown(refusal.said()));
         info!(from = %shown(format_args!("<{from}>")), status = status(refusal), %peer, reason, "sender");
     }
 
@@ -147,22 +147,22 @@ impl Journal {
             }
             None => Default::default(),
         };
-        let (to, peer, tls) = (shown(format_args!("<{to}>")), Peer(self.peer), self.tls.unwrap_or("-"));
+        let (to, peer, tls) = (shown(format_args!("<{to}>")), self.peer, self.tls.unwrap_or("-"));
         info!(from, to, status = status(refusal), %peer, helo, tls, reason = shown(refusal.said()), "recipient");
     }
 
     /// The peer has asked for too many addresses that are not there.
     pub(super) fn banned(&self) {
-        info!(peer = %Peer(self.peer), "SMTP: the peer is banned for a search for addresses");
+        info!(peer = %self.peer, "SMTP: the peer is banned for a search for addresses");
     }
 
     /// Our own failure, which no peer is told more of than that there is one.
     pub(super) fn store_failed(&self, what: &str, cause: &StoreError) {
-        error!(peer = %Peer(self.peer), error = %cause, "SMTP: the store cannot {what}");
+        error!(peer = %self.peer, error = %cause, "SMTP: the store cannot {what}");
     }
 
     pub(super) fn ended(&self, reason: Reason) {
-        let (peer, tls) = (Peer(self.peer), self.tls.unwrap_or("-"));
+        let (peer, tls) = (self.peer, self.tls.unwrap_or("-"));
         let Self { taken, refused, octets, .. } = self;
         let seconds = self.since.elapsed().as_secs();
         // Who came, did nothing and went is of interest only to those who look for it.
@@ -176,7 +176,7 @@ impl Journal {
     fn not_taken(&mut self, entry: &Entry, octets: u64, status: &str, rule: &str, reason: &str) {
         self.refused += 1;
         let Entry { from, to, helo, .. } = entry;
-        let (peer, tls, reason) = (Peer(self.peer), self.tls.unwrap_or("-"), shown(reason));
+        let (peer, tls, reason) = (self.peer, self.tls.unwrap_or("-"), shown(reason));
         info!(from, to, size = octets, status, %peer, helo, tls, rule = shown(rule), reason, "message");
     }
 }
@@ -198,17 +198,6 @@ fn rule(refusal: &Refusal) -> &str {
         | Refusal::TooManyCopies
         | Refusal::NoRoom
         | Refusal::Unavailable => "-",
-    }
-}
-
-struct Peer(Option<IpAddr>);
-
-impl fmt::Display for Peer {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self.0 {
-            Some(address) => address.fmt(f),
-            None => f.write_str("local"),
-        }
     }
 }
 

@@ -3,7 +3,7 @@ use base64::engine::general_purpose::STANDARD;
 use mail::Secret;
 use zeroize::Zeroizing;
 
-use super::{Before, Command, Context, Credentials, Fault, No, Refusal, Responses, login_allowed};
+use super::{Before, Command, Context, Credentials, Fault, No, Refusal, Responses};
 
 /// The mechanisms that CAPA and a bare AUTH name (RFC 2595 §9).
 pub(in crate::session) const MECHANISMS: [&str; 2] = ["PLAIN", "LOGIN"];
@@ -31,7 +31,6 @@ pub(in crate::session) enum Next {
 /// AUTH [mechanism [initial response]] (RFC 5034 §4, §5). Bare, it lists the mechanisms, as clients from
 /// before CAPA expect.
 pub(super) fn run(command: &Command<'_>, context: &mut Context<'_, '_>) -> Result<Before, No> {
-    login_allowed(context)?;
     let (mechanism, initial) = command.words();
     let Some(mechanism) = mechanism else {
         context.responses.ok(format_args!("mechanisms"));

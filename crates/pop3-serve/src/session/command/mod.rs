@@ -112,11 +112,15 @@ pub(super) fn authorization(
     context: &mut Context<'_, '_>,
 ) -> Result<Before, No> {
     let (verb, command) = parse(line)?;
+    // No password in the clear, unless the peer may, nor the name that goes before it.
+    if matches!(verb, Verb::Auth | Verb::Pass | Verb::User) && !context.peer.may_login() {
+        return Err(Refusal::TlsFirst.into());
+    }
     match verb {
         Verb::Auth => auth::run(&command, context),
         Verb::Capa => capa::before(&command, context),
         Verb::Lang => lang::run(&command, context).map(|()| Before::Stay),
-        Verb::Pass => pass::run(state, &command, context),
+        Verb::Pass => pass::run(state, &command),
         Verb::Quit => quit::before(&command, context),
         Verb::Stls => stls::run(&command, context),
         Verb::User => user::run(state, &command, context),
@@ -166,9 +170,4 @@ fn parse(line: &[u8]) -> Result<(Verb, Command<'_>), Fault> {
         _ => octet.is_ascii_control(),
     };
     if command.rest.iter().any(harmful) { Err(Fault::Control) } else { Ok((*verb, command)) }
-}
-
-/// No password in the clear, unless the peer may.
-fn login_allowed(context: &Context<'_, '_>) -> Result<(), Refusal> {
-    if context.peer.may_login() { Ok(()) } else { Err(Refusal::TlsFirst) }
 }

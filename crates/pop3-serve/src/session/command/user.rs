@@ -1,13 +1,12 @@
-use super::{Authorization, Before, Command, Context, Fault, No, login_allowed};
+use super::{Authorization, Before, Command, Context, Fault, No};
 
 /// USER name (RFC 1939 §7, RFC 6856 §2.2). Answered the same whether or not there is such a user (RFC 1939
-/// §13).
+/// §13, RFC 3206 §5).
 pub(super) fn run(
     state: &mut Authorization,
     command: &Command<'_>,
     context: &mut Context<'_, '_>,
 ) -> Result<Before, No> {
-    login_allowed(context)?;
     let name = command.argument();
     if name.is_empty() {
         return Err(Fault::Usage("USER name").into());
