@@ -142,12 +142,13 @@ impl Applier {
             return;
         };
         let effects = self.index.as_mut().map(Index::take_effects).unwrap_or_default();
-        if let Some(index) = &mut self.index {
-            published.told(index);
-        }
         published.mailboxes.publish(&effects);
         published.backlog.publish(&effects);
         let arrived = published.pending.publish(&effects);
+        if let Some(index) = &mut self.index {
+            // After that: what a fold finds dead nobody may be told of any more.
+            published.told(index);
+        }
         drop(gate);
         let last = records.last().map_or(self.applied, |record| record.header.next());
         let octets = last.0.wrapping_sub(self.applied.0).min(8 << 20);

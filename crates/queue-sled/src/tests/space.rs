@@ -161,6 +161,61 @@ fn who_began_to_read_reads_to_the_end() {
     });
 }
 
+/// Mail comes, is read and goes, and all the while the log is tidied under it.
+#[test]
+fn tidying_is_noticed_by_nobody() {
+    let place = Place::with_segments(SEGMENT);
+    block_on(async {
+        let (store, _) = place.open();
+        let until = std::time::Instant::now() + Duration::from_secs(4);
+        let live = |who: &'static str, keeps: bool| {
+            let store = store.clone();
+            tokio::spawn(async move {
+                let (mut kept, mut round) = (BTreeMap::new(), 0);
+                while std::time::Instant::now() < until {
+                    for n in 0..8 {
+                        let body = [body(round * 8 + n), who.into()].concat();
+                        let mailboxes: &[&str] = if n == 0 { &["all", who] } else { &[who] };
+                        let uid = *deliver(&store, &body, mailboxes).await.last().expect("one");
+                        kept.insert(uid, body);
+                    }
+                    let maildrop = store.open(&name(who), &view("")).await.expect("opened");
+                    tokio::time::sleep(Duration::from_millis(5)).await;
+                    assert_eq!(maildrop.len(), kept.len(), "{who}");
+                    for (index, body) in kept.values().enumerate() {
+                        assert!(read(&maildrop, index).await.ends_with(body), "{who} {index}");
+                    }
+                    let gone: Vec<_> = kept
+                        .keys()
+                        .enumerate()
+                        .filter(|(at, _)| if keeps { at % 5 != 0 || kept.len() > 60 } else { true })
+                        .map(|(_, uid)| *uid)
+                        .collect();
+                    kept.retain(|uid, _| !gone.contains(uid));
+                    delete(&store, who, gone).await;
+                    round += 1;
+                }
+                kept
+            })
+        };
+        let tasks =
+            [("alice", live("alice", true)), ("bob", live("bob", false)), ("carol", live("carol", true))];
+        let mut freed = 0;
+        while std::time::Instant::now() < until {
+            freed += store.tidy().await.expect("tidied").segments;
+        }
+        for (who, task) in tasks {
+            let kept = task.await.expect("nobody noticed");
+            let found = contents(&store, who).await;
+            assert_eq!(found.keys().collect::<Vec<_>>(), kept.keys().collect::<Vec<_>>(), "{who}");
+            assert!(found.iter().all(|(uid, octets)| octets.ends_with(&kept[uid])));
+        }
+        assert!(freed > 10, "{freed}");
+        assert_holders(&rows(&store));
+        store.close().await.expect("closed");
+    });
+}
+
 #[test]
 fn what_a_backup_has_too_is_never_overwritten() {
     let place = Place::with_segments(SEGMENT);
@@ -280,6 +335,26 @@ fn rows_that_sled_has_lost_are_noticed_and_made_again() {
             tokio::time::sleep(Duration::from_millis(10)).await;
         }
         assert_eq!(rows(&store), wanted);
+        store.close().await.expect("closed");
+    });
+}
+
+#[test]
+fn room_comes_back_unasked() {
+    let mut place = Place::with_segments(SEGMENT);
+    place.params.dead = 100_000;
+    block_on(async {
+        let (store, _) = place.open();
+        let uids = fill(&store, &["alice"], 0..60).await;
+        let before = segments(&place);
+        delete(&store, "alice", uids.into_iter().flatten().collect()).await;
+        for _ in 0..400 {
+            if segments(&place) <= 2 {
+                break;
+            }
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+        assert!(before > 5 && segments(&place) <= 2, "{before}, {}", segments(&place));
         store.close().await.expect("closed");
     });
 }
