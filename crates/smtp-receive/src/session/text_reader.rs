@@ -69,7 +69,7 @@ impl TextReader {
     }
 
     /// What is wrong, if anything: the first fault found.
-    pub(crate) fn fault(&self) -> Option<Fault> {
+    pub fn fault(&self) -> Option<Fault> {
         self.fault
     }
 

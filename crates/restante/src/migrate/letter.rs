@@ -1,0 +1,186 @@
+use std::fs::File;
+use std::io::{self, Read};
+use std::ops::Range;
+use std::os::unix::fs::FileExt;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use mail::ReversePath;
+use smtp_receive::{BareNewline, TextReader};
+
+use super::maildir;
+use super::mbox::{Quoting, Unquoted};
+use super::uidl::Uidl;
+
+/// Octets that are read at once.
+const CHUNK: usize = 64 << 10;
+
+/// One message of an old server, before it is read.
+#[derive(Debug)]
+pub struct Letter {
+    /// Where it stands, for the person who must find it: a file, or a file and a number.
+    pub name: String,
+    /// What the old server's UIDL called it; none where that is not known.
+    pub uidl: Option<Uidl>,
+    /// When it came, in milliseconds since 1970.
+    pub received_ms: u64,
+    /// Who sent it, if that is written beside it.
+    pub sender: Option<ReversePath>,
+    /// Its octets in the file, near enough to show how far one is.
+    pub octets: u64,
+    /// Where its octets are.
+    pub content: Content,
+}
+
+/// Where the octets of a message are.
+#[derive(Debug, Clone)]
+pub enum Content {
+    /// A file of a Maildir, which may be renamed while it is looked for.
+    File(PathBuf),
+    /// A part of an mbox.
+    Part {
+        /// The mbox.
+        file: Arc<File>,
+        /// Which part.
+        range: Range<u64>,
+        /// How its lines are quoted.
+        quoting: Quoting,
+    },
+}
+
+impl Letter {
+    /// Opens it.
+    pub fn open(&self) -> io::Result<Text> {
+        let source: Box<dyn Read + Send> = match &self.content {
+            Content::File(path) => Box::new(maildir::open(path)?),
+            Content::Part { file, range, quoting } => {
+                Box::new(Unquoted::new(Part { file: file.clone(), range: range.clone() }, *quoting))
+            }
+        };
+        Ok(Text::new(source))
+    }
+}
+
+/// The octets of a message as a store may hold them: what ends a line is CRLF, and there is no NUL, as the
+/// intake does it for networks that are trusted. Nothing else is changed.
+pub struct Text {
+    source: Box<dyn Read + Send>,
+    reader: TextReader,
+    raw: Vec<u8>,
+    out: Vec<u8>,
+    ended: bool,
+    unterminated: bool,
+}
+
+impl Text {
+    fn new(source: Box<dyn Read + Send>) -> Self {
+        let reader = TextReader::new(BareNewline::Normalize, usize::MAX);
+        Self { source, reader, raw: vec![0; CHUNK], out: Vec::new(), ended: false, unterminated: false }
+    }
+
+    /// The next octets; none at the end.
+    pub fn chunk(&mut self) -> io::Result<Option<&[u8]>> {
+        self.out.clear();
+        while self.out.is_empty() && !self.ended {
+            let length = match self.source.read(&mut self.raw) {
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
+                length => length?,
+            };
+            if length == 0 {
+                let (rest, unterminated) = self.reader.finish();
+                self.out.extend_from_slice(rest);
+                (self.ended, self.unterminated) = (true, unterminated);
+            }
+            let mut raw = &self.raw[..length];
+            while !raw.is_empty() {
+                let (taken, text) = self.reader.read(raw);
+                self.out.extend_from_slice(text);
+                raw = &raw[taken..];
+            }
+        }
+        Ok((!self.out.is_empty()).then_some(&self.out))
+    }
+
+    /// Whether the last line was not ended; known at the end.
+    pub fn unterminated(&self) -> bool {
+        self.unterminated
+    }
+}
+
+/// A part of a file, read without moving the place that others read from.
+struct Part {
+    file: Arc<File>,
+    range: Range<u64>,
+}
+
+impl Read for Part {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let left = usize::try_from(self.range.end - self.range.start).unwrap_or(usize::MAX);
+        let wanted = left.min(buffer.len());
+        if wanted == 0 {
+            return Ok(0);
+        }
+        match self.file.read_at(&mut buffer[..wanted], self.range.start)? {
+            // Somebody has cut the file while we read it: half a message is none.
+            0 => Err(io::ErrorKind::UnexpectedEof.into()),
+            length => {
+                self.range.start += length as u64;
+                Ok(length)
+            }
+        }
+    }
+}
+
+/// The sender that a delivery agent has noted on top of a message, if it did.
+pub fn return_path(head: &[u8]) -> Option<ReversePath> {
+    const NAME: &str = "return-path:";
+    let header = head.split(|octet| *octet == b'\n').take_while(|line| !line.trim_ascii().is_empty());
+    for line in header {
+        if line.len() > NAME.len() && line[..NAME.len()].eq_ignore_ascii_case(NAME.as_bytes()) {
+            let path = std::str::from_utf8(&line[NAME.len()..]).ok()?.trim();
+            return ReversePath::parse(path).ok().map(|(path, _)| path);
+        }
+    }
+    None
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn text(raw: &[u8]) -> (Vec<u8>, bool) {
+        let mut text = Text::new(Box::new(io::Cursor::new(raw.to_vec())));
+        let mut out = Vec::new();
+        while let Some(octets) = text.chunk().expect("read") {
+            out.extend_from_slice(octets);
+        }
+        (out, text.unterminated())
+    }
+
+    #[test]
+    fn line_ends_become_crlf_and_nuls_go_and_nothing_else_changes() {
+        for (raw, stored, unterminated) in [
+            (&b"a\nb\r\nc\rd\0e\n\xff\n"[..], &b"a\r\nb\r\nc\r\nde\r\n\xff\r\n"[..], false),
+            (b"", b"", false),
+            (b"\r", b"\r\n", false),
+            (b"no end", b"no end", true),
+            (b"\n\n", b"\r\n\r\n", false),
+        ] {
+            assert_eq!(text(raw), (stored.to_vec(), unterminated), "{}", raw.escape_ascii());
+        }
+        let long = b"x\n".repeat(CHUNK);
+        assert_eq!(text(&long).0, b"x\r\n".repeat(CHUNK));
+    }
+
+    #[test]
+    fn the_sender_is_read_from_the_top_only() {
+        let sender = |head: &str| return_path(head.as_bytes()).map(|path| path.to_string());
+        assert_eq!(sender("Return-Path: <a@b.example>\r\nX: y\r\n\r\n").as_deref(), Some("a@b.example"));
+        assert_eq!(sender("X: y\nreturn-path:<>\n\n").as_deref(), Some(""));
+        for none in
+            ["X: y\r\n\r\nReturn-Path: <a@b.example>\r\n", "Return-Path: nobody\n", "Return-Path:\n", ""]
+        {
+            assert_eq!(sender(none), None, "{none:?}");
+        }
+    }
+}

@@ -1,0 +1,310 @@
+use std::ffi::OsStr;
+use std::fs::{self, File};
+use std::io;
+use std::path::{Path, PathBuf};
+use std::time::UNIX_EPOCH;
+
+use crate::migrate::letter::{Content, Letter};
+use crate::migrate::list::{UidlList, base};
+use crate::migrate::uidl::Uidl;
+
+/// A Maildir of an old server.
+#[derive(Debug)]
+pub struct Maildir {
+    folder: PathBuf,
+    /// Maildir++ folders beside the inbox, with their dots.
+    pub folders: Vec<String>,
+    /// There is a `dovecot-uidlist` in it.
+    pub has_uidlist: bool,
+}
+
+/// One file, and what says where it stands among the others.
+struct Found {
+    letter: Letter,
+    /// Its name up to the flags.
+    base: String,
+    /// By the old server's list, if that has an order; then by when it came, as its name says.
+    order: ((u32, u64), Stamp, String),
+}
+
+/// When a message came, as the name of its file says: `<seconds>.M<microseconds>P<process>.<host>`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+struct Stamp {
+    seconds: u64,
+    micros: u64,
+}
+
+impl Maildir {
+    /// Looks at what is there. A folder without `cur` and `new` is no Maildir.
+    pub fn open(folder: &Path) -> io::Result<Self> {
+        for part in ["cur", "new"] {
+            if !folder.join(part).is_dir() {
+                let why = format!("there is no folder `{part}` in it, so it is no Maildir");
+                return Err(io::Error::new(io::ErrorKind::NotFound, why));
+            }
+        }
+        let mut folders = Vec::new();
+        for entry in fs::read_dir(folder)? {
+            let entry = entry?;
+            let name = entry.file_name().to_string_lossy().into_owned();
+            if name.starts_with('.') && entry.path().join("cur").is_dir() {
+                folders.push(name);
+            }
+        }
+        folders.sort();
+        let has_uidlist = folder.join("dovecot-uidlist").is_file();
+        Ok(Self { folder: folder.into(), folders, has_uidlist })
+    }
+
+    /// Its messages, oldest first, then those of `folders`. What `list` names has the old server's unique id;
+    /// all else the name of its file, which is what many servers print.
+    pub fn letters(&self, folders: &[String], list: Option<&mut UidlList>) -> io::Result<Vec<Letter>> {
+        let mut letters = self.inbox(list)?;
+        for name in folders {
+            let name = name.strip_prefix('.').unwrap_or(name);
+            let found = files(&self.folder.join(format!(".{name}")))?;
+            letters.extend(sorted(found));
+        }
+        Ok(letters)
+    }
+
+    fn inbox(&self, list: Option<&mut UidlList>) -> io::Result<Vec<Letter>> {
+        let mut found = files(&self.folder)?;
+        let Some(list) = list else { return Ok(sorted(found)) };
+        for file in &mut found {
+            let listed = list.take_file(&file.base);
+            file.order.0 = match &listed {
+                Some(listed) => listed.order,
+                // What the list does not know came after it was written.
+                None => (u32::MAX, u64::MAX),
+            };
+            file.letter.uidl = listed.map(|listed| listed.uidl).or(file.letter.uidl.take());
+        }
+        let mut letters = sorted(found);
+        for (number, letter) in (1..).zip(&mut letters) {
+            letter.uidl = list.take_number(number).map(|listed| listed.uidl).or(letter.uidl.take());
+        }
+        Ok(letters)
+    }
+}
+
+fn sorted(mut found: Vec<Found>) -> Vec<Letter> {
+    found.sort_by(|one, other| one.order.cmp(&other.order));
+    found.into_iter().map(|found| found.letter).collect()
+}
+
+/// The files of one Maildir. What begins with a dot is none of its messages.
+fn files(folder: &Path) -> io::Result<Vec<Found>> {
+    let mut found = Vec::new();
+    for part in ["cur", "new"] {
+        for entry in fs::read_dir(folder.join(part))? {
+            let entry = entry?;
+            let name = entry.file_name();
+            if name.as_encoded_bytes().starts_with(b".") {
+                continue;
+            }
+            match entry.metadata() {
+                Ok(metadata) if metadata.is_file() => found.push(look(&entry.path(), part, &name, &metadata)),
+                Ok(_) => {}
+                // Renamed meanwhile: a delivery agent works on it. It is listed under its other name, or it
+                // is gone.
+                Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+                Err(error) => return Err(error),
+            }
+        }
+    }
+    // A file that was moved from new to cur while we listed was met twice.
+    found.sort_by(|one, other| one.base.cmp(&other.base));
+    found.dedup_by(|later, earlier| later.base == earlier.base);
+    Ok(found)
+}
+
+fn look(path: &Path, part: &str, name: &OsStr, metadata: &fs::Metadata) -> Found {
+    let name = name.to_string_lossy();
+    let base = base(&name).to_owned();
+    let stamp = Stamp::of(&base);
+    let modified = metadata.modified().ok().and_then(|time| time.duration_since(UNIX_EPOCH).ok());
+    let modified = modified.map_or(0, |since| u64::try_from(since.as_millis()).unwrap_or(u64::MAX));
+    // A copy that was not careful has set the one to today; a message that was moved here by IMAP has its
+    // true time in the file alone. Whichever is older is right.
+    let received_ms = match stamp.seconds {
+        0 => modified,
+        seconds => modified.min(seconds.saturating_mul(1000).saturating_add(stamp.micros / 1000)),
+    };
+    let letter = Letter {
+        name: format!("{part}/{name}"),
+        uidl: Uidl::parse(&base).ok(),
+        received_ms,
+        sender: None,
+        octets: metadata.len(),
+        content: Content::File(path.into()),
+    };
+    Found { letter, order: ((0, 0), stamp, base.clone()), base }
+}
+
+impl Stamp {
+    fn of(base: &str) -> Self {
+        let mut parts = base.split('.');
+        let seconds = parts.next().and_then(|text| text.parse().ok()).unwrap_or(0);
+        let micros = parts.next().and_then(|text| text.strip_prefix('M'));
+        let digits = micros.map(|text| text.split(|c: char| !c.is_ascii_digit()).next().unwrap_or_default());
+        let micros = digits.and_then(|text| text.parse().ok()).unwrap_or(0);
+        Self { seconds, micros }
+    }
+}
+
+/// Opens a message's file, also where its flags have changed since it was listed.
+pub(in crate::migrate) fn open(path: &Path) -> io::Result<File> {
+    let missing = match File::open(path) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => error,
+        opened => return opened,
+    };
+    let (Some(folder), Some(name)) = (path.parent().and_then(Path::parent), path.file_name()) else {
+        return Err(missing);
+    };
+    let name = name.to_string_lossy();
+    for part in ["cur", "new"] {
+        for entry in fs::read_dir(folder.join(part))? {
+            let entry = entry?;
+            if base(&entry.file_name().to_string_lossy()) == base(&name) {
+                return File::open(entry.path());
+            }
+        }
+    }
+    Err(missing)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs::FileTimes;
+    use std::time::{Duration, SystemTime};
+
+    use super::*;
+
+    fn maildir() -> tempfile::TempDir {
+        let folder = tempfile::tempdir().expect("a folder");
+        for part in ["cur", "new", "tmp"] {
+            fs::create_dir(folder.path().join(part)).expect("made");
+        }
+        folder
+    }
+
+    fn put(folder: &tempfile::TempDir, name: &str, seconds: u64) {
+        let path = folder.path().join(name);
+        fs::create_dir_all(path.parent().expect("one")).expect("made");
+        fs::write(&path, "Subject: x\n\n").expect("written");
+        let time = SystemTime::UNIX_EPOCH + Duration::from_secs(seconds);
+        let file = File::options().write(true).open(&path).expect("opened");
+        file.set_times(FileTimes::new().set_modified(time)).expect("set");
+    }
+
+    fn names(folder: &tempfile::TempDir, list: Option<&str>) -> Vec<(String, Option<String>)> {
+        let path = folder.path().join("list");
+        let mut list = list.map(|text| {
+            fs::write(&path, text).expect("written");
+            UidlList::read(&path, None).expect("a list")
+        });
+        let maildir = Maildir::open(folder.path()).expect("a Maildir");
+        let letters = maildir.letters(&[], list.as_mut()).expect("listed");
+        let uidl = |letter: &Letter| letter.uidl.as_ref().map(ToString::to_string);
+        letters.iter().map(|letter| (letter.name.clone(), uidl(letter))).collect()
+    }
+
+    fn pair(name: &str, uidl: &str) -> (String, Option<String>) {
+        (name.into(), Some(uidl.into()))
+    }
+
+    #[test]
+    fn messages_come_in_the_order_they_came_in_and_keep_their_names() {
+        let folder = maildir();
+        for name in [
+            "new/100.M9P1.h",
+            "cur/100.M10P1.h:2,S",
+            "cur/99.x.h:2,RS",
+            "cur/.hidden",
+            "tmp/1.x.h",
+            "cur/sub/1.y.h",
+        ] {
+            put(&folder, name, 1000);
+        }
+        let wanted = [
+            pair("cur/99.x.h:2,RS", "99.x.h"),
+            pair("new/100.M9P1.h", "100.M9P1.h"),
+            pair("cur/100.M10P1.h:2,S", "100.M10P1.h"),
+        ];
+        assert_eq!(names(&folder, None), wanted);
+    }
+
+    #[test]
+    fn the_list_decides_the_order_and_what_it_does_not_know_is_last() {
+        let folder = maildir();
+        for name in ["cur/100.a.h:2,", "cur/101.b.h:2,S", "new/50.c.h", "cur/102.d.h:2,"] {
+            put(&folder, name, 1000);
+        }
+        let list = "3 V1 N9\n5 :101.b.h:2,\n7 :100.a.h:2,S\n8 Pkept O1 :102.d.h:2,\n9 :gone.h\n";
+        let wanted = [
+            pair("cur/102.d.h:2,", "kept"),
+            pair("cur/101.b.h:2,S", "0000000500000001"),
+            pair("cur/100.a.h:2,", "0000000700000001"),
+            pair("new/50.c.h", "50.c.h"),
+        ];
+        assert_eq!(names(&folder, Some(list)), wanted);
+        let numbers = names(&folder, Some("first 1\nlast 4\n"));
+        assert_eq!(numbers[0], pair("new/50.c.h", "first"));
+        assert_eq!(numbers[3], pair("cur/102.d.h:2,", "last"));
+    }
+
+    #[test]
+    fn the_older_of_two_times_is_the_true_one() {
+        let folder = maildir();
+        put(&folder, "cur/1000.copied.h:2,", 5_000_000);
+        put(&folder, "cur/2000.moved.h:2,", 30);
+        put(&folder, "cur/nonsense:2,", 40);
+        let maildir = Maildir::open(folder.path()).expect("a Maildir");
+        let letters = maildir.letters(&[], None).expect("listed");
+        let times: Vec<_> = letters.iter().map(|letter| letter.received_ms).collect();
+        assert_eq!(times, [40_000, 1_000_000, 30_000]);
+    }
+
+    #[test]
+    fn names_that_are_no_unique_ids_are_none() {
+        let folder = maildir();
+        put(&folder, &format!("cur/{}:2,", "x".repeat(71)), 1);
+        put(&folder, "cur/r0123456789abcdef", 1);
+        put(&folder, "cur/with space", 1);
+        assert!(names(&folder, None).iter().all(|(_, uidl)| uidl.is_none()));
+    }
+
+    #[test]
+    fn other_folders_are_named_and_read_when_asked_for() {
+        let folder = maildir();
+        put(&folder, "cur/1.a.h:2,S", 1);
+        put(&folder, ".Sent/cur/2.b.h:2,S", 2);
+        fs::create_dir(folder.path().join(".Sent/new")).expect("made");
+        put(&folder, ".not-a-folder", 2);
+        let maildir = Maildir::open(folder.path()).expect("a Maildir");
+        assert_eq!((maildir.folders.as_slice(), maildir.has_uidlist), (&[".Sent".to_owned()][..], false));
+        for name in ["Sent", ".Sent"] {
+            let letters = maildir.letters(&[name.into()], None).expect("listed");
+            assert_eq!(letters.len(), 2, "{name}");
+        }
+        assert!(maildir.letters(&["Trash".into()], None).is_err());
+    }
+
+    #[test]
+    fn a_file_is_found_after_its_flags_have_changed() {
+        let folder = maildir();
+        put(&folder, "new/1.a.h", 1);
+        let listed = folder.path().join("new/1.a.h");
+        fs::rename(&listed, folder.path().join("cur/1.a.h:2,S")).expect("moved");
+        assert!(open(&listed).is_ok());
+        assert!(open(&folder.path().join("new/2.a.h")).is_err());
+    }
+
+    #[test]
+    fn what_is_no_maildir_is_told() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let error = Maildir::open(folder.path()).expect_err("no Maildir");
+        assert!(error.to_string().contains("no folder `cur`"), "{error}");
+    }
+}
