@@ -7,4 +7,5 @@ pub mod cli;
 pub mod config;
 pub mod control;
 pub mod identity;
+pub mod migrate;
 pub mod wire;

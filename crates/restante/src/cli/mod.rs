@@ -5,12 +5,16 @@
 
 mod check;
 mod completions;
+mod export;
 mod failure;
+mod import;
 mod init;
 mod json;
 mod mailbox;
 mod man;
+mod moved;
 mod passwd;
+mod progress;
 mod prompt;
 mod recipients;
 mod reload;
@@ -59,6 +63,8 @@ enum Verb {
     Recipients(recipients::Args),
     Passwd(passwd::Args),
     Mailbox(mailbox::Args),
+    Import(import::Args),
+    Export(export::Args),
     Completions(completions::Args),
     Man(man::Args),
 }
@@ -118,6 +124,8 @@ impl Verb {
             Self::Recipients(args) => recipients::run(context, &args),
             Self::Passwd(args) => passwd::run(context, &args),
             Self::Mailbox(args) => mailbox::run(context, &args),
+            Self::Import(args) => import::run(context, &args),
+            Self::Export(args) => export::run(context, &args),
             Self::Completions(args) => completions::run(context, &args),
             Self::Man(args) => man::run(context, &args),
         }
@@ -134,6 +142,8 @@ impl Verb {
             Self::Route(args) => args.json,
             Self::Recipients(args) => args.json,
             Self::Mailbox(args) => args.is_json(),
+            Self::Import(args) => args.json,
+            Self::Export(args) => args.json,
             Self::Init(_) | Self::Serve(_) | Self::Passwd(_) | Self::Completions(_) | Self::Man(_) => false,
         }
     }

@@ -6,7 +6,7 @@ use arc_swap::ArcSwap;
 use directory::Directory;
 use net::{Gate, Tls};
 use queue_sled::SledStore;
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::{Mutex, mpsc, oneshot};
 
 use super::fault::{Code, Fault};
 use super::report::Listener;
@@ -20,6 +20,8 @@ pub struct Desk {
     pub config_dir: PathBuf,
     pub(super) directory: Option<Directory>,
     pub(super) running: Option<Running>,
+    /// Held by the one import that may be at work.
+    pub(super) importing: Mutex<()>,
 }
 
 /// What only a running daemon has.
@@ -54,12 +56,13 @@ pub struct Current {
 impl Desk {
     /// The desk of a running daemon.
     pub fn running(store: SledStore, config_dir: PathBuf, directory: Directory, running: Running) -> Self {
-        Self { store, config_dir, directory: Some(directory), running: Some(running) }
+        let (directory, running, importing) = (Some(directory), Some(running), Mutex::default());
+        Self { store, config_dir, directory, running, importing }
     }
 
     /// The desk of a process that has the store and no servers. Without a directory the configuration has faults.
     pub fn offline(store: SledStore, config_dir: PathBuf, directory: Option<Directory>) -> Self {
-        Self { store, config_dir, directory, running: None }
+        Self { store, config_dir, directory, running: None, importing: Mutex::default() }
     }
 
     /// Who has a mailbox. A daemon always knows; without one it needs a configuration without faults.

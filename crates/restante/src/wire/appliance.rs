@@ -26,6 +26,7 @@ use super::{certificate, known, manager, params};
 use crate::config::{self, Config, Loaded, Overlay};
 use crate::control::verb::reload::Outcome;
 use crate::control::{self, Current, Desk, Door, Running};
+use crate::migrate;
 
 /// Threads for what blocks: hashing, cold reads, start and stop. Two hash at once; the unit file bounds all.
 const BLOCKING_THREADS: usize = 16;
@@ -132,6 +133,9 @@ impl Appliance {
         prepare(&config.state_dir)?;
         let (store, report) = open(&config).await?;
         tell(&report);
+        if let Err(error) = migrate::sweep(&store).await {
+            warn!(%error, "what an import that was cut off has left stays in the queue until the next one");
+        }
         let overlay = Arc::new(Overlay::open(&config.state_dir)?);
         let directory = directory(table, &overlay);
         known::recall(&config.state_dir, &directory);

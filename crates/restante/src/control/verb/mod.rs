@@ -1,5 +1,7 @@
 //! The verbs of the control socket: one verb, one file, one row of [`VERBS`].
 
+pub mod export;
+pub mod import;
 pub mod reload;
 pub mod status;
 
@@ -20,7 +22,7 @@ pub trait Verb: Sized + 'static {
     const NAME: &'static str;
     /// What it is told. New fields get a default, so that an older client can still ask.
     type Args: Serialize + DeserializeOwned + Send;
-    /// What is streamed, in either direction; [`Nothing`] for a verb that only answers.
+    /// What is streamed, in either direction, one at a time; [`Nothing`] for a verb that only answers.
     type Item: Serialize + DeserializeOwned + Send + Sync;
     /// What it answers.
     type Answer: Serialize + DeserializeOwned + Send;
@@ -49,7 +51,8 @@ pub(super) struct Row {
     serve: for<'c> fn(&'c Desk, Value, &'c mut Call) -> Serving<'c>,
 }
 
-const VERBS: [Row; 2] = [row::<reload::Reload>(), row::<status::Status>()];
+const VERBS: [Row; 4] =
+    [row::<export::Export>(), row::<import::Import>(), row::<reload::Reload>(), row::<status::Status>()];
 
 const fn row<V: Verb>() -> Row {
     Row { name: V::NAME, serve: serve::<V> }
