@@ -101,7 +101,8 @@ impl Spares {
     /// durable before the file can be taken: were the old one to come back, it would be mail that comes back.
     pub(crate) fn recycle(&self, disk: &dyn Disk, log: &Path, segment: &Path) -> io::Result<bool> {
         let mut state = self.lock();
-        if state.closed || state.ready.len() >= state.wanted {
+        // More than are wanted, or one made of zeros would nearly always have been quicker.
+        if state.closed || state.ready.len() >= 2 * state.wanted {
             return Ok(false);
         }
         let path = log.join(format!("spare-{}", state.next_number()));

@@ -10,7 +10,7 @@ use queue::{Expunge, Incoming, Maildrop, Message, Store, StoreError};
 use super::{Place, assert_holders, block_on, names, rows};
 use crate::SledStore;
 use crate::index::keys;
-use crate::log::segment::segment_id;
+use crate::log::segment::{SegmentHeader, segment_id};
 
 const SEGMENT: u32 = 64 << 10;
 
@@ -42,6 +42,10 @@ async fn contents(store: &SledStore, mailbox: &str) -> BTreeMap<Uid, Vec<u8>> {
         contents.insert(drop.entry(index).expect("within").uid, read(&drop, index).await);
     }
     contents
+}
+
+fn has_a_header(path: &std::path::Path) -> bool {
+    SegmentHeader::decode(&std::fs::read(path).expect("read")).is_ok()
 }
 
 fn segments(place: &Place) -> usize {
@@ -234,6 +238,12 @@ fn what_a_backup_has_too_is_never_overwritten() {
         delete(&store, "alice", uids.into_iter().flatten().collect()).await;
         assert!(store.tidy().await.expect("tidied").segments > 3);
         fill(&store, &["bob"], 0..60).await;
+        // What the backup has not is used again.
+        let uids = fill(&store, &["carol"], 0..20).await;
+        delete(&store, "carol", uids.into_iter().flatten().collect()).await;
+        assert!(store.tidy().await.expect("tidied").segments > 3);
+        let used = |file: &String| file.starts_with("spare-") && has_a_header(&log.join(file));
+        assert!(names(&log).iter().any(used));
         for (file, octets) in kept {
             assert!(std::fs::read(backup.join(&file)).expect("there") == octets, "{file}");
         }
