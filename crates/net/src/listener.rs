@@ -148,13 +148,13 @@ pub async fn accept<H: Handler>(
         };
         let socket = match taken {
             Ok(socket) if reserve.is_touched_by(&socket) => {
-                complain(&mut complained);
+                complain(&mut complained, &"the last file descriptors are not for connections");
                 socket.refuse(handler.refusal(Refused::Exhausted));
                 continue;
             }
             Ok(socket) => socket,
             Err(error) if is_exhausted(&error) => {
-                complain(&mut complained);
+                complain(&mut complained, &error);
                 let words = handler.refusal(Refused::Exhausted);
                 if !(reserve.spend() && turn_away(&bound, words).await) {
                     reserve.refill(&bound);
@@ -179,10 +179,10 @@ pub async fn accept<H: Handler>(
     }
 }
 
-/// Tells the log, now and then, that descriptors are scarce.
-fn complain(last: &mut Option<Instant>) {
+/// Tells the log, now and then, why connections are turned away.
+fn complain(last: &mut Option<Instant>, why: &dyn fmt::Display) {
     if last.is_none_or(|at| at.elapsed() >= COMPLAINT) {
-        warn!("no file descriptor is left for connections: raise LimitNOFILE, or lower `connections`");
+        warn!(%why, "connections are turned away: raise LimitNOFILE, or lower `connections`");
         *last = Some(Instant::now());
     }
 }
