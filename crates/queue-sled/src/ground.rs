@@ -1,4 +1,5 @@
 use std::sync::Arc;
+use std::time::Duration;
 
 use crate::disk::Disk;
 use crate::index::OpenIndex;
@@ -10,7 +11,12 @@ pub(crate) struct Ground {
     pub(crate) disk: Arc<dyn Disk>,
     pub(crate) index: Arc<dyn OpenIndex>,
     pub(crate) sizes: Sizes,
+    /// How long after a failure the same is tried again.
+    pub(crate) patience: Duration,
 }
+
+/// What is long enough for a disk to have changed its mind.
+pub(crate) const PATIENCE: Duration = Duration::from_secs(1);
 
 /// Sizes that are the same for every store, and smaller only where a test wants to meet their edges often.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -10,6 +10,8 @@ use super::{Disk, DiskFile, Lock, Open, RealDisk, Space};
 /// Which operations count and may fail.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub(crate) enum Op {
+    /// Of a read, only where one asks for reads by name.
+    Read,
     Open,
     /// Opening for reading; it counts only where it is named.
     OpenToRead,

@@ -6,6 +6,8 @@
 #[cfg(test)]
 pub(crate) mod faulty;
 mod real;
+#[cfg(test)]
+pub(crate) mod simulated;
 
 use std::io::{self, IoSlice};
 use std::path::Path;

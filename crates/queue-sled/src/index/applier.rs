@@ -23,7 +23,6 @@ use crate::log::{Answer, Lsn};
 use crate::mailbox::{Backlog, Mailboxes, Pending};
 use crate::reader::{Reader, Wait};
 
-const RETRY: Duration = Duration::from_secs(1);
 /// Messages fetched from behind the queue's horizon at once.
 const FETCH: usize = 1000;
 
@@ -87,6 +86,8 @@ impl Gate {
 pub(crate) struct Applier {
     pub(crate) folder: Arc<Folder>,
     pub(crate) kind: Arc<dyn OpenIndex>,
+    /// How long after a failure the index is built again.
+    pub(crate) patience: Duration,
     pub(crate) lag: Arc<Lag>,
     pub(crate) reader: Arc<Reader>,
     pub(crate) kv: KvCell,
@@ -228,7 +229,7 @@ impl Applier {
                     if self.lag.is_closed() {
                         return false;
                     }
-                    std::thread::sleep(RETRY);
+                    std::thread::sleep(self.patience);
                 }
             }
         }

@@ -93,9 +93,12 @@ impl IndexKv for MemoryKv {
     }
 
     fn scan(&self, prefix: &[u8], from: &[u8], each: EachRow<'_>) -> Result<(), IndexError> {
-        let rows = self.0.lock().expect("no panic inside").clone();
-        for (key, value) in rows.range(from.max(prefix).to_vec()..) {
-            if !key.starts_with(prefix) || !each(key, value)? {
+        let rows = self.0.lock().expect("no panic inside");
+        let range = rows.range(from.max(prefix).to_vec()..).take_while(|(key, _)| key.starts_with(prefix));
+        let range: Vec<_> = range.map(|(key, value)| (key.clone(), value.clone())).collect();
+        drop(rows);
+        for (key, value) in range {
+            if !each(&key, &value)? {
                 break;
             }
         }

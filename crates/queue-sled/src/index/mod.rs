@@ -9,6 +9,8 @@ pub(crate) mod chunk;
 mod deferred;
 mod delivery;
 mod entries;
+#[cfg(test)]
+pub(crate) mod file_kv;
 pub(crate) mod keys;
 pub(crate) mod kv;
 mod lag;

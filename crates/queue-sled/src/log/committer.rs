@@ -173,16 +173,30 @@ impl Committer {
             }
         }
         buffers.push(IoSlice::new(&ZEROS[..(end_of_page - end) as usize]));
-        write_all_vectored(&*active.file, &mut buffers, u64::from(start)).map_err(|error| {
+        if let Err(error) = write_all_vectored(&*active.file, &mut buffers, u64::from(start)) {
             tracing::error!(%error, segment = format_args!("{:08x}", active.id), "a write failed: the segment is left");
-            refused(error)
-        })?;
+            return Err(self.leave(error));
+        }
         // What was written may be on the platter all the same, and then the next start believes it.
         self.sync(&*active.file).map_err(StoreError::Unsure)?;
         self.chain.prev_end = end_of_page;
         self.durable.store(Lsn::new(active.id, end_of_page).0, Ordering::SeqCst);
         self.active = Some(active);
         Ok(headers)
+    }
+
+    /// Whole records of a batch that failed may stand in its segment: only the header of the next one tells a
+    /// start to pass them by. So that comes before anyone is told that he was refused.
+    fn leave(&mut self, error: io::Error) -> StoreError {
+        match self.enter() {
+            Ok(active) => {
+                self.active = Some(active);
+                refused(error)
+            }
+            Err(next) => {
+                StoreError::Unsure(format!("a write failed ({error}), and no other segment opens ({next})"))
+            }
+        }
     }
 
     fn sync(&self, file: &dyn DiskFile) -> Result<(), String> {

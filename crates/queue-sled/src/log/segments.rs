@@ -62,17 +62,16 @@ impl Segments {
         if from.segment() == to.segment() {
             return here;
         }
-        let mut before = from.segment();
-        for header in headers.range(from.segment() + 1..=to.segment()).map(|(_, header)| header) {
-            let follows = header.previous == before
+        // From the end back: one that was begun and never entered is nobody's previous one.
+        let mut at = to.segment();
+        while let Some(header) = headers.get(&at).filter(|header| header.previous < at) {
+            if header.previous <= from.segment() {
                 // A segment that was freed counts as read if it was read to its end.
-                && (before != from.segment() || here || header.prev_end <= from.offset());
-            if !follows {
-                return false;
+                return header.previous == from.segment() && (here || header.prev_end <= from.offset());
             }
-            before = header.id;
+            at = header.previous;
         }
-        before == to.segment()
+        false
     }
 
     /// Takes a segment out: nobody will ask for it any more.

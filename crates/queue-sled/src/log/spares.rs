@@ -8,8 +8,6 @@ use std::time::Duration;
 use super::segment::PAGE;
 use crate::disk::{Disk, Open, write_all};
 
-/// How long after a failure another spare is tried.
-const RETRY: Duration = Duration::from_secs(1);
 const ZEROS: usize = 1 << 20;
 
 /// Files for segments to come, written full of zeros and synced before they are named `spare-*`: a sync into
@@ -35,6 +33,7 @@ impl Spares {
         log: PathBuf,
         segment_size: u32,
         wanted: usize,
+        patience: Duration,
     ) -> io::Result<(Arc<Self>, JoinHandle<()>)> {
         let (mut ready, mut number) = (VecDeque::new(), 0);
         for name in disk.list(&log)? {
@@ -52,7 +51,7 @@ impl Spares {
         }
         let state = State { ready, number, wanted, failed: None, closed: false };
         let spares = Arc::new(Self { state: Mutex::new(state), changed: Condvar::new() });
-        let preparer = Preparer { disk, log, segment_size, spares: spares.clone() };
+        let preparer = Preparer { disk, log, segment_size, patience, spares: spares.clone() };
         let thread = std::thread::Builder::new().name("spares".into()).spawn(move || preparer.run())?;
         Ok((spares, thread))
     }
@@ -131,6 +130,8 @@ struct Preparer {
     disk: Arc<dyn Disk>,
     log: PathBuf,
     segment_size: u32,
+    /// How long after a failure another spare is tried.
+    patience: Duration,
     spares: Arc<Spares>,
 }
 
@@ -158,7 +159,12 @@ impl Preparer {
     fn wait_for_need(&self) -> bool {
         let mut state = self.spares.lock();
         if state.failed.is_some() && !state.closed {
-            state = self.spares.changed.wait_timeout(state, RETRY).unwrap_or_else(PoisonError::into_inner).0;
+            state = self
+                .spares
+                .changed
+                .wait_timeout(state, self.patience)
+                .unwrap_or_else(PoisonError::into_inner)
+                .0;
         }
         while !state.closed && state.ready.len() >= state.wanted {
             state = self.spares.changed.wait(state).unwrap_or_else(PoisonError::into_inner);

@@ -23,9 +23,9 @@ pub(crate) struct Tail {
     pub(crate) holes: Vec<Damage>,
 }
 
-/// Finds the segments, registers them, and finds the end of the last one. Its last valid batch is written
-/// again with the octets that were read, and synced: a kill between write and sync leaves pages that can be
-/// read and are on no platter. Earlier batches are proven by the ones behind them.
+/// Finds the segments, registers them, and finds the end of the last one. Its last valid batch, or its header
+/// when there is none, is written again with the octets that were read, and synced: a kill between write and
+/// sync leaves pages that can be read and are on no platter. What is before is proven by what is behind it.
 pub(crate) fn find(
     disk: &dyn Disk,
     log: &Path,
@@ -51,11 +51,14 @@ pub(crate) fn find(
         Err(Stop::Newer(lsn)) => return Err(OpenError::Newer(format!("the record at {lsn}"))),
         Err(Stop::Caller(never)) => match never {},
     };
-    if let Some(batch) = scanned.last_batch {
-        // The last record's padding lies behind the file's end only in an image that was cut there.
-        let end = (scanned.end as usize).min(image.octets().len());
-        write_all(&*file, &image.octets()[batch as usize..end], u64::from(batch))?;
-        file.fdatasync()?;
+    // The last record's padding lies behind the file's end only in an image that was cut there.
+    let end = (scanned.end as usize).min(image.octets().len());
+    let unproven = scanned.last_batch.map_or(0, |batch| batch as usize);
+    write_all(&*file, &image.octets()[unproven..end], unproven as u64)?;
+    file.fdatasync()?;
+    if scanned.last_batch.is_none() {
+        // Nor is it known then whether its name is durable.
+        disk.fsync_dir(log)?;
     }
     Ok(Tail {
         chain: Chain { last_id, previous: newest.id, prev_end: scanned.end },
@@ -98,6 +101,8 @@ fn headers(
     for name in lost {
         take_back(disk, log, name, store, newest, &mut found)?;
     }
+    // What was taken back has used its id too.
+    let last_id = found.keys().next_back().map_or(last_id, |id| last_id.max(*id));
     Ok((found, last_id))
 }
 

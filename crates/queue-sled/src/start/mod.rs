@@ -64,16 +64,23 @@ pub(crate) fn start(ground: &Ground, store: &Path, params: &Params) -> Result<St
     let mut report = StartReport { created, clean, torn_tail: tail.torn, ..StartReport::default() };
 
     let base = Base { ground, store, store_id: identity.store_id, segments: &segments, tail: &tail };
-    let caught_up = checkpoint.ok_or(Distrust::NoCheckpoint);
-    let caught_up = caught_up.and_then(|checkpoint| with_ballast(&ballast, || base.catch_up(checkpoint)));
+    let caught_up = match checkpoint {
+        Some(checkpoint) => with_ballast(&ballast, || base.catch_up(checkpoint)),
+        None => Err(base.unproven()),
+    };
+    let empty = segments.all().is_empty();
     let mut lost = None;
     let (kv, index, replayed) = match caught_up {
         Ok(base) => base,
         Err(why) => {
             if let Distrust::Ahead(applied) = why {
+                if empty {
+                    return Err(OpenError::Salvage(format!(
+                        "the log is missing: the index had it up to {applied}"
+                    )));
+                }
                 lost = Some(Damage { from: tail.end, to: applied });
             }
-            let empty = segments.all().is_empty();
             report.rebuilt = (!empty).then_some(why.to_string());
             with_ballast(&ballast, || base.rebuild())?
         }
@@ -84,13 +91,14 @@ pub(crate) fn start(ground: &Ground, store: &Path, params: &Params) -> Result<St
     tail.chain.last_id = tail.chain.last_id.max(index.applied().segment()).max(before);
     report.replayed = replayed.records;
     report.damaged = damaged(&tail, replayed, lost);
-    kv.flush().map_err(Distrust::from)?;
-    if clean {
-        // From here on the mark would lie.
-        checkpoint
-            .map(|checkpoint| Checkpoint { clean: false, ..checkpoint }.write(&**disk, store))
-            .transpose()?;
-    }
+    with_ballast(&ballast, || {
+        kv.flush()?;
+        // From here on the mark of a clean end would lie.
+        let marked = checkpoint.filter(|checkpoint| checkpoint.clean);
+        let unmarked =
+            marked.map(|checkpoint| Checkpoint { clean: false, ..checkpoint }.write(&**disk, store));
+        Ok(unmarked.transpose().map(drop).map_err(IndexError::from)?)
+    })?;
     BigFiles::new(disk.clone(), store).sweep()?;
     ballast.restore();
     let (store_id, segment_size) = (identity.store_id, identity.segment_size);
@@ -189,6 +197,16 @@ impl Base<'_> {
         verify(&*kv, &index, !checkpoint.clean)?;
         let replayed = replay(&mut index, self.segments, self.tail.end)?;
         Ok((kv, index, replayed))
+    }
+
+    /// An index without a checkpoint is not gone on from; but a log that ends before it has lost something.
+    fn unproven(&self) -> Distrust {
+        let Ground { disk, index: kind, .. } = self.ground;
+        let index = kind.open(&**disk, &self.store.join("idx")).and_then(|kv| Index::load(kv, self.store_id));
+        match index {
+            Ok(index) if index.applied() > self.tail.end => Distrust::Ahead(index.applied()),
+            Ok(_) | Err(_) => Distrust::NoCheckpoint,
+        }
     }
 
     /// Everything from the newest snap and the log behind it; from the log alone when there is no snap.

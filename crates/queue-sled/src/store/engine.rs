@@ -56,13 +56,15 @@ pub(crate) struct Engine {
     pub(super) read_back: Arc<Semaphore>,
     pub(super) space: Mutex<Option<(Instant, Space)>>,
     pub(super) closed: AtomicBool,
+    #[cfg(test)]
+    pub(super) bell: Arc<Bell>,
     threads: Mutex<Vec<JoinHandle<()>>>,
 }
 
 impl Engine {
     /// Starts the threads of a store whose past is in order.
     pub(super) fn run(ground: Ground, path: &Path, params: Params, started: Started) -> io::Result<Self> {
-        let Ground { disk, index: kind, sizes } = ground;
+        let Ground { disk, index: kind, sizes, patience } = ground;
         let Started { store_id, segment_size, lock, segments, ballast, kv: opened, index, tail, report } =
             started;
         let log = path.join("log");
@@ -92,6 +94,8 @@ impl Engine {
         let lag = Arc::new(Lag::new(params.lag));
         let bell = Arc::new(Bell::default());
         bell.applied(applied, 0);
+        #[cfg(test)]
+        let rung = bell.clone();
         let intake = Arc::new(Intake::new());
         let buffers = Arc::new(Buffers::new(params.memory));
         let inflight = Arc::new(Inflight::new(params.inflight));
@@ -101,6 +105,7 @@ impl Engine {
         let applier = Applier {
             folder: folder.clone(),
             kind,
+            patience,
             lag: lag.clone(),
             reader: reader.clone(),
             kv: kv.clone(),
@@ -114,7 +119,7 @@ impl Engine {
         while published.pending.wants().is_some() && applier.fetch() {}
         applier.count_backlog().map_err(io::Error::other)?;
         let (spares, preparer) =
-            Spares::start(disk.clone(), log.clone(), segment_size, params.spares.max(1))?;
+            Spares::start(disk.clone(), log.clone(), segment_size, params.spares.max(1), patience)?;
         let committer = Committer {
             disk: disk.clone(),
             log: log.clone(),
@@ -214,6 +219,8 @@ impl Engine {
             read_back,
             space,
             closed,
+            #[cfg(test)]
+            bell: rung,
             threads,
         })
     }

@@ -18,7 +18,7 @@ use tokio::sync::oneshot;
 
 use crate::buffers::Held;
 use crate::disk::RealDisk;
-use crate::ground::{Ground, Sizes};
+use crate::ground::{Ground, PATIENCE, Sizes};
 use crate::index::{Outcome, Published, SledIndex, queued_rows, read_queued};
 use crate::log::change::{Draft, TooLong, ViewChange};
 use crate::log::{Answer, Job};
@@ -47,7 +47,8 @@ impl SledStore {
     /// segment and what the index lacks, or all of the log when there is no index to believe.
     pub fn open(path: &Path, params: Params) -> Result<(Self, StartReport), OpenError> {
         let index = Arc::new(SledIndex { cache: params.cache });
-        Self::open_on(Ground { disk: Arc::new(RealDisk), index, sizes: Sizes::default() }, path, params)
+        let ground = Ground { disk: Arc::new(RealDisk), index, sizes: Sizes::default(), patience: PATIENCE };
+        Self::open_on(ground, path, params)
     }
 
     pub(crate) fn open_on(
@@ -102,6 +103,12 @@ impl SledStore {
     #[cfg(test)]
     pub(crate) fn condemn(&self) {
         self.engine.lag.want_rebuild();
+    }
+
+    /// For tests: has the checkpointer begin one; it may be written when the caller has long gone on.
+    #[cfg(test)]
+    pub(crate) fn checkpoint_soon(&self) {
+        self.engine.bell.ring();
     }
 
     /// See [`SledStore::kv`].

@@ -2,6 +2,7 @@
 //! says no.
 
 mod backup;
+mod campaign;
 mod damage;
 mod faults;
 mod guards;
@@ -22,7 +23,7 @@ use queue::{Maildrop, Store};
 use tempfile::TempDir;
 
 use crate::disk::faulty::FaultyDisk;
-use crate::ground::{Ground, Sizes};
+use crate::ground::{Ground, PATIENCE, Sizes};
 use crate::index::SledIndex;
 use crate::index::rows::{BodyRow, decode};
 use crate::index::{chunk, keys};
@@ -77,7 +78,7 @@ impl Place {
 
     fn ground(&self) -> Ground {
         let index = Arc::new(SledIndex { cache: self.params.cache });
-        Ground { disk: Arc::new(self.disk.clone()), index, sizes: self.sizes }
+        Ground { disk: Arc::new(self.disk.clone()), index, sizes: self.sizes, patience: PATIENCE }
     }
 
     /// What a power cut at this instant would leave, were every write on the platter: a copy, without what
