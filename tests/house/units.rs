@@ -80,7 +80,8 @@ fn the_service_runs_what_exists() {
     let users = tree::read(&tree::root().join("systemd/sysusers.d/restante.conf"));
     assert!(users.contains("\nu restante "));
     // A reload that must not restart, a watchdog and a readiness that somebody sends.
-    assert_eq!(one(&service, "ExecReload"), "/bin/kill -HUP $MAINPID");
+    assert_eq!(one(&service, "ExecReload"), "/usr/bin/restante reload --config /etc/restante");
+    assert!(tree::root().join("crates/restante/src/cli/reload.rs").exists(), "the verb exists");
     assert_eq!(one(&service, "Type"), "notify");
     assert!(one(&service, "WatchdogSec").parse::<u32>().is_ok_and(|seconds| seconds >= 10));
 }

@@ -77,12 +77,7 @@ fn at_rest(config_dir: &Path, config: &Config, why: Reason) -> Report {
 
 fn text(report: &Report) -> String {
     let mut rows = table::Rows::default();
-    let word = match report.health.state {
-        State::Ok => "ok",
-        State::Degraded => "degraded",
-        State::Failed => "failed",
-    };
-    rows.row("health", word);
+    rows.row("health", report.health.state.word());
     for reason in &report.health.reasons {
         rows.row("", &reason.text);
         rows.row("", &format!("  {}", reason.todo));

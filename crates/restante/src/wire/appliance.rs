@@ -118,11 +118,12 @@ impl Appliance {
             let mut asked = appliance.open_control()?;
             manager::ready();
             info!("ready");
-            let alive = tokio::spawn(manager::watchdog(appliance.listeners.stop.clone()));
+            let stopped = CancellationToken::new();
+            let alive = tokio::spawn(manager::watchdog(stopped.clone()));
             appliance.follow(&mut signals, &mut asked).await;
             manager::stopping();
             appliance.stop().await;
-            // It ends with the listeners' token.
+            stopped.cancel();
             let _ = alive.await;
             Ok(())
         })
@@ -131,6 +132,7 @@ impl Appliance {
     async fn start(config_dir: &Path, loaded: Loaded) -> Result<Self, ServeError> {
         let Loaded { config, spec, table, .. } = loaded;
         prepare(&config.state_dir)?;
+        manager::status("opening the store");
         let (store, report) = open(&config).await?;
         tell(&report);
         if let Err(error) = migrate::sweep(&store).await {
@@ -225,10 +227,11 @@ impl Appliance {
             current: self.current.clone(),
             reload,
         };
-        let desk =
-            Desk::running(self.store.clone(), self.config_dir.clone(), self.directory.clone(), running);
+        let (store, directory) = (self.store.clone(), self.directory.clone());
+        let desk = Arc::new(Desk::running(store, self.config_dir.clone(), directory, running));
         let Listeners { stop, tasks, .. } = &self.listeners;
-        tasks.spawn(door.serve(Arc::new(desk), stop.clone(), tasks.clone()));
+        tasks.spawn(manager::keep_status(desk.clone(), stop.clone()));
+        tasks.spawn(door.serve(desk, stop.clone(), tasks.clone()));
         Ok(asked)
     }
 
@@ -253,6 +256,7 @@ impl Appliance {
     /// Lets sessions end, then the router, and closes the store. What is still queued is routed by the next start.
     async fn stop(self) {
         info!("stopping");
+        manager::status("stopping: sessions may end what they are at");
         self.listeners.stop.cancel();
         self.listeners.tasks.close();
         let patience = self.config.smtp.limits.stop_time + GRACE;

@@ -3,12 +3,19 @@
 
 use std::collections::HashMap;
 use std::io;
+use std::sync::Arc;
 use std::time::Duration;
 
 use listenfd::ListenFd;
 use net::Bound;
 use sd_notify::NotifyState;
 use tokio_util::sync::CancellationToken;
+
+use crate::control::Desk;
+use crate::control::report::Report;
+
+/// How often the words of `systemctl status` are looked at.
+const STATUS_EVERY: Duration = Duration::from_secs(10);
 
 /// The sockets it has bound for us, by the names of the socket unit. Inside a tokio runtime.
 pub(crate) fn sockets() -> io::Result<HashMap<String, Vec<Bound>>> {
@@ -32,6 +39,30 @@ pub(crate) fn sockets() -> io::Result<HashMap<String, Vec<Bound>>> {
     Ok(found)
 }
 
+/// What we do now, in words, for `systemctl status`.
+pub(crate) fn status(words: &str) {
+    tell(&[NotifyState::Status(words)]);
+}
+
+/// Keeps the words current while we serve.
+pub(crate) async fn keep_status(desk: Arc<Desk>, stop: CancellationToken) {
+    if std::env::var_os("NOTIFY_SOCKET").is_none() {
+        return;
+    }
+    let mut told = String::new();
+    let mut ticks = tokio::time::interval(STATUS_EVERY);
+    while stop.run_until_cancelled(ticks.tick()).await.is_some() {
+        let words = match Report::of(&desk).await {
+            Ok(report) => report.line(),
+            Err(fault) => format!("degraded: {fault}"),
+        };
+        if words != told {
+            status(&words);
+            told = words;
+        }
+    }
+}
+
 /// We serve.
 pub(crate) fn ready() {
     tell(&[NotifyState::Ready]);
@@ -49,7 +80,7 @@ pub(crate) fn stopping() {
     tell(&[NotifyState::Stopping]);
 }
 
-/// Shows at half its patience that the runtime still turns, until `stop`.
+/// Shows at half its patience that the runtime still turns, until all has ended: a stop may take its time.
 pub(crate) async fn watchdog(stop: CancellationToken) {
     let Some(patience) = sd_notify::watchdog_enabled() else { return };
     let mut ticks = tokio::time::interval((patience / 2).max(Duration::from_millis(100)));

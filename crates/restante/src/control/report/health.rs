@@ -29,6 +29,17 @@ pub enum State {
     Failed,
 }
 
+impl State {
+    /// The word.
+    pub(crate) fn word(self) -> &'static str {
+        match self {
+            Self::Ok => "ok",
+            Self::Degraded => "degraded",
+            Self::Failed => "failed",
+        }
+    }
+}
+
 /// Something that somebody should look at.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Reason {
@@ -227,6 +238,9 @@ mod tests {
         let health = Health::of(report.reasons());
         assert_eq!((health.state, health.reasons.len()), (State::Failed, 2));
         assert!(health.reasons[0].text.contains("a sync failed"), "{health:?}");
+        report.health = health;
+        assert!(report.line().starts_with("failed: no mail is taken"), "{}", report.line());
         assert_eq!(Health::of(Vec::new()).state, State::Ok);
+        assert_eq!(sound().line(), "ok: 7 smtp sessions, 3 queued");
     }
 }

@@ -44,6 +44,20 @@ pub struct Report {
     pub certificate: Option<Certificate>,
 }
 
+impl Report {
+    /// All of it that fits a line.
+    pub(crate) fn line(&self) -> String {
+        let word = self.health.state.word();
+        if let Some(worst) = self.health.reasons.first() {
+            return format!("{word}: {}", worst.text);
+        }
+        let sessions = self.sessions.iter().map(|it| format!("{} {}", it.open, it.service));
+        let sessions = sessions.collect::<Vec<_>>().join(" and ");
+        let queued = self.queue.as_ref().map_or(0, |queue| queue.messages);
+        format!("{word}: {sessions} sessions, {queued} queued")
+    }
+}
+
 /// One socket.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Listener {
