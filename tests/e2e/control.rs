@@ -211,11 +211,10 @@ fn a_stranger_is_refused_whatever_the_modes_say() {
     open(&socket, 0o666).expect("opened");
     let denied = run(&mut as_stranger, SOON);
     assert_eq!(code(&denied), Some(77), "{denied:?}");
-    let path = socket.clone();
     let heard = std::thread::spawn(move || {
         let stranger = Uid::from_raw(STRANGER);
         set_thread_res_uid(stranger, stranger, stranger).expect("somebody else");
-        let mut stream = UnixStream::connect(path).expect("connected");
+        let mut stream = UnixStream::connect(socket).expect("connected");
         // It may be gone already.
         let _ = stream.write_all(b"{\"v\":1,\"verb\":\"status\"}\n");
         let mut heard = String::new();

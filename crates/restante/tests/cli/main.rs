@@ -6,4 +6,5 @@ mod ask;
 mod edit;
 mod folder;
 mod init;
+mod json;
 mod service;
