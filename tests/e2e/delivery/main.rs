@@ -3,6 +3,7 @@
 
 mod addresses;
 mod copies;
+mod damage;
 mod expiry;
 mod listing;
 mod octets;
