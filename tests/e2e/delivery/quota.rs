@@ -1,4 +1,4 @@
-use restante_tests::{Appliance, Client, Setup, collect, deliver, envelope, pop3, smtp};
+use restante_tests::{Appliance, Client, Setup, collect, deliver, envelope, finish, pop3, smtp};
 
 /// Mailboxes alice and full, which has room for 1 MiB, and an alias for both.
 fn setup() -> Setup {
@@ -169,6 +169,9 @@ fn the_owner_is_told_once_that_a_mailbox_is_nearly_full() {
     ] {
         assert!(warning.contains(part), "{part:?} is missing in\n{warning}");
     }
+    let list = finish(&mut appliance.verb(&["mailbox", "list"]), std::time::Duration::from_secs(60)).out;
+    let octets: usize = told.iter().map(|message| message.size).sum();
+    assert!(list.trim_end().ends_with(&format!("\t10\tnone\t{octets}\t10")), "{list}");
     // The warning itself took the last place.
     let mut client = smtp(appliance.smtp);
     assert!(ask(&mut client, "alice", "").starts_with("452 4.2.2 "));

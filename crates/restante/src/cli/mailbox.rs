@@ -1,3 +1,4 @@
+use std::collections::HashMap;
 use std::time::Duration;
 
 use clap::Subcommand;
@@ -7,7 +8,13 @@ use serde::Serialize;
 
 use super::passwd::{RELOAD, chosen};
 use super::{Answer, Context, Failure, json};
-use crate::config::{self, Edit, File};
+use crate::config::{self, Config, Edit, File};
+use crate::control::verb::NoArgs;
+use crate::control::verb::usage::{self, Usage};
+use crate::control::{self, Said};
+
+/// How long a daemon may take to say what mailboxes hold.
+const PATIENCE: Duration = Duration::from_secs(15);
 
 /// List, add or remove mailboxes
 #[derive(Debug, clap::Args)]
@@ -23,7 +30,10 @@ enum What {
     Remove(Remove),
 }
 
-/// Print every mailbox with its addresses, quota, passwords, most messages and their longest age
+/// Print every mailbox with its addresses, quota, passwords, most messages and their longest age, and what it
+/// holds
+///
+/// What it holds is known to the daemon alone: without one, or without the right to ask it, there is a dash.
 #[derive(Debug, clap::Args)]
 struct List {
     /// Print one JSON document
@@ -49,6 +59,16 @@ struct Row {
     expire_seconds: Option<u64>,
     /// Their names; the one without is `password`.
     passwords: Vec<String>,
+    /// Nothing where no daemon could be asked.
+    holds: Option<Holds>,
+}
+
+#[derive(Debug, Serialize)]
+struct Holds {
+    messages: u64,
+    octets: u64,
+    queued_messages: u64,
+    queued_octets: u64,
 }
 
 impl Args {
@@ -98,9 +118,12 @@ pub(crate) fn run(context: &mut Context<'_>, args: &Args) -> Result<Answer, Fail
 fn list(context: &mut Context<'_>, args: &List) -> Result<Answer, Failure> {
     let loaded = config::load(&context.config).map_err(Failure::Config)?;
     let directory = Directory::new(loaded.table, VerifierParams::default());
+    let mut held = held(&loaded.config);
     let rows = loaded.spec.mailboxes.iter().map(|mailbox| {
-        let home = directory.mailbox_named(&mailbox.name).map(|name| directory.home_address(&name));
-        row(mailbox, &home.unwrap_or_default())
+        let name = directory.mailbox_named(&mailbox.name);
+        let home = name.as_ref().map(|name| directory.home_address(name));
+        let holds = name.and_then(|name| held.remove(name.as_str()));
+        row(mailbox, &home.unwrap_or_default(), holds)
     });
     let document = Document { mailboxes: rows.collect() };
     if args.json {
@@ -113,7 +136,25 @@ fn list(context: &mut Context<'_>, args: &List) -> Result<Answer, Failure> {
     Ok(Answer::Yes)
 }
 
-fn row(mailbox: &MailboxSpec, home: &str) -> Row {
+/// What the daemon says that each mailbox holds; nothing where it cannot be asked.
+fn held(config: &Config) -> HashMap<String, Holds> {
+    let mut held = HashMap::new();
+    let Ok(Some(client)) = control::daemon_of(config) else { return held };
+    let begun = client.patience(PATIENCE).and_then(|client| client.begin::<Usage>(&NoArgs {}));
+    let Ok(mut asked) = begun else { return held };
+    while let Ok(said) = asked.hear() {
+        match said {
+            Said::Item(usage::Item { mailbox, messages, octets, queued_messages, queued_octets }, _) => {
+                held.insert(mailbox, Holds { messages, octets, queued_messages, queued_octets });
+            }
+            Said::Progress(_) => {}
+            Said::Answer(_) => break,
+        }
+    }
+    held
+}
+
+fn row(mailbox: &MailboxSpec, home: &str, holds: Option<Holds>) -> Row {
     let (_, domain) = home.rsplit_once('@').unwrap_or_default();
     let whole = |address: &String| match address.contains('@') {
         true => address.clone(),
@@ -130,11 +171,12 @@ fn row(mailbox: &MailboxSpec, home: &str) -> Row {
         quota_messages: messages,
         expire_seconds: age.map(|age| age.as_secs()),
         passwords: mailbox.passwords.iter().map(name).collect(),
+        holds,
     }
 }
 
 /// One mailbox, its fields apart by tabs: name, addresses with its own first, quota, names of passwords, most
-/// messages, age at which they go.
+/// messages, age at which they go; octets and messages that it holds, with those that wait for it.
 fn line(row: &Row) -> String {
     let or_dash = |text: String| if text.is_empty() { "-".to_owned() } else { text };
     let or_none = |text: Option<String>| text.unwrap_or_else(|| "none".to_owned());
@@ -144,7 +186,14 @@ fn line(row: &Row) -> String {
     let age = row.expire_seconds.map(Duration::from_secs);
     let age = or_none(age.map(|age| config::Time(age).to_string()));
     let passwords = or_dash(row.passwords.join(","));
-    format!("{}\t{addresses}\t{quota}\t{passwords}\t{messages}\t{age}", row.name)
+    let (octets, count) = match &row.holds {
+        Some(holds) => (
+            (holds.octets + holds.queued_octets).to_string(),
+            (holds.messages + holds.queued_messages).to_string(),
+        ),
+        None => ("-".to_owned(), "-".to_owned()),
+    };
+    format!("{}\t{addresses}\t{quota}\t{passwords}\t{messages}\t{age}\t{octets}\t{count}", row.name)
 }
 
 fn add(context: &mut Context<'_>, args: &Add) -> Result<Answer, Failure> {

@@ -43,8 +43,8 @@ fn passwords_have_names_and_go_one_by_one() {
     assert!(opens(&folder, "alice", "password of phone") && opens(&folder, "alice", made.out.trim()));
     assert_eq!(
         folder.run("mailbox list").out,
-        "alice\talice@example.test\t2 GiB\tphone,laptop\tnone\tnone\n\
-         office\toffice@example.test\t2 GiB\t-\tnone\tnone\n"
+        "alice\talice@example.test\t2 GiB\tphone,laptop\tnone\tnone\t-\t-\n\
+         office\toffice@example.test\t2 GiB\t-\tnone\tnone\t-\t-\n"
     );
     assert_eq!(folder.run("passwd alice --name phone --remove").code, 0);
     assert!(!opens(&folder, "alice", "password of phone") && opens(&folder, "alice", made.out.trim()));
@@ -79,7 +79,9 @@ fn mailboxes_come_and_go() {
     );
     assert_eq!(
         folder.run("mailbox list").out.lines().last(),
-        Some("carol\tcarol@example.test,c.jones@example.test,cj@example.test\t1.5 GiB\tpassword\tnone\tnone")
+        Some(
+            "carol\tcarol@example.test,c.jones@example.test,cj@example.test\t1.5 GiB\tpassword\tnone\tnone\t-\t-"
+        )
     );
     assert_eq!(folder.run("route cj@example.test").code, 0);
     assert_eq!(folder.run("mailbox add dave --no-password").code, 0);

@@ -4,6 +4,7 @@ pub mod export;
 pub mod import;
 pub mod reload;
 pub mod status;
+pub mod usage;
 
 use std::future::Future;
 use std::pin::Pin;
@@ -51,8 +52,13 @@ pub(super) struct Row {
     serve: for<'c> fn(&'c Desk, Value, &'c mut Call) -> Serving<'c>,
 }
 
-const VERBS: [Row; 4] =
-    [row::<export::Export>(), row::<import::Import>(), row::<reload::Reload>(), row::<status::Status>()];
+const VERBS: [Row; 5] = [
+    row::<export::Export>(),
+    row::<import::Import>(),
+    row::<reload::Reload>(),
+    row::<status::Status>(),
+    row::<usage::Usage>(),
+];
 
 const fn row<V: Verb>() -> Row {
     Row { name: V::NAME, serve: serve::<V> }
