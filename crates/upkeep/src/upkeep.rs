@@ -8,7 +8,7 @@ use mail::MailboxName;
 use queue::{Incoming, Store, StoreError};
 use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
-use tracing::{info, warn};
+use tracing::warn;
 
 use crate::clock::{AgeClock, Reading};
 use crate::expiry::{ages, remove_old};
@@ -146,7 +146,7 @@ impl<S: Store> Upkeep<S> {
         let (time_ms, suspended) = self.clock.kept();
         let notes = Notes { time_ms, suspended, warned: self.warned.clone() };
         if let Err(error) = notes.write(&self.path).await {
-            info!(%error, path = %self.path.display(), "what upkeep must remember is not written down");
+            warn!(%error, path = %self.path.display(), "what the next start should know of warnings and the clock is not written down");
         }
     }
 }

@@ -42,6 +42,15 @@ fn a_full_mailbox_is_refused_at_rcpt_until_there_is_room() {
         let answer = ask(&mut client, recipient, "");
         assert!(answer.starts_with("452 4.2.2 "), "{answer}");
     }
+    // By LMTP each recipient has its own answer.
+    let mut lmtp = Client::connect_unix(&appliance.lmtp());
+    assert!(lmtp.reply().starts_with("220 ") && lmtp.ask("LHLO client.example").starts_with("250-"));
+    assert!(lmtp.ask("MAIL FROM:<a@b.example>").starts_with("250 "));
+    for (recipient, wanted) in [("full", "452 4.2.2 "), ("alice", "250 "), ("postmaster", "250 ")] {
+        let answer = lmtp.ask(&format!("RCPT TO:<{recipient}@example.test>"));
+        assert!(answer.starts_with(wanted), "{recipient}: {answer}");
+    }
+    drop(lmtp);
     // One of two has room: both get it.
     assert!(deliver(&mut client, &["both@example.test"], &message).starts_with("250 "));
     collect(appliance.pop3, "alice", 1);
