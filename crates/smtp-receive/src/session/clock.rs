@@ -168,6 +168,24 @@ mod tests {
     }
 
     #[test]
+    fn a_rate_that_was_kept_early_is_looked_at_when_its_time_is_over() {
+        let start = Instant::now();
+        let mut clock = Clock::new(Patience::default(), start);
+        assert_eq!(clock.wait(WaitsFor::Content, start), None);
+        clock.received(30_000);
+        assert_eq!(clock.wait(WaitsFor::Content, start + SECOND * 30), None);
+        assert_eq!(clock.deadline(WaitsFor::Content), start + SECOND * 60);
+    }
+
+    #[test]
+    fn silence_before_the_greeting_has_an_end() {
+        let start = Instant::now();
+        let clock = Clock::new(Patience { greeting: SECOND * 5, ..Patience::default() }, start);
+        assert!(clock.is_silent(start + SECOND * 4) && !clock.is_silent(start + SECOND * 5));
+        assert_eq!(clock.deadline(WaitsFor::Greeting), start + SECOND * 5);
+    }
+
+    #[test]
     fn mail_buys_time_and_a_session_still_ends() {
         let start = Instant::now();
         let mut clock = Clock::new(Patience::default(), start);
