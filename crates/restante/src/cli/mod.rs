@@ -130,9 +130,7 @@ impl Verb {
             Self::Man(args) => man::run(context, &args),
         }
     }
-}
 
-impl Verb {
     /// Whether a program reads what it prints.
     fn is_json(&self) -> bool {
         match self {
