@@ -258,6 +258,7 @@ fn a_second_instance_on_the_same_state_is_refused() {
     assert!(!ended.status.success());
     let said: Vec<&str> = ended.err.lines().filter(|line| line.contains("state/store")).collect();
     assert_eq!(said.len(), 1, "{}", ended.err);
+    assert!(said[0].contains(&format!("process {}", appliance.pid())), "{said:?}");
     assert!(!ended.err.contains("panicked"), "{}", ended.err);
     // The first one did not notice.
     let mut client = smtp(appliance.smtp);

@@ -1,5 +1,8 @@
+use queue_sled::OpenError;
+
 use super::{Answer, Context, Failure};
 use crate::config;
+use crate::control;
 use crate::identity;
 use crate::wire::{Appliance, ServeError};
 
@@ -24,6 +27,10 @@ pub(crate) fn run(context: &mut Context<'_>, args: &Args) -> Result<Answer, Fail
     let loaded = config::load(&context.config).map_err(Failure::Config)?;
     Appliance::run(&context.config, loaded).map_err(|error| match error {
         ServeError::StateDir { .. } | ServeError::Tls(_) => Failure::Refused(error.to_string()),
+        ServeError::Store { ref path, error: OpenError::Locked(_) } => {
+            let who = control::holder(path).map_or_else(String::new, |pid| format!(" {pid}"));
+            Failure::Unavailable(format!("{error}{who}"))
+        }
         ServeError::Store { .. } | ServeError::Listen(..) | ServeError::System(_) => {
             Failure::Unavailable(error.to_string())
         }

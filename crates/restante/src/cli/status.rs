@@ -4,7 +4,7 @@ use std::time::Duration;
 use super::failure::counted;
 use super::{Answer, Context, Failure, json, table};
 use crate::config::{self, Config};
-use crate::control::report::{Reason, Report, State, failed};
+use crate::control::report::{Filled, Reason, Report, State, failed};
 use crate::control::verb::{NoArgs, status::Status};
 use crate::control::{self, Code};
 
@@ -110,30 +110,28 @@ fn mail(report: &Report, rows: &mut table::Rows) {
         let size = table::size(queue.octets);
         let held = if queue.held > 0 { format!(", {} held", queue.held) } else { String::new() };
         let oldest = queue.oldest_seconds.map(|age| format!(", the oldest for {}", table::time(age)));
-        let messages = counted(usize::try_from(queue.messages).unwrap_or(usize::MAX), "message");
+        let messages = messages(queue.messages);
         rows.row("queue", &format!("{messages}, {size}{held}{}", oldest.unwrap_or_default()));
     }
     let Some(mailboxes) = &report.mailboxes else { return };
-    let (messages, size) = (mailboxes.messages, table::size(mailboxes.octets));
-    rows.row("mailboxes", &format!("{} configured, {messages} messages, {size}", mailboxes.configured));
-    let fullest = mailboxes.fullest.iter().map(|it| {
-        format!(
-            "{} {} % ({}, {} messages)",
-            it.name,
-            it.percent.unwrap_or_default(),
-            table::size(it.octets),
-            it.messages
-        )
-    });
+    let (all, size) = (messages(mailboxes.messages), table::size(mailboxes.octets));
+    rows.row("mailboxes", &format!("{} configured, {all}, {size}", mailboxes.configured));
+    let filled = |it: &Filled| format!("{}, {}", messages(it.messages), table::size(it.octets));
+    let percent = |it: &Filled| it.percent.unwrap_or_default();
+    let fullest =
+        mailboxes.fullest.iter().map(|it| format!("{} {} % ({})", it.name, percent(it), filled(it)));
     rows.some("  fullest", fullest);
     for it in &mailboxes.unconfigured {
-        let text = format!("{} ({} messages, {})", it.name, it.messages, table::size(it.octets));
-        rows.row("  not in file", &text);
+        rows.row("  not in file", &format!("{} ({})", it.name, filled(it)));
     }
     let more = mailboxes.unconfigured_count.saturating_sub(mailboxes.unconfigured.len() as u64);
     if more > 0 {
         rows.row("", &format!("and {more} more that mailboxes.toml does not name"));
     }
+}
+
+fn messages(count: u64) -> String {
+    counted(usize::try_from(count).unwrap_or(usize::MAX), "message")
 }
 
 fn machine(report: &Report, rows: &mut table::Rows) {
