@@ -33,7 +33,7 @@ fn find(folder: &Path, found: &mut Vec<PathBuf>) {
     }
 }
 
-fn mails(root: &Path) -> Vec<(String, Vec<u8>)> {
+pub(crate) fn mails(root: &Path) -> Vec<(String, Vec<u8>)> {
     let mut paths = Vec::new();
     for set in ["mail-parser", "mime4j", "mail-auth"] {
         find(&root.join(set), &mut paths);

@@ -3,6 +3,7 @@
 
 mod attacks;
 mod mails;
+mod moves;
 mod smuggling;
 
 use std::path::PathBuf;

@@ -1,6 +1,7 @@
 //! Mail moves in from another server and out to one, with the running daemon and without it: nothing is lost,
 //! nothing is there twice, every message is served as it was and under the name that clients know.
 
+mod damage;
 mod folders;
 mod python;
 mod resume;

@@ -2,12 +2,12 @@ use std::collections::HashMap;
 use std::io;
 use std::path::{Path, PathBuf};
 
-use bytesize::ByteSize;
 use mail::ReversePath;
 use sha2::{Digest, Sha256};
 
 use super::moved::Moved;
 use super::progress::Bar;
+use super::table::size;
 use super::{Answer, Context, Failure, say};
 use crate::control::verb::import::{self, Import, Item};
 use crate::control::{AskedThere, NoStore, Reach, Said};
@@ -81,9 +81,10 @@ pub(crate) fn run(context: &mut Context<'_>, args: &Args) -> Result<Answer, Fail
     drop(bar);
     moved.messages = if args.dry_run { fit } else { answer.messages };
     if let Some(quota) = answer.quota {
-        let (holds, quota) = (ByteSize(answer.holds), ByteSize(quota));
-        let name = &args.mailbox;
-        say(&format!("restante: {name} holds {holds:#} of {quota:#} now: new mail for it is put off"));
+        let (name, holds, quota) = (&args.mailbox, size(answer.holds), size(quota));
+        say(&format!(
+            "restante: {name} holds {holds} now, of {quota} that it may: new mail for it is put off"
+        ));
     }
     let done = if args.dry_run { "would be brought into" } else { "brought into" };
     moved.tell(context, args.json, &format!("{done} {}", args.mailbox))

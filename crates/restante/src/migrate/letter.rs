@@ -1,6 +1,6 @@
 use std::fs::File;
 use std::io::{self, Read};
-use std::ops::Range;
+use std::ops::{Deref, Range};
 use std::os::unix::fs::FileExt;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -108,12 +108,12 @@ impl Text {
 }
 
 /// A part of a file, read without moving the place that others read from.
-struct Part {
-    file: Arc<File>,
-    range: Range<u64>,
+pub(super) struct Part<F> {
+    pub(super) file: F,
+    pub(super) range: Range<u64>,
 }
 
-impl Read for Part {
+impl<F: Deref<Target = File>> Read for Part<F> {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         let left = usize::try_from(self.range.end - self.range.start).unwrap_or(usize::MAX);
         let wanted = left.min(buffer.len());

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use super::Quoting;
 use super::from_line::{self, FromLine};
-use crate::migrate::letter::{Content, Letter};
+use crate::migrate::letter::{Content, Letter, Part};
 use crate::migrate::lines::Lines;
 use crate::migrate::list::UidlList;
 
@@ -15,7 +15,12 @@ use crate::migrate::list::UidlList;
 /// (`Content-Length`) is not believed.
 pub fn letters(path: &Path, quoting: Quoting, mut list: Option<&mut UidlList>) -> io::Result<Vec<Letter>> {
     let file = Arc::new(File::open(path)?);
-    let found = scan(BufReader::with_capacity(1 << 20, &*file))?;
+    let mut found = scan(BufReader::with_capacity(1 << 20, &*file), quoting)?;
+    if let Some((_, range)) = found.first()
+        && is_internal(&file, range)?
+    {
+        found.remove(0);
+    }
     let letters = (1..).zip(found).map(|(number, (from, range))| Letter {
         name: format!("{}, message {number}", path.display()),
         uidl: list.as_deref_mut().and_then(|list| list.take_number(number)).map(|listed| listed.uidl),
@@ -27,10 +32,26 @@ pub fn letters(path: &Path, quoting: Quoting, mut list: Option<&mut UidlList>) -
     Ok(letters.collect())
 }
 
+/// Whether it is no message but where the UW and Pine programs keep their own numbers: they never show it, and
+/// do not count it.
+fn is_internal(file: &File, range: &Range<u64>) -> io::Result<bool> {
+    let mut lines = Lines::new(BufReader::new(Part { file, range: range.clone() }));
+    let (mut marked, mut told) = (false, false);
+    while let Some(line) = lines.next()?.filter(|line| !line.text.is_empty()) {
+        marked |= line.text.starts_with(b"X-IMAP:");
+        told |= line.text.starts_with(b"Subject: DON'T DELETE THIS MESSAGE");
+    }
+    Ok(marked && told)
+}
+
 /// Where each message is. One begins with a `From ` line that has a date, at the start of the file or behind
-/// an empty line, when what follows may begin a header: a line of a body that nobody has quoted can have the
-/// one, hardly both.
-fn scan(file: impl BufRead) -> io::Result<Vec<(FromLine, Range<u64>)>> {
+/// an empty line. Where nobody has quoted lines of bodies, what follows must look like a header too: a line of
+/// a body can have the one, hardly both.
+fn scan(file: impl BufRead, quoting: Quoting) -> io::Result<Vec<(FromLine, Range<u64>)>> {
+    let begins = |line: &[u8]| match quoting {
+        Quoting::Mboxrd | Quoting::Mboxo => true,
+        Quoting::None => begins_header(line),
+    };
     let mut lines = Lines::new(file);
     let mut found: Vec<(FromLine, Range<u64>)> = Vec::new();
     // What may begin a message, and where the message before it would end.
@@ -40,7 +61,7 @@ fn scan(file: impl BufRead) -> io::Result<Vec<(FromLine, Range<u64>)>> {
     let (mut first, mut end) = (true, 0);
     while let Some(line) = lines.next()? {
         if let Some((from, before)) = maybe.take()
-            && begins_header(line.text)
+            && begins(line.text)
         {
             close(&mut found, before);
             found.push((from, line.at..line.at));
@@ -97,10 +118,14 @@ mod tests {
     }
 
     fn messages(mbox: &[u8]) -> Vec<String> {
+        quoted(mbox, Quoting::Mboxrd)
+    }
+
+    fn quoted(mbox: &[u8], quoting: Quoting) -> Vec<String> {
         let folder = tempfile::tempdir().expect("a folder");
         let path = folder.path().join("mbox");
         std::fs::write(&path, mbox).expect("written");
-        let letters = letters(&path, Quoting::Mboxrd, None).expect("an mbox");
+        let letters = letters(&path, quoting, None).expect("an mbox");
         letters.iter().map(|letter| read(letter.open().expect("opened"))).collect()
     }
 
@@ -114,11 +139,12 @@ mod tests {
 
     #[test]
     fn lines_of_a_body_begin_nothing() {
-        let body = format!(
-            "A: 1\nContent-Length: 3\n\nFrom here\n\nFrom here on\n\n{FROM}a body that cites\nx\n{FROM}A: y\n"
-        );
-        let mbox = format!("{FROM}{body}\n>{FROM}A: z\n\n");
-        assert_eq!(messages(mbox.as_bytes()), [format!("{body}\n{FROM}A: z\n")]);
+        let body = format!("A: 1\nContent-Length: 3\n\nFrom here\n\nFrom here on\n\nx\n{FROM}A: y\n");
+        let mbox = format!("{FROM}{body}\n>{FROM}A: z\n\n{FROM}no header\n");
+        assert_eq!(messages(mbox.as_bytes()), [format!("{body}\n{FROM}A: z\n"), "no header\n".into()]);
+        let body = format!("A: 1\n\n{FROM}a body that cites\n\n>{FROM}A: z\n");
+        let mbox = format!("{FROM}{body}\n{FROM}A: 2\n");
+        assert_eq!(quoted(mbox.as_bytes(), Quoting::None), [body.as_str(), "A: 2\n"]);
     }
 
     #[test]
@@ -130,6 +156,15 @@ mod tests {
         assert_eq!(messages(format!("{FROM}A: 1\n\n\n{FROM}").as_bytes()), ["A: 1\n\n", ""]);
         let long = format!("{FROM}A: {}\n\n{FROM}A: 2\n\n", "x".repeat(3 << 20));
         assert_eq!(messages(long.as_bytes()).len(), 2);
+    }
+
+    #[test]
+    fn what_other_programs_keep_for_themselves_is_no_message() {
+        let own = "Subject: DON'T DELETE THIS MESSAGE -- FOLDER INTERNAL DATA\nX-IMAP: 1275660208 0000000003\n\nx\n";
+        assert_eq!(messages(format!("{FROM}{own}\n{FROM}A: 2\n").as_bytes()), ["A: 2\n"]);
+        for mail in ["X-IMAP: 1 2\n\nx\n", "Subject: DON'T DELETE THIS MESSAGE\n\nX-IMAP: 1 2\n"] {
+            assert_eq!(messages(format!("{FROM}{mail}\n{FROM}A: 2\n").as_bytes()), [mail, "A: 2\n"]);
+        }
     }
 
     #[test]

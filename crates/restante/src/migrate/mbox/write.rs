@@ -103,7 +103,13 @@ fn counted<'w>(file: &'w mut impl Write, count: &'w mut u64) -> impl FnMut(&[u8]
 
 #[cfg(test)]
 mod tests {
+    use proptest::collection::vec;
+    use proptest::prelude::*;
+    use proptest::sample::select;
+
     use super::*;
+    use crate::migrate::Letter;
+    use crate::migrate::mbox::{Quoting, letters};
 
     fn put(writer: &mut MboxWriter, octets: &[u8]) {
         writer.begin(&ReversePath::Null, 10_000).expect("begun");
@@ -154,4 +160,50 @@ mod tests {
         assert!(MboxWriter::create(&path).is_err());
         assert_eq!(fs::read_to_string(&path).expect("read"), "precious");
     }
+
+    /// A message as the store may hold it, out of anything.
+    fn stored(raw: &[u8]) -> Vec<u8> {
+        let text = String::from_utf8_lossy(raw).replace("\r\n", "\n").replace(['\r', '\0'], "");
+        let ended = if text.is_empty() || text.ends_with('\n') { text } else { text + "\n" };
+        ended.replace('\n', "\r\n").into_bytes()
+    }
+
+    proptest! {
+        /// Whatever messages are written, the same are read: as many, and each octet for octet.
+        #[test]
+        fn what_is_written_is_read(parts in vec(vec(select(PARTS), 0..12), 0..6)) {
+            let messages: Vec<_> = parts.iter().map(|parts| stored(parts.concat().as_bytes())).collect();
+            let folder = tempfile::tempdir().expect("a folder");
+            let path = folder.path().join("mbox");
+            let mut writer = MboxWriter::create(&path).expect("made");
+            messages.iter().for_each(|message| put(&mut writer, message));
+            writer.close().expect("closed");
+            let letters = letters(&path, Quoting::Mboxrd, None).expect("an mbox");
+            let read = |letter: &Letter| {
+                let (mut text, mut out) = (letter.open().expect("opened"), Vec::new());
+                while let Some(octets) = text.chunk().expect("read") {
+                    out.extend_from_slice(octets);
+                }
+                out
+            };
+            prop_assert_eq!(letters.iter().map(read).collect::<Vec<_>>(), messages);
+        }
+    }
+
+    /// What is most likely to be taken for something else.
+    const PARTS: &[&str] = &[
+        "From ",
+        ">",
+        ">>From ",
+        "\n",
+        "\n\n",
+        "\r\n",
+        "a",
+        "A: b\n",
+        "From x Thu Jan  1 00:00:10 1970\n",
+        "\r",
+        "\u{fc}",
+        "X-IMAP: 1\nSubject: DON'T",
+        ".\n",
+    ];
 }
