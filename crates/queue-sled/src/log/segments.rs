@@ -95,3 +95,36 @@ impl Segments {
         Ok(file)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::disk::RealDisk;
+
+    /// Segments 5, 7 and 9, each next to the other and each full to 8192; 5 follows one that is gone.
+    fn registry() -> Segments {
+        let segments = Segments::new(Arc::new(RealDisk), PathBuf::new());
+        for (id, previous) in [(5, 3), (7, 5), (9, 7)] {
+            let (store, salt, opened_ms) = ([0; 16], 0, 0);
+            segments.insert(SegmentHeader { store, id, salt, previous, prev_end: 8192, opened_ms });
+        }
+        segments
+    }
+
+    #[test]
+    fn the_log_is_unbroken_only_from_where_nothing_is_missing() {
+        let (segments, end) = (registry(), Lsn::new(9, 4096));
+        assert!(!segments.unbroken(Lsn(0), end));
+        assert!(segments.unbroken(Lsn::new(3, 8192), end), "read to its end");
+        assert!(!segments.unbroken(Lsn::new(3, 4096), end), "not read to its end");
+        assert!(segments.unbroken(Lsn::new(5, 4096), end) && segments.unbroken(end, end));
+        assert!(segments.unbroken(Lsn::new(9, 9000), end), "nothing is between them");
+        assert!(
+            !segments.unbroken(Lsn::new(6, 8192), end)
+                && !segments.unbroken(Lsn::new(5, 4096), Lsn::new(8, 9))
+        );
+        segments.remove(7);
+        assert!(!segments.unbroken(Lsn::new(5, 4096), end));
+        assert!(segments.unbroken(Lsn::new(7, 8192), end));
+    }
+}

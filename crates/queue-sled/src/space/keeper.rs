@@ -140,7 +140,7 @@ impl Keeper {
     /// Folds, frees, empties; and once more, when that was asked for, to free what it has emptied.
     fn round(&mut self, work: &mut Work, asked: bool) -> Result<Tidied, StoreError> {
         let mut tidied = Tidied::default();
-        for again in [asked, false] {
+        for last in [!asked, true] {
             if asked && !self.spares.is_last(true) {
                 self.begin_segment()?;
             }
@@ -151,9 +151,11 @@ impl Keeper {
             }
             self.doom(work);
             self.free(work, &mut tidied);
-            let moved = self.empty(work)?;
-            tidied.moved += moved;
-            if !again || moved == 0 {
+            if last && asked {
+                break;
+            }
+            tidied.moved = self.empty(work)?;
+            if tidied.moved == 0 || last {
                 break;
             }
         }
