@@ -3,8 +3,9 @@ use std::time::Duration;
 use std::{fmt, io};
 
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
-use tokio::time::{Instant, timeout, timeout_at};
+use tokio::time::{Instant, timeout};
 
+use crate::alarm::Alarm;
 use crate::{Tls, TlsInfo};
 
 /// The input buffer of a connection that says little.
@@ -75,6 +76,7 @@ pub struct Conn {
     start: usize,
     end: usize,
     out: Vec<u8>,
+    alarm: Alarm,
 }
 
 impl Conn {
@@ -84,7 +86,7 @@ impl Conn {
     }
 
     fn boxed(io: Box<dyn Io>, peer: Peer) -> Self {
-        Self { io, peer, buffer: Vec::new(), start: 0, end: 0, out: Vec::new() }
+        Self { io, peer, buffer: Vec::new(), start: 0, end: 0, out: Vec::new(), alarm: Alarm::default() }
     }
 
     /// Who is at the other end.
@@ -114,7 +116,7 @@ impl Conn {
     pub async fn fill(&mut self, deadline: Instant) -> Result<usize, ConnError> {
         self.make_room()?;
         let read = self.io.read(&mut self.buffer[self.end..]);
-        let octets = timeout_at(deadline, read).await.map_err(|_| ConnError::Timeout)??;
+        let octets = self.alarm.until(deadline, read).await.ok_or(ConnError::Timeout)??;
         self.end += octets;
         Ok(octets)
     }

@@ -3,6 +3,7 @@
 //!
 //! It knows no protocol, no mail and no configuration. Read [`Conn`] first.
 
+mod alarm;
 mod conn;
 mod limits;
 mod listener;
