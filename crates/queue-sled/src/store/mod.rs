@@ -185,13 +185,15 @@ impl Store for SledStore {
                 }
             }
         }
-        let mut delivered = Vec::with_capacity(routes.len());
-        for waiter in waiting {
+        let mut delivered = Vec::with_capacity(waiting.len());
+        // They are answered in order: who waits for the last one is woken once, not once for each.
+        for waiter in waiting.into_iter().rev() {
             match outcome(waiter).await? {
                 Outcome::Delivered(outcome) => delivered.push(outcome),
                 Outcome::Done | Outcome::Held(_) | Outcome::NoView => return Err(StoreError::Unavailable),
             }
         }
+        delivered.reverse();
         refused.map_or(Ok(delivered), Err)
     }
 
