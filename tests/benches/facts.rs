@@ -26,14 +26,6 @@ pub(crate) fn in_memory(folder: &Path) -> bool {
     mount(folder).0 == "tmpfs"
 }
 
-/// What the whole machine has written to the disk of this folder, in octets; nothing where that is not said.
-pub(crate) fn disk_written(folder: &Path) -> Option<u64> {
-    let device = mount(folder).1;
-    let stat = fs::read_to_string(format!("/sys/class/block/{}/stat", device.strip_prefix("/dev/")?)).ok()?;
-    // Field 7: sectors of 512 octets.
-    Some(stat.split_whitespace().nth(6)?.parse::<u64>().ok()? * 512)
-}
-
 fn mount(folder: &Path) -> (String, String) {
     let mounts = fs::read_to_string("/proc/self/mounts").unwrap_or_default();
     let mut best = (0, "unknown".to_owned(), "unknown".to_owned());

@@ -13,8 +13,11 @@ use std::time::{Duration, Instant};
 
 use load::figures::{Latencies, Series};
 use load::pop3::{Buffer, Session, await_count, poll};
+use load::producers::Until;
 use load::smtp::{Crowd, Limit, Load, Tally, Texts, message};
+use load::wire::Security;
 use load::{pump, raw};
+use tokio::runtime::Runtime;
 
 /// A server whose connections each get a thread; they end when the clients do.
 fn serve(session: impl Fn(Lines) -> io::Result<()> + Send + Sync + 'static) -> SocketAddr {
@@ -105,8 +108,15 @@ fn deliver(
     limit: Limit,
 ) -> io::Result<Tally> {
     let mailboxes = ["one".to_owned(), "two".to_owned()];
-    Crowd::gather(Load { address, connections, threads, texts: Texts::new(&mailboxes, size), limit })?
-        .deliver()
+    Crowd::gather(Load {
+        address,
+        security: Security::Plain,
+        connections,
+        threads,
+        texts: Texts::new(&mailboxes, size),
+        limit,
+    })?
+    .deliver()
 }
 
 #[test]
@@ -131,7 +141,7 @@ fn what_is_counted_has_arrived_whole() {
 fn a_slice_ends_in_time_and_lets_all_messages_end() {
     let (address, arrived) = smtp_server(|_| "250 2.0.0 queued\r\n");
     let start = Instant::now();
-    let tally = deliver(address, 4, 1, 1_000, Limit::Time(Duration::from_millis(200))).unwrap();
+    let tally = deliver(address, 4, 1, 1_000, Limit::Time(Duration::from_millis(200), u64::MAX)).unwrap();
     assert!(start.elapsed() < Duration::from_secs(10));
     assert!(tally.in_time > 0 && tally.in_time <= tally.total());
     assert_eq!(arrived.lock().unwrap().len() as u64, tally.total());
@@ -202,7 +212,7 @@ fn a_poll_reads_every_octet_of_a_long_listing() {
         let lines: usize = (1..=messages).map(|number| format!("{number} r{number:016x}\r\n").len()).sum();
         let stat = format!("+OK {messages} {}\r\n", messages * 100).len();
         let rest = "+OK ready\r\n+OK\r\n+OK\r\n+OK\r\n.\r\n+OK bye\r\n".len();
-        let polled = poll(address, "one", &mut buffer).unwrap();
+        let polled = poll(address, Security::Plain, "one", &mut buffer).unwrap();
         assert_eq!(polled.received, (lines + stat + rest) as u64);
         assert_eq!(polled.messages, messages as u64);
         assert!(polled.first_octet < Duration::from_secs(10));
@@ -238,10 +248,13 @@ fn a_mailbox_is_counted_and_emptied() {
 fn the_limits_are_measured() {
     let folder = tempfile::tempdir().unwrap();
     let mut raw = raw::Raw::prepare(folder.path()).unwrap();
-    for producers in [1, 8] {
-        let outcome = raw.slice(producers, 4_096, Duration::from_secs(2)).unwrap();
-        assert!(outcome.per_second > 0.0);
-        assert!(outcome.written as f64 >= outcome.per_second * 2.0 * 4_096.0);
+    let runtime = Runtime::new().unwrap();
+    for (producers, time, count) in [(1, 2_000, u64::MAX), (8, 2_000, u64::MAX), (8, 600_000, 20)] {
+        let until = Until { time: Duration::from_millis(time), count };
+        let (produced, written) = raw.slice(&runtime, producers, 4_096, until).unwrap();
+        assert!(produced.per_second > 0.0 && produced.count <= count);
+        assert!(count == u64::MAX || produced.count == count);
+        assert_eq!(written, produced.count * 4_096);
     }
     assert!(pump::slice(Duration::from_millis(100), &mut Buffer::default()).unwrap() > 1e6);
 }

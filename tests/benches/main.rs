@@ -15,9 +15,8 @@ use std::io::{self, Write};
 use std::path::Path;
 use std::process::ExitCode;
 
-use measure::{Budget, Part, PollPart, RetrPart, SmtpPart};
-use options::Options;
-use restante_tests::Appliance;
+use measure::{BigPart, Budget, IdlePart, Part, PollPart, RetrPart, SmtpPart, StorePart};
+use options::{Mode, Options};
 
 fn main() -> ExitCode {
     let options = match Options::read(std::env::args().skip(1)) {
@@ -41,36 +40,56 @@ fn main() -> ExitCode {
 }
 
 fn run(options: &Options) -> io::Result<()> {
+    match options.mode {
+        Mode::Serve => serve(options),
+        Mode::Store => {
+            let folder = tempfile::Builder::new().prefix("restante-").tempdir()?;
+            let part = StorePart::new(options, folder.path())?;
+            measure_in(options, folder.path(), vec![Box::new(part)])
+        }
+        Mode::Big => {
+            let part = BigPart::new(options)?;
+            measure_in(options, &std::env::temp_dir(), vec![Box::new(part)])
+        }
+    }
+}
+
+fn serve(options: &Options) -> io::Result<()> {
     if options.parts == [options::Part::Raw] {
         let folder = tempfile::Builder::new().prefix("restante-").tempdir()?;
-        return measure_in(options, folder.path(), None);
+        let part = SmtpPart::new(options, folder.path(), None)?;
+        return measure_in(options, folder.path(), vec![Box::new(part)]);
     }
+    IdlePart::prepare(options)?;
     let mut mailboxes = SmtpPart::mailboxes();
     mailboxes.extend(PollPart::mailboxes(options));
     mailboxes.extend(RetrPart::mailboxes());
     let appliance = measure::start(&mailboxes);
-    measure_in(options, appliance.config_dir(), Some(&appliance))
+    let folder = appliance.config_dir();
+    let mut parts: Vec<Box<dyn Part + '_>> = Vec::new();
+    // First, while there is no memory that others have used and given back.
+    if options.wants(options::Part::Idle) {
+        parts.push(Box::new(IdlePart::new(options, &appliance)?));
+    }
+    if options.wants(options::Part::Raw) || options.wants(options::Part::Smtp) {
+        parts.push(Box::new(SmtpPart::new(options, folder, Some(&appliance))?));
+    }
+    if options.wants(options::Part::Poll) {
+        parts.push(Box::new(PollPart::new(options, &appliance)?));
+    }
+    if options.wants(options::Part::Retr) {
+        parts.push(Box::new(RetrPart::new(options, &appliance)?));
+    }
+    measure_in(options, folder, parts)
 }
 
-fn measure_in(options: &Options, folder: &Path, appliance: Option<&Appliance>) -> io::Result<()> {
+fn measure_in(options: &Options, folder: &Path, mut parts: Vec<Box<dyn Part + '_>>) -> io::Result<()> {
     if facts::in_memory(folder) {
         say(
             "warning: this folder is in memory, so nothing here is durable; set TMPDIR to a folder on a disk",
         );
     }
-    let mut budget = Budget::new(options.budget, folder)?;
-    let mut parts: Vec<Box<dyn Part + '_>> = Vec::new();
-    if options.wants(options::Part::Raw) || options.wants(options::Part::Smtp) {
-        parts.push(Box::new(SmtpPart::new(options, folder, appliance)?));
-    }
-    if let Some(appliance) = appliance {
-        if options.wants(options::Part::Poll) {
-            parts.push(Box::new(PollPart::new(options, appliance)?));
-        }
-        if options.wants(options::Part::Retr) {
-            parts.push(Box::new(RetrPart::new(options, appliance)?));
-        }
-    }
+    let mut budget = Budget::new(options.budget, folder);
     let outcome = rounds(options, &mut budget, &mut parts);
     // What was measured before a failure is still worth reading.
     print(options, folder, &budget, &parts)?;
@@ -106,7 +125,7 @@ fn print(options: &Options, folder: &Path, budget: &Budget, parts: &[Box<dyn Par
         "median (least-most) of up to {rounds} rounds of {seconds} s slices, interleaved; client on the same cores, \
          {} sending thread(s); {:.1} GiB written",
         options.threads,
-        budget.spent()? as f64 / (1u64 << 30) as f64,
+        budget.spent() as f64 / (1u64 << 30) as f64,
     )?;
     for table in tables {
         writeln!(out, "\n{}", table.text().trim_end())?;

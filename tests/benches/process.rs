@@ -41,6 +41,10 @@ impl Usage {
         Self { user: self.user - earlier.user, system: self.system - earlier.system }
     }
 
+    pub(crate) fn and(self, other: Self) -> Self {
+        Self { user: self.user + other.user, system: self.system + other.system }
+    }
+
     pub(crate) fn total(self) -> f64 {
         self.user + self.system
     }

@@ -26,6 +26,16 @@ impl Table {
         self.rows[at].1[column].push(value);
     }
 
+    /// Says what all rounds came to, instead of what was said before.
+    pub(crate) fn set(&mut self, row: &'static str, column: usize, value: f64) {
+        self.add(row, column, value);
+        let found = self.rows.iter_mut().find(|(name, _)| *name == row);
+        if let Some(series) = found.and_then(|(_, row)| row.get_mut(column)) {
+            *series = Series::default();
+            series.push(value);
+        }
+    }
+
     pub(crate) fn is_empty(&self) -> bool {
         self.rows.is_empty()
     }

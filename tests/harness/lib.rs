@@ -20,4 +20,4 @@ pub use message::{
 };
 pub use program::{Ended, finish, found, free_port, run, skipped};
 pub use setup::{PASSWORD, Setup, certificate};
-pub use tls::Handshake;
+pub use tls::{Handshake, TlsStream, secure};

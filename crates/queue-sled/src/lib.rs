@@ -34,6 +34,7 @@ mod store;
 #[cfg(test)]
 mod tests;
 
+pub use disk::Written;
 pub use params::Params;
 pub use space::Tidied;
 pub use start::{OpenError, StartReport};

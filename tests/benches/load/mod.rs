@@ -3,8 +3,10 @@
 
 pub(crate) mod figures;
 pub(crate) mod pop3;
+pub(crate) mod producers;
 pub(crate) mod pump;
 pub(crate) mod raw;
 mod reply;
-mod sender;
+pub(crate) mod sender;
 pub(crate) mod smtp;
+pub(crate) mod wire;

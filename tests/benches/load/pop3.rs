@@ -6,6 +6,8 @@ use std::time::{Duration, Instant};
 
 use restante_tests::PASSWORD;
 
+use super::wire::{Security, Wire};
+
 const PATIENCE: Duration = Duration::from_secs(60);
 /// DELE commands in one write.
 const PIPELINE: usize = 500;
@@ -34,7 +36,7 @@ impl Buffer {
 /// A session that has logged in.
 #[derive(Debug)]
 pub(crate) struct Session<'a> {
-    stream: TcpStream,
+    stream: Wire,
     buffer: &'a mut Buffer,
     start: usize,
     end: usize,
@@ -54,9 +56,23 @@ pub(crate) struct Poll {
 impl<'a> Session<'a> {
     /// Connects and logs in.
     pub(crate) fn login(address: SocketAddr, user: &str, buffer: &'a mut Buffer) -> io::Result<Self> {
+        Self::login_by(address, Security::Plain, user, buffer)
+    }
+
+    /// The same, with TLS from the first octet where that is wanted.
+    pub(crate) fn login_by(
+        address: SocketAddr,
+        security: Security,
+        user: &str,
+        buffer: &'a mut Buffer,
+    ) -> io::Result<Self> {
         let stream = TcpStream::connect(address)?;
         stream.set_nodelay(true)?;
         stream.set_read_timeout(Some(PATIENCE))?;
+        let stream = match security {
+            Security::Plain => Wire::Plain(stream),
+            Security::Tls => Wire::secure(stream)?,
+        };
         let mut session = Self { stream, buffer, start: 0, end: 0, received: 0 };
         session.accepted()?;
         session.say(format_args!("USER {user}"))?;
@@ -131,6 +147,7 @@ impl<'a> Session<'a> {
                 write!(commands, "DELE {number}\r\n")?;
             }
             self.stream.write_all(&commands)?;
+            self.stream.flush()?;
             for _ in numbers {
                 self.accepted()?;
             }
@@ -151,7 +168,8 @@ impl<'a> Session<'a> {
         rest.write_fmt(command)?;
         rest.write_all(b"\r\n")?;
         let left = rest.len();
-        self.stream.write_all(&line[..line.len() - left])
+        self.stream.write_all(&line[..line.len() - left])?;
+        self.stream.flush()
     }
 
     fn accepted(&mut self) -> io::Result<String> {
@@ -190,8 +208,13 @@ impl<'a> Session<'a> {
 }
 
 /// What a mail program does every minute: login, STAT, UIDL, QUIT.
-pub(crate) fn poll(address: SocketAddr, user: &str, buffer: &mut Buffer) -> io::Result<Poll> {
-    let mut session = Session::login(address, user, buffer)?;
+pub(crate) fn poll(
+    address: SocketAddr,
+    security: Security,
+    user: &str,
+    buffer: &mut Buffer,
+) -> io::Result<Poll> {
+    let mut session = Session::login_by(address, security, user, buffer)?;
     let (messages, _) = session.stat()?;
     let first_octet = session.uidl()?;
     Ok(Poll { received: session.quit()?, first_octet, messages })

@@ -7,14 +7,15 @@ use std::fs::File;
 use std::io::{self, IoSlice, Write};
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Condvar, Mutex, OnceLock, PoisonError};
-use std::thread::{self, Thread};
-use std::time::{Duration, Instant};
+use std::sync::{Arc, Condvar, Mutex, PoisonError};
+use std::thread;
 
 use rustix::fs::fdatasync;
 use rustix::io::pwritev;
+use tokio::runtime::Runtime;
+use tokio::sync::Notify;
 
-use super::figures::Latencies;
+use super::producers::{Produced, Until, produce};
 
 const FILE: u64 = 256 << 20;
 /// The most that one batch holds, as in the store.
@@ -29,26 +30,12 @@ pub(crate) struct Raw {
     end: u64,
 }
 
-/// What one slice came to.
-#[derive(Debug)]
-pub(crate) struct Outcome {
-    pub(crate) per_second: f64,
-    pub(crate) latencies: Latencies,
-    /// Octets that went to the disk.
-    pub(crate) written: u64,
-}
-
+/// Where producers leave their numbers, and are told.
 struct Desk {
     waiting: Mutex<Waiting>,
     work: Condvar,
-    tickets: Vec<Ticket>,
+    tickets: Vec<Notify>,
     failed: AtomicBool,
-}
-
-#[derive(Default)]
-struct Ticket {
-    thread: OnceLock<Thread>,
-    done: AtomicBool,
 }
 
 struct Waiting {
@@ -68,40 +55,33 @@ impl Raw {
         Ok(Self { file, end: 0 })
     }
 
-    /// Runs so many producers for so long.
-    pub(crate) fn slice(&mut self, producers: usize, size: usize, time: Duration) -> io::Result<Outcome> {
-        let desk = Desk {
+    /// Runs so many producers of payloads of a size, and says how many octets went to the disk.
+    pub(crate) fn slice(
+        &mut self,
+        runtime: &Runtime,
+        producers: usize,
+        size: usize,
+        until: Until,
+    ) -> io::Result<(Produced, u64)> {
+        let desk = Arc::new(Desk {
             waiting: Mutex::new(Waiting { producers: Vec::with_capacity(producers), open: true }),
             work: Condvar::new(),
-            tickets: (0..producers).map(|_| Ticket::default()).collect(),
+            tickets: (0..producers).map(|_| Notify::new()).collect(),
             failed: AtomicBool::new(false),
-        };
+        });
         // One for each producer: a single one would never leave the nearest cache.
         let payloads = vec![vec![b'x'; size]; producers];
-        let until = Instant::now() + time;
         thread::scope(|scope| {
             let committer = scope.spawn(|| self.commit(&desk, &payloads));
-            let start = |producer| {
-                let desk = &desk;
-                let builder = thread::Builder::new().stack_size(128 << 10);
-                builder.spawn_scoped(scope, move || desk.produce(producer, until))
+            let shared = desk.clone();
+            let commit = move |producer| {
+                let desk = shared.clone();
+                async move { desk.commit(producer).await }
             };
-            let threads: Vec<_> = (0..producers).map(start).collect();
-            let mut outcome = Outcome { per_second: 0.0, latencies: Latencies::default(), written: 0 };
-            let mut failed = Ok(());
-            for thread in threads {
-                match thread.map(thread::ScopedJoinHandle::join) {
-                    Ok(Ok((count, latencies))) => {
-                        outcome.per_second += f64::from(count) / time.as_secs_f64();
-                        outcome.latencies.merge(&latencies);
-                    }
-                    Ok(Err(_)) => failed = Err(io::Error::other("a producer died")),
-                    Err(error) => failed = Err(error),
-                }
-            }
+            let produced = runtime.block_on(produce(producers, until, commit));
             desk.close();
-            outcome.written = committer.join().map_err(|_| io::Error::other("the committer died"))??;
-            failed.map(|()| outcome)
+            let written = committer.join().map_err(|_| io::Error::other("the committer died"))??;
+            Ok((produced?, written))
         })
     }
 
@@ -113,11 +93,7 @@ impl Raw {
             // After a failure nothing is written any more, but nobody may be left waiting.
             result = result.and_then(|octets| Ok(octets + self.write(payloads, &batch)?));
             desk.failed.store(result.is_err(), Ordering::Release);
-            for producer in &batch {
-                let ticket = &desk.tickets[*producer];
-                ticket.done.store(true, Ordering::Release);
-                ticket.thread.get().expect("set before it asked").unpark();
-            }
+            batch.iter().for_each(|producer| desk.tickets[*producer].notify_one());
         }
         result
     }
@@ -139,30 +115,19 @@ impl Raw {
 }
 
 impl Desk {
-    fn produce(&self, producer: usize, until: Instant) -> (u32, Latencies) {
-        let mut latencies = Latencies::default();
-        let mut count = 0;
-        let ticket = &self.tickets[producer];
-        ticket.thread.get_or_init(thread::current);
-        let mut start = Instant::now();
-        loop {
-            let mut waiting = self.waiting.lock().unwrap_or_else(PoisonError::into_inner);
-            let first = waiting.producers.is_empty();
-            waiting.producers.push(producer);
-            drop(waiting);
-            if first {
-                self.work.notify_one();
-            }
-            while !ticket.done.swap(false, Ordering::Acquire) {
-                thread::park();
-            }
-            let now = Instant::now();
-            if now >= until || self.failed.load(Ordering::Acquire) {
-                return (count, latencies);
-            }
-            latencies.add(now - start);
-            count += 1;
-            start = now;
+    async fn commit(&self, producer: usize) -> io::Result<()> {
+        self.submit(producer);
+        self.tickets[producer].notified().await;
+        if self.failed.load(Ordering::Acquire) { Err(io::Error::other("the write failed")) } else { Ok(()) }
+    }
+
+    fn submit(&self, producer: usize) {
+        let mut waiting = self.waiting.lock().unwrap_or_else(PoisonError::into_inner);
+        let first = waiting.producers.is_empty();
+        waiting.producers.push(producer);
+        drop(waiting);
+        if first {
+            self.work.notify_one();
         }
     }
 

@@ -6,13 +6,14 @@ use std::time::{Duration, Instant};
 
 use super::reply::Replies;
 use super::smtp::Texts;
+use super::wire::{Security, Wire};
 
 const PATIENCE: Duration = Duration::from_secs(60);
 
 /// A sender between EHLO and QUIT.
 #[derive(Debug)]
 pub(crate) struct Sender {
-    stream: TcpStream,
+    stream: Wire,
     mailbox: usize,
     replies: Replies,
     phase: Phase,
@@ -42,23 +43,28 @@ pub(crate) enum Progress {
 }
 
 impl Sender {
-    /// Connects and says EHLO.
-    pub(crate) fn greet(address: SocketAddr, mailbox: usize) -> io::Result<Self> {
+    /// Connects and says EHLO, twice when TLS is wanted.
+    pub(crate) fn greet(address: SocketAddr, security: Security, mailbox: usize) -> io::Result<Self> {
         let stream = TcpStream::connect(address)?;
         stream.set_nodelay(true)?;
         stream.set_read_timeout(Some(PATIENCE))?;
         let (phase, since) = (Phase::Idle, Instant::now());
+        let stream = Wire::Plain(stream);
         let mut sender =
             Self { stream, mailbox, replies: Replies::default(), phase, sent: 0, blocked: false, since };
         sender.expect(220)?;
-        sender.stream.write_all(b"EHLO client.example\r\n")?;
-        sender.expect(250)?;
-        sender.stream.set_nonblocking(true)?;
+        sender.ask(b"EHLO client.example\r\n", 250)?;
+        if security == Security::Tls {
+            sender.ask(b"STARTTLS\r\n", 220)?;
+            sender.stream = Wire::secure(sender.stream.socket().try_clone()?)?;
+            sender.ask(b"EHLO client.example\r\n", 250)?;
+        }
+        sender.stream.socket().set_nonblocking(true)?;
         Ok(sender)
     }
 
     pub(crate) fn stream(&self) -> &TcpStream {
-        &self.stream
+        self.stream.socket()
     }
 
     pub(crate) fn mailbox(&self) -> usize {
@@ -77,9 +83,8 @@ impl Sender {
 
     /// Ends the session as it should end.
     pub(crate) fn quit(mut self) -> io::Result<()> {
-        self.stream.set_nonblocking(false)?;
-        self.stream.write_all(b"QUIT\r\n")?;
-        self.expect(221)
+        self.stream.socket().set_nonblocking(false)?;
+        self.ask(b"QUIT\r\n", 221)
     }
 
     /// Reads and writes what can be read and written now.
@@ -147,9 +152,22 @@ impl Sender {
                 Err(error) => return Err(error),
             }
         }
+        match self.stream.flush() {
+            Err(error) if error.kind() == ErrorKind::WouldBlock => {
+                self.blocked = true;
+                return Ok(());
+            }
+            flushed => flushed?,
+        }
         self.blocked = false;
         self.since = Instant::now();
         Ok(())
+    }
+
+    fn ask(&mut self, line: &[u8], wanted: u16) -> io::Result<()> {
+        self.stream.write_all(line)?;
+        self.stream.flush()?;
+        self.expect(wanted)
     }
 
     /// Waits for one reply while the stream still blocks.

@@ -12,6 +12,7 @@ use rustix::event::epoll::{self, CreateFlags, Event, EventData, EventFlags};
 
 use super::figures::Latencies;
 use super::sender::{Progress, Sender};
+use super::wire::Security;
 
 /// How long the whole crowd may hear nothing.
 const PATIENCE: Timespec = Timespec { tv_sec: 60, tv_nsec: 0 };
@@ -20,6 +21,7 @@ const PATIENCE: Timespec = Timespec { tv_sec: 60, tv_nsec: 0 };
 #[derive(Debug)]
 pub(crate) struct Load {
     pub(crate) address: SocketAddr,
+    pub(crate) security: Security,
     pub(crate) connections: usize,
     pub(crate) threads: usize,
     pub(crate) texts: Texts,
@@ -38,7 +40,8 @@ pub(crate) struct Texts {
 /// When no further message is begun.
 #[derive(Debug, Clone, Copy)]
 pub(crate) enum Limit {
-    Time(Duration),
+    /// It has passed, or so many messages were begun.
+    Time(Duration, u64),
     Messages(u64),
 }
 
@@ -99,7 +102,7 @@ impl Crowd {
     pub(crate) fn gather(load: Load) -> io::Result<Self> {
         let mailboxes = load.texts.envelopes.len();
         let senders = (0..load.connections)
-            .map(|number| Sender::greet(load.address, number % mailboxes))
+            .map(|number| Sender::greet(load.address, load.security, number % mailboxes))
             .collect::<io::Result<_>>()?;
         Ok(Self { senders, load })
     }
@@ -233,14 +236,14 @@ impl Work<'_> {
 
     fn in_time(&self) -> bool {
         match self.load.limit {
-            Limit::Time(time) => self.start.elapsed() < time,
+            Limit::Time(time, _) => self.start.elapsed() < time,
             Limit::Messages(_) => true,
         }
     }
 
     fn may_begin(&mut self) -> bool {
         let may = match self.load.limit {
-            Limit::Time(_) => self.in_time(),
+            Limit::Time(_, most) => self.in_time() && self.begun < most.div_ceil(self.parts),
             Limit::Messages(most) => self.begun < most.div_ceil(self.parts),
         };
         self.begun += u64::from(may);

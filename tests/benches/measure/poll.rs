@@ -1,4 +1,5 @@
 use std::io::{self, Error};
+use std::net::SocketAddr;
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -8,6 +9,7 @@ use super::{Budget, MEBI, MICRO, Part};
 use crate::load::figures::Latencies;
 use crate::load::pop3::{Buffer, Session, await_count, poll};
 use crate::load::smtp::{Crowd, Limit, Load, Tally, Texts};
+use crate::load::wire::Security;
 use crate::options::Options;
 use crate::process::{Usage, resident, settle};
 use crate::report::Table;
@@ -32,7 +34,8 @@ const DRAIN: Duration = Duration::from_secs(300);
 pub(crate) struct PollPart<'a> {
     options: &'a Options,
     appliance: &'a Appliance,
-    table: Table,
+    /// One for each wire.
+    tables: Vec<Table>,
 }
 
 #[derive(Debug, Default)]
@@ -62,17 +65,29 @@ impl<'a> PollPart<'a> {
                 "{mailbox}: filled at {rate:.0} messages/s, delivered after {delivered:.1} s"
             ));
         }
-        let columns = options.mailboxes.iter().map(usize::to_string).collect();
-        let title = format!("POP3 polls (login, STAT, UIDL, QUIT) by {CLIENTS} clients; messages held:");
-        Ok(Self { options, appliance, table: Table::new(title, columns) })
+        let columns: Vec<_> = options.mailboxes.iter().map(usize::to_string).collect();
+        let table = |security: &Security| {
+            let title = format!(
+                "POP3, {security}: polls (login, STAT, UIDL, QUIT) by {CLIENTS} clients; messages held:"
+            );
+            Table::new(title, columns.clone())
+        };
+        Ok(Self { options, appliance, tables: options.wires.iter().map(table).collect() })
     }
 
-    fn slice(&self, mailbox: &str) -> io::Result<Polled> {
+    fn address(&self, security: Security) -> SocketAddr {
+        match security {
+            Security::Plain => self.appliance.pop3,
+            Security::Tls => self.appliance.pop3s,
+        }
+    }
+
+    fn slice(&self, security: Security, mailbox: &str) -> io::Result<Polled> {
         let until = Instant::now() + self.options.slice;
         let client = || {
             let (mut polled, mut buffer) = (Polled::default(), Buffer::default());
             while Instant::now() < until || polled.polls < LEAST {
-                let once = poll(self.appliance.pop3, mailbox, &mut buffer)?;
+                let once = poll(self.address(security), security, mailbox, &mut buffer)?;
                 polled.polls += 1;
                 polled.received += once.received;
                 polled.first_octet.add(once.first_octet);
@@ -92,15 +107,15 @@ impl<'a> PollPart<'a> {
         })
     }
 
-    fn measure(&mut self, column: usize, mailbox: &str) -> io::Result<f64> {
+    fn measure(&mut self, wire: usize, column: usize, mailbox: &str) -> io::Result<f64> {
         let pid = self.appliance.pid();
         let (server, client, start) = (Usage::of(pid)?, Usage::here()?, Instant::now());
-        let polled = self.slice(mailbox)?;
+        let polled = self.slice(self.options.wires[wire], mailbox)?;
         let (server, client, took) =
             (Usage::of(pid)?.since(server), Usage::here()?.since(client), start.elapsed());
         let polls = polled.polls as f64;
         let per_octet = server.total() * MICRO * 1e3 / polled.received as f64;
-        let mut add = |row, value| self.table.add(row, column, value);
+        let mut add = |row, value| self.tables[wire].add(row, column, value);
         add("polls/s", polls / took.as_secs_f64());
         add("server CPU, user, us/poll", server.user * MICRO / polls);
         add("server CPU, system, us/poll", server.system * MICRO / polls);
@@ -122,16 +137,16 @@ impl<'a> PollPart<'a> {
             deliver(self.appliance, mailbox, 1)?;
             thread::sleep(ROUTING);
             let start = Instant::now();
-            let polled = poll(self.appliance.pop3, mailbox, &mut buffer)?;
+            let polled = poll(self.appliance.pop3, Security::Plain, mailbox, &mut buffer)?;
             times.add(start.elapsed());
             if polled.messages != held + new {
                 await_count(self.appliance.pop3, mailbox, held + new, DRAIN)?;
             }
         }
         let server = Usage::of(pid)?.since(server);
-        self.table.add("with a new message: one poll, median, ms", column, times.quantile(0.5));
+        self.tables[0].add("with a new message: one poll, median, ms", column, times.quantile(0.5));
         let each = server.total() * MICRO / FRESH as f64;
-        self.table.add("with a new message: server CPU, us/delivery and poll", column, each);
+        self.tables[0].add("with a new message: server CPU, us/delivery and poll", column, each);
         Session::login(self.appliance.pop3, mailbox, &mut buffer)?.trim(held)
     }
 }
@@ -139,6 +154,7 @@ impl<'a> PollPart<'a> {
 fn deliver(appliance: &Appliance, mailbox: &str, count: u64) -> io::Result<Tally> {
     Crowd::gather(Load {
         address: appliance.smtp,
+        security: Security::Plain,
         connections: SENDERS.min(usize::try_from(count).unwrap_or(SENDERS)),
         threads: 1,
         texts: Texts::new(&[mailbox.to_owned()], SIZE),
@@ -150,19 +166,24 @@ fn deliver(appliance: &Appliance, mailbox: &str, count: u64) -> io::Result<Tally
 impl Part for PollPart<'_> {
     fn round(&mut self, _budget: &mut Budget) -> io::Result<()> {
         settle(self.appliance.pid())?;
-        let mut costs = Vec::new();
-        for (column, mailbox) in Self::mailboxes(self.options).iter().enumerate() {
-            costs.push(self.measure(column, mailbox)?);
-            self.measure_fresh(column, mailbox)?;
+        let base = self.options.mailboxes.iter().position(|size| *size == 1_000);
+        for wire in 0..self.options.wires.len() {
+            let mut costs = Vec::new();
+            for (column, mailbox) in Self::mailboxes(self.options).iter().enumerate() {
+                costs.push(self.measure(wire, column, mailbox)?);
+            }
+            let base = base.map_or(f64::NAN, |base| costs[base]);
+            for (column, cost) in costs.iter().enumerate().filter(|_| base.is_finite()) {
+                self.tables[wire].add("cost of an octet against 1,000 messages", column, cost / base);
+            }
         }
-        let Some(base) = self.options.mailboxes.iter().position(|size| *size == 1_000) else { return Ok(()) };
-        for (column, cost) in costs.iter().enumerate() {
-            self.table.add("cost of an octet against 1,000 messages", column, cost / costs[base]);
+        for (column, mailbox) in Self::mailboxes(self.options).iter().enumerate() {
+            self.measure_fresh(column, mailbox)?;
         }
         Ok(())
     }
 
     fn tables(&self) -> Vec<&Table> {
-        vec![&self.table]
+        self.tables.iter().collect()
     }
 }

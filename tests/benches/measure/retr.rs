@@ -3,10 +3,11 @@ use std::time::{Duration, Instant};
 
 use restante_tests::Appliance;
 
-use super::{Budget, MEBI, MICRO, Part};
+use super::{Budget, MEBI, MICRO, Part, size_name};
 use crate::load::pop3::{Buffer, Session, await_count};
 use crate::load::pump;
 use crate::load::smtp::{Crowd, Limit, Load, Texts};
+use crate::load::wire::Security;
 use crate::options::Options;
 use crate::process::{Usage, settle};
 use crate::report::Table;
@@ -20,7 +21,8 @@ const DRAIN: Duration = Duration::from_secs(120);
 pub(crate) struct RetrPart<'a> {
     options: &'a Options,
     appliance: &'a Appliance,
-    table: Table,
+    /// One for each wire.
+    tables: Vec<Table>,
 }
 
 impl<'a> RetrPart<'a> {
@@ -34,6 +36,7 @@ impl<'a> RetrPart<'a> {
         for (size, count, mailbox) in MAILBOXES {
             Crowd::gather(Load {
                 address: appliance.smtp,
+                security: Security::Plain,
                 connections: 1,
                 threads: 1,
                 texts: Texts::new(&[mailbox.to_owned()], size),
@@ -42,19 +45,25 @@ impl<'a> RetrPart<'a> {
             .deliver()?;
             await_count(appliance.pop3, mailbox, count, DRAIN)?;
         }
-        let columns = MAILBOXES.iter().map(|(size, _, _)| format!("{} MiB", size >> 20)).collect();
-        let title = format!(
-            "RETR over one connection, reads of {} KiB; messages of:",
-            Buffer::default().size() >> 10
-        );
-        Ok(Self { options, appliance, table: Table::new(title, columns) })
+        let columns: Vec<_> = MAILBOXES.iter().map(|(size, _, _)| size_name(*size)).collect();
+        let reads = Buffer::default().size() >> 10;
+        let table = |security: &Security| {
+            let title = format!("RETR, {security}: one connection, reads of {reads} KiB; messages of:");
+            Table::new(title, columns.clone())
+        };
+        Ok(Self { options, appliance, tables: options.wires.iter().map(table).collect() })
     }
 
-    fn measure(&mut self, column: usize) -> io::Result<()> {
+    fn measure(&mut self, wire: usize, column: usize) -> io::Result<()> {
         let mut buffer = Buffer::default();
         let limit = pump::slice(self.options.slice, &mut buffer)?;
         let (_, count, mailbox) = MAILBOXES[column];
-        let mut session = Session::login(self.appliance.pop3, mailbox, &mut buffer)?;
+        let security = self.options.wires[wire];
+        let address = match security {
+            Security::Plain => self.appliance.pop3,
+            Security::Tls => self.appliance.pop3s,
+        };
+        let mut session = Session::login_by(address, security, mailbox, &mut buffer)?;
         let sizes = (1..=count).map(|number| session.size(number)).collect::<io::Result<Vec<u64>>>()?;
         let pid = self.appliance.pid();
         let (server, client, start) = (Usage::of(pid)?, Usage::here()?, Instant::now());
@@ -70,7 +79,7 @@ impl<'a> RetrPart<'a> {
         session.quit()?;
 
         let mebis = octets as f64 / MEBI;
-        let mut add = |row, value| self.table.add(row, column, value);
+        let mut add = |row, value| self.tables[wire].add(row, column, value);
         add("loopback alone, MB/s", limit / 1e6);
         add("RETR, MB/s", rate / 1e6);
         add("ratio to the loopback", rate / limit);
@@ -84,10 +93,13 @@ impl<'a> RetrPart<'a> {
 impl Part for RetrPart<'_> {
     fn round(&mut self, _budget: &mut Budget) -> io::Result<()> {
         settle(self.appliance.pid())?;
-        (0..MAILBOXES.len()).try_for_each(|column| self.measure(column))
+        for wire in 0..self.options.wires.len() {
+            (0..MAILBOXES.len()).try_for_each(|column| self.measure(wire, column))?;
+        }
+        Ok(())
     }
 
     fn tables(&self) -> Vec<&Table> {
-        vec![&self.table]
+        self.tables.iter().collect()
     }
 }

@@ -3,20 +3,23 @@ use std::path::Path;
 use std::time::{Duration, Instant};
 
 use restante_tests::Appliance;
+use tokio::runtime::Runtime;
 
-use super::{Budget, MEBI, MICRO, Part};
-use crate::facts::disk_written;
+use super::{Budget, MEBI, MICRO, Part, size_name};
 use crate::load::pop3::{Buffer, Session, await_count};
+use crate::load::producers::Until;
 use crate::load::raw::Raw;
 use crate::load::smtp::{Crowd, Limit, Load, Tally, Texts};
+use crate::load::wire::Security;
 use crate::options::{self, Options};
 use crate::process::{Machine, Usage, resident, settle};
 use crate::report::Table;
 
 /// How many mailboxes the senders deliver to.
 const MAILBOXES: usize = 8;
-/// How many messages may pile up in them.
+/// How many messages, and octets, may pile up in them.
 const KEPT: u64 = 50_000;
+const KEPT_OCTETS: u64 = 1 << 30;
 /// How long the router may need for what a slice left behind.
 const DRAIN: Duration = Duration::from_secs(120);
 
@@ -25,10 +28,57 @@ const DRAIN: Duration = Duration::from_secs(120);
 pub(crate) struct SmtpPart<'a> {
     options: &'a Options,
     appliance: Option<&'a Appliance>,
+    runtime: Runtime,
     raw: Raw,
     mailboxes: Vec<String>,
     held: Vec<u64>,
-    table: Table,
+    held_octets: u64,
+    /// One for each size.
+    sheets: Vec<Sheet>,
+}
+
+/// What is measured with messages of one size.
+#[derive(Debug)]
+struct Sheet {
+    size: usize,
+    raw: Table,
+    wires: Vec<(Security, Table, Vec<Sum>)>,
+}
+
+/// All rounds of one column.
+#[derive(Debug, Clone, Copy, Default)]
+struct Sum {
+    messages: u64,
+    server: Usage,
+}
+
+/// One column of a sheet.
+#[derive(Debug, Clone, Copy)]
+struct Cell {
+    sheet: usize,
+    wire: usize,
+    column: usize,
+}
+
+impl Sheet {
+    fn new(options: &Options, size: usize) -> Self {
+        let columns: Vec<_> = options.connections.iter().map(usize::to_string).collect();
+        let name = size_name(size);
+        let table = |security: &Security| {
+            let title = format!("SMTP, {security}: {name} each; connections:");
+            (*security, Table::new(title, columns.clone()), vec![Sum::default(); columns.len()])
+        };
+        Self {
+            size,
+            raw: Table::new(format!("raw group commit: {name} each; at once:"), columns.clone()),
+            wires: options.wires.iter().map(table).collect(),
+        }
+    }
+
+    fn tables(&self) -> Vec<&Table> {
+        let wires = self.wires.iter().map(|(_, table, _)| table);
+        std::iter::once(&self.raw).chain(wires).collect()
+    }
 }
 
 impl<'a> SmtpPart<'a> {
@@ -43,64 +93,95 @@ impl<'a> SmtpPart<'a> {
         folder: &Path,
         appliance: Option<&'a Appliance>,
     ) -> io::Result<Self> {
-        let columns = options.connections.iter().map(usize::to_string).collect();
         // The first login hashes its password, which no slice shall pay for.
         for mailbox in Self::mailboxes() {
             appliance.map_or(Ok(()), |appliance| await_count(appliance.pop3, &mailbox, 0, DRAIN))?;
         }
-        let title = format!("SMTP: {} octets each; at once:", options.size);
         Ok(Self {
             options,
             appliance,
+            runtime: Runtime::new()?,
             raw: Raw::prepare(folder)?,
             mailboxes: Self::mailboxes(),
             held: vec![0; MAILBOXES],
-            table: Table::new(title, columns),
+            held_octets: 0,
+            sheets: options.sizes.iter().map(|size| Sheet::new(options, *size)).collect(),
         })
     }
 
-    fn deliver(&mut self, appliance: &Appliance, column: usize, limit: f64) -> io::Result<()> {
-        let Options { size, threads, slice, ref connections, .. } = *self.options;
+    /// Both halves of one column, one after the other. Octets written.
+    fn measure(&mut self, sheet: usize, column: usize) -> io::Result<u64> {
+        let (size, producers) = (self.sheets[sheet].size, self.options.connections[column]);
+        if let Some(appliance) = self.appliance {
+            settle(appliance.pid())?;
+        }
+        let most = self.options.messages_of(size, producers);
+        let until = Until { time: self.options.slice, count: most };
+        let (raw, mut written) = self.raw.slice(&self.runtime, producers, size, until)?;
+        let table = &mut self.sheets[sheet].raw;
+        table.add("messages/s", column, raw.per_second);
+        table.add("median, ms", column, raw.latencies.quantile(0.5));
+        table.add("p99, ms", column, raw.latencies.quantile(0.99));
+        let Some(appliance) = self.appliance.filter(|_| self.options.wants(options::Part::Smtp)) else {
+            return Ok(written);
+        };
+        for wire in 0..self.options.wires.len() {
+            let cell = Cell { sheet, wire, column };
+            written += self.deliver(appliance, cell, raw.per_second)? * size as u64;
+            if self.held.iter().sum::<u64>() > KEPT || self.held_octets > KEPT_OCTETS {
+                self.empty(appliance)?;
+            }
+        }
+        Ok(written)
+    }
+
+    fn deliver(&mut self, appliance: &Appliance, cell: Cell, limit: f64) -> io::Result<u64> {
+        let Options { threads, slice, ref connections, .. } = *self.options;
+        let (size, connections) = (self.sheets[cell.sheet].size, connections[cell.column]);
         let crowd = Crowd::gather(Load {
             address: appliance.smtp,
-            connections: connections[column],
+            security: self.options.wires[cell.wire],
+            connections,
             threads,
             texts: Texts::new(&self.mailboxes, size),
-            limit: Limit::Time(slice),
+            limit: Limit::Time(slice, self.options.messages_of(size, connections)),
         })?;
         let pid = appliance.pid();
-        let disk = disk_written(appliance.config_dir());
         let (server, client, machine, start) =
             (Usage::of(pid)?, Usage::here()?, Machine::now()?, Instant::now());
         let tally = crowd.deliver()?;
         let (client, busy, took) =
             (Usage::here()?.since(client), Machine::now()?.busy_since(machine), start.elapsed());
+        self.held_octets += tally.total() * size as u64;
         self.drain(appliance, &tally)?;
         let (server, whole) = (Usage::of(pid)?.since(server), start.elapsed());
 
+        let (_, table, sums) = &mut self.sheets[cell.sheet].wires[cell.wire];
+        let sum = &mut sums[cell.column];
+        sum.messages += tally.total();
+        sum.server = sum.server.and(server);
         let count = tally.total() as f64;
-        let rate = tally.in_time as f64 / slice.as_secs_f64();
-        let mut add = |row, value| self.table.add(row, column, value);
-        add("SMTP accepted, messages/s", rate);
-        add("ratio to raw", rate / limit);
-        add("SMTP accepted and delivered, messages/s", count / whole.as_secs_f64());
-        add("SMTP last octet to 250, median, ms", tally.latencies.quantile(0.5));
-        add("SMTP last octet to 250, p99, ms", tally.latencies.quantile(0.99));
+        let mut add = |row, value| table.add(row, cell.column, value);
+        add("accepted, messages/s", count / took.as_secs_f64());
+        add("ratio to raw", count / took.as_secs_f64() / limit);
+        add("accepted and delivered, messages/s", count / whole.as_secs_f64());
+        add("last octet to 250, median, ms", tally.latencies.quantile(0.5));
+        add("last octet to 250, p99, ms", tally.latencies.quantile(0.99));
         add("server CPU, user, us/message", server.user * MICRO / count);
         add("server CPU, system, us/message", server.system * MICRO / count);
         add("client CPU, us/message", client.total() * MICRO / count);
-        add("client's share of both", client.total() / (client.total() + server.total()));
         add("all cores busy, share", busy);
-        add("routing behind at the end, s", (whole - took).as_secs_f64());
-        if let (Some(before), Some(after)) = (disk, disk_written(appliance.config_dir())) {
-            add("disk written by all, octets/message", (after - before) as f64 / count);
-        }
+        add("routing behind at the end, s", (whole.saturating_sub(took)).as_secs_f64());
         add("server resident, MiB", resident(pid)? as f64 / MEBI);
         add("deferred (4xx)", tally.deferred as f64);
+        let all = sum.messages as f64;
+        table.set("messages in all rounds", cell.column, all);
+        table.set("all rounds: user, us/message", cell.column, sum.server.user * MICRO / all);
+        table.set("all rounds: system, us/message", cell.column, sum.server.system * MICRO / all);
         if tally.deferred > 0 {
             crate::say(&format!("deferred {} times, such as: {}", tally.deferred, tally.deferral));
         }
-        Ok(())
+        Ok(tally.total())
     }
 
     /// Every acknowledged message must come out; this waits for them.
@@ -118,35 +199,25 @@ impl<'a> SmtpPart<'a> {
             Session::login(appliance.pop3, mailbox, &mut buffer)?.trim(0)?;
             *held = 0;
         }
+        self.held_octets = 0;
         Ok(())
     }
 }
 
 impl Part for SmtpPart<'_> {
     fn round(&mut self, budget: &mut Budget) -> io::Result<()> {
-        for (column, producers) in self.options.connections.iter().enumerate() {
-            if budget.is_spent()? {
-                return Ok(());
-            }
-            if let Some(appliance) = self.appliance {
-                settle(appliance.pid())?;
-            }
-            let raw = self.raw.slice(*producers, self.options.size, self.options.slice)?;
-            budget.add(raw.written);
-            self.table.add("raw group commit, messages/s", column, raw.per_second);
-            self.table.add("raw group commit, p99, ms", column, raw.latencies.quantile(0.99));
-            let Some(appliance) = self.appliance.filter(|_| self.options.wants(options::Part::Smtp)) else {
-                continue;
-            };
-            self.deliver(appliance, column, raw.per_second)?;
-            if self.held.iter().sum::<u64>() > KEPT {
-                self.empty(appliance)?;
+        for sheet in 0..self.sheets.len() {
+            for column in 0..self.options.connections.len() {
+                if budget.is_spent()? {
+                    return Ok(());
+                }
+                budget.add(self.measure(sheet, column)?);
             }
         }
         Ok(())
     }
 
     fn tables(&self) -> Vec<&Table> {
-        vec![&self.table]
+        self.sheets.iter().flat_map(Sheet::tables).collect()
     }
 }

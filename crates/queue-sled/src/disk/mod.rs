@@ -3,6 +3,7 @@
 //!
 //! sled does its own input and output; only its final `fdatasync` goes through here.
 
+mod counted;
 #[cfg(test)]
 pub(crate) mod faulty;
 mod real;
@@ -13,6 +14,8 @@ use std::io::{self, IoSlice};
 use std::path::Path;
 use std::sync::Arc;
 
+pub(crate) use counted::Counted;
+pub use counted::Written;
 pub(crate) use real::RealDisk;
 
 /// How a file is opened.
@@ -67,6 +70,10 @@ pub(crate) trait Disk: Send + Sync + 'static {
     /// Locks a file, made if it is not there: [`io::ErrorKind::WouldBlock`] when another process or another
     /// store of this one has it.
     fn lock(&self, path: &Path) -> io::Result<Lock>;
+    /// What was written so far, where that is counted.
+    fn written(&self) -> Written {
+        Written::default()
+    }
 }
 
 /// System calls on one open file.

@@ -17,7 +17,7 @@ use queue::{Delivered, Expunge, Join, MailboxStatus, Queued, Route, Store, Store
 use tokio::sync::oneshot;
 
 use crate::buffers::Held;
-use crate::disk::RealDisk;
+use crate::disk::{Counted, Written};
 use crate::ground::{Ground, PATIENCE, Sizes};
 use crate::index::{Outcome, Published, SledIndex, queued_rows, read_queued};
 use crate::log::change::{Draft, TooLong, ViewChange};
@@ -47,8 +47,8 @@ impl SledStore {
     /// segment and what the index lacks, or all of the log when there is no index to believe.
     pub fn open(path: &Path, params: Params) -> Result<(Self, StartReport), OpenError> {
         let index = Arc::new(SledIndex { cache: params.cache });
-        let ground = Ground { disk: Arc::new(RealDisk), index, sizes: Sizes::default(), patience: PATIENCE };
-        Self::open_on(ground, path, params)
+        let disk = Arc::new(Counted::default());
+        Self::open_on(Ground { disk, index, sizes: Sizes::default(), patience: PATIENCE }, path, params)
     }
 
     pub(crate) fn open_on(
@@ -79,6 +79,11 @@ impl SledStore {
     /// Frees what is dead in the log now, and empties what is mostly dead, instead of waiting until it is due.
     pub async fn tidy(&self) -> Result<Tidied, StoreError> {
         self.engine.orders.tidy().await
+    }
+
+    /// What was written to the disk since the store was opened.
+    pub fn written(&self) -> Written {
+        self.engine.disk.written()
     }
 
     /// For tests: what the keeper does after it has freed by itself.
