@@ -11,9 +11,6 @@ use super::fault::{Code, Fault};
 use super::frame::{Frame, OCTETS_MAX, Progress};
 use super::input::{CHUNK, Input, Received};
 
-/// How often a caller hears how far something is.
-const PROGRESS_EVERY: Duration = Duration::from_millis(100);
-
 /// How long a caller may take.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Patience {
@@ -21,12 +18,15 @@ pub(super) struct Patience {
     pub(super) request: Duration,
     /// To send the next frame, or to take one.
     pub(super) frame: Duration,
+    /// Between two words of how far something is.
+    pub(super) progress: Duration,
 }
 
 impl Default for Patience {
     fn default() -> Self {
         // A person may stop an import for a while to look at something; who connects knows what it wants.
-        Self { request: Duration::from_secs(60), frame: Duration::from_secs(300) }
+        let seconds = Duration::from_secs;
+        Self { request: seconds(60), frame: seconds(300), progress: Duration::from_millis(100) }
     }
 }
 
@@ -80,7 +80,7 @@ impl Call {
     /// Says how far the verb is, when the caller can hear it now. Never waits, so it can be called for every
     /// message: what comes too often is not sent.
     pub fn progress(&mut self, progress: &Progress) {
-        let fresh = self.told.is_some_and(|at| at.elapsed() < PROGRESS_EVERY);
+        let fresh = self.told.is_some_and(|at| at.elapsed() < self.patience.progress);
         if fresh || !self.output.is_empty() {
             return;
         }

@@ -110,6 +110,21 @@ fn items_flow_to_the_daemon_and_progress_comes_back() {
     assert_eq!(served.join().expect("no panic"), None);
 }
 
+/// Who only sends must not be stopped by words that nobody reads.
+#[test]
+fn progress_that_is_not_read_holds_nobody_up() {
+    let patience =
+        Patience { frame: Duration::from_secs(20), progress: Duration::ZERO, ..Patience::default() };
+    let (ours, served) = serving::<Count>(patience);
+    let mut asked = Client::over(ours).begin::<Count>(&CountArgs { most: 100_000 }).expect("sent");
+    for number in 0..20_000 {
+        asked.send(&number, b"").expect("sent");
+    }
+    asked.end().expect("sent");
+    assert_eq!(asked.answer(|_| {}).expect("an answer"), (20_000, 0));
+    assert_eq!(served.join().expect("no panic"), None);
+}
+
 /// The client is in the middle of a long item when the daemon says no and goes.
 #[test]
 fn why_the_daemon_refused_is_heard_by_who_still_sends() {
@@ -148,14 +163,15 @@ fn items_flow_to_the_client() {
 #[test]
 fn who_takes_nothing_or_says_nothing_is_given_up() {
     let soon = Duration::from_millis(200);
-    let (mut ours, served) = serving::<Pour>(Patience { request: soon, frame: soon });
+    let (mut ours, served) = serving::<Pour>(Patience { request: soon, frame: soon, ..Patience::default() });
     ours.write_all(b"{\"v\":1,\"verb\":\"pour\",\"args\":1000}\n").expect("sent");
     let fault = served.join().expect("no panic").expect("given up");
     assert_eq!(fault.code, Code::Gone, "{fault}");
     for words in
         [&b""[..], b"{\"v\":1,", b"{\"v\":1,\"verb\":\"count\",\"args\":{\"most\":1},\"octets\":0}\n{"]
     {
-        let (mut ours, served) = serving::<Count>(Patience { request: soon, frame: soon });
+        let (mut ours, served) =
+            serving::<Count>(Patience { request: soon, frame: soon, ..Patience::default() });
         ours.write_all(words).expect("sent");
         let fault = served.join().expect("no panic").expect("given up");
         assert_eq!((fault.code, fault.text.as_str()), (Code::Gone, "nothing came for 0 s"));
