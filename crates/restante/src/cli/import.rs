@@ -128,7 +128,11 @@ fn maildir(path: &Path, folders: &[String], list: Option<&mut UidlList>) -> Resu
     if !left.is_empty() {
         say(&format!("restante: folders that are left out, --folder takes one in: {}", left.join(" ")));
     }
-    maildir.letters(folders, list).map_err(|error| not_read(path, error))
+    let found = maildir.letters(folders, list).map_err(|error| not_read(path, error))?;
+    for name in &found.odd {
+        say(&format!("restante: {name} is no file, and so no message: it is left out"));
+    }
+    Ok(found.letters)
 }
 
 fn is_folder(asked: &str, name: &str) -> bool {

@@ -22,6 +22,6 @@ pub use format::{Facts, FormatError, UidlFormat};
 pub use intake::{Arrival, Intake, sweep};
 pub use letter::{Content, Letter, Text, return_path};
 pub use list::{LineError, ListError, Listed, UidlList};
-pub use maildir::{Maildir, MaildirWriter};
+pub use maildir::{Letters, Maildir, MaildirWriter};
 pub use mbox::{MboxWriter, Quoting, letters as mbox_letters};
 pub use uidl::{Uidl, UidlError};

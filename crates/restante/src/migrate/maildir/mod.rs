@@ -3,6 +3,6 @@
 mod read;
 mod write;
 
-pub use read::Maildir;
 pub(super) use read::open;
+pub use read::{Letters, Maildir};
 pub use write::MaildirWriter;

@@ -58,34 +58,44 @@ impl Maildir {
 
     /// Its messages, oldest first, then those of `folders`. What `list` names has the old server's unique id;
     /// all else the name of its file, which is what many servers print.
-    pub fn letters(&self, folders: &[String], list: Option<&mut UidlList>) -> io::Result<Vec<Letter>> {
-        let mut letters = self.inbox(list)?;
+    pub fn letters(&self, folders: &[String], list: Option<&mut UidlList>) -> io::Result<Letters> {
+        let mut inbox = files(&self.folder)?;
+        let mut letters = match list {
+            None => sorted(inbox.found),
+            Some(list) => named(inbox.found, list),
+        };
         for name in folders {
             let name = name.strip_prefix('.').unwrap_or(name);
-            let found = files(&self.folder.join(format!(".{name}")))?;
-            letters.extend(sorted(found));
+            let files = files(&self.folder.join(format!(".{name}")))?;
+            letters.extend(sorted(files.found));
+            inbox.odd.extend(files.odd);
         }
-        Ok(letters)
+        Ok(Letters { letters, odd: inbox.odd })
     }
+}
 
-    fn inbox(&self, list: Option<&mut UidlList>) -> io::Result<Vec<Letter>> {
-        let mut found = files(&self.folder)?;
-        let Some(list) = list else { return Ok(sorted(found)) };
-        for file in &mut found {
-            let listed = list.take_file(&file.base);
-            file.order.0 = match &listed {
-                Some(listed) => listed.order,
-                // What the list does not know came after it was written.
-                None => (u32::MAX, u64::MAX),
-            };
-            file.letter.uidl = listed.map(|listed| listed.uidl).or(file.letter.uidl.take());
-        }
-        let mut letters = sorted(found);
-        for (number, letter) in (1..).zip(&mut letters) {
-            letter.uidl = list.take_number(number).map(|listed| listed.uidl).or(letter.uidl.take());
-        }
-        Ok(letters)
+/// What a Maildir has.
+#[derive(Debug)]
+pub struct Letters {
+    /// Its messages.
+    pub letters: Vec<Letter>,
+    /// Names in its folders that are no files, and so no messages.
+    pub odd: Vec<String>,
+}
+
+/// The messages under the names, and in the order, of an old server's list.
+fn named(mut found: Vec<Found>, list: &mut UidlList) -> Vec<Letter> {
+    for file in &mut found {
+        let listed = list.take_file(&file.base);
+        // What the list does not know came after it was written.
+        file.order.0 = listed.as_ref().map_or((u32::MAX, u64::MAX), |listed| listed.order);
+        file.letter.uidl = listed.map(|listed| listed.uidl).or(file.letter.uidl.take());
     }
+    let mut letters = sorted(found);
+    for (number, letter) in (1..).zip(&mut letters) {
+        letter.uidl = list.take_number(number).map(|listed| listed.uidl).or(letter.uidl.take());
+    }
+    letters
 }
 
 fn sorted(mut found: Vec<Found>) -> Vec<Letter> {
@@ -93,9 +103,15 @@ fn sorted(mut found: Vec<Found>) -> Vec<Letter> {
     found.into_iter().map(|found| found.letter).collect()
 }
 
+#[derive(Default)]
+struct Files {
+    found: Vec<Found>,
+    odd: Vec<String>,
+}
+
 /// The files of one Maildir. What begins with a dot is none of its messages.
-fn files(folder: &Path) -> io::Result<Vec<Found>> {
-    let mut found = Vec::new();
+fn files(folder: &Path) -> io::Result<Files> {
+    let mut files = Files::default();
     for part in ["cur", "new"] {
         for entry in fs::read_dir(folder.join(part))? {
             let entry = entry?;
@@ -103,20 +119,50 @@ fn files(folder: &Path) -> io::Result<Vec<Found>> {
             if name.as_encoded_bytes().starts_with(b".") {
                 continue;
             }
-            match entry.metadata() {
-                Ok(metadata) if metadata.is_file() => found.push(look(&entry.path(), part, &name, &metadata)),
-                Ok(_) => {}
-                // Renamed meanwhile: a delivery agent works on it. It is listed under its other name, or it
-                // is gone.
+            match fs::metadata(entry.path()) {
+                Ok(metadata) if metadata.is_file() => {
+                    files.found.push(look(&entry.path(), part, &name, &metadata));
+                }
+                Ok(_) => files.odd.push(entry.path().display().to_string()),
+                // A delivery agent has renamed it meanwhile: it is listed under its other name, or it is gone.
                 Err(error) if error.kind() == io::ErrorKind::NotFound => {}
                 Err(error) => return Err(error),
             }
         }
     }
-    // A file that was moved from new to cur while we listed was met twice.
+    files.found = apart(files.found);
+    Ok(files)
+}
+
+/// A file that was moved or got flags while we listed was met twice, and is there once. Two that are there are
+/// two messages, though only one of them can have the name.
+fn apart(mut found: Vec<Found>) -> Vec<Found> {
     found.sort_by(|one, other| one.base.cmp(&other.base));
-    found.dedup_by(|later, earlier| later.base == earlier.base);
-    Ok(found)
+    let mut kept: Vec<Found> = Vec::with_capacity(found.len());
+    for mut file in found {
+        if let Some(before) = kept.last()
+            && base(&before.base) == file.base
+        {
+            if !is_there(&before.letter) {
+                kept.pop();
+            } else if !is_there(&file.letter) {
+                continue;
+            } else {
+                file.letter.uidl = None;
+                // No list means this one.
+                file.base.push(':');
+            }
+        }
+        kept.push(file);
+    }
+    kept
+}
+
+fn is_there(letter: &Letter) -> bool {
+    match &letter.content {
+        Content::File(path) => path.exists(),
+        Content::Part { .. } => true,
+    }
 }
 
 fn look(path: &Path, part: &str, name: &OsStr, metadata: &fs::Metadata) -> Found {
@@ -205,7 +251,7 @@ mod tests {
             UidlList::read(&path, None).expect("a list")
         });
         let maildir = Maildir::open(folder.path()).expect("a Maildir");
-        let letters = maildir.letters(&[], list.as_mut()).expect("listed");
+        let letters = maildir.letters(&[], list.as_mut()).expect("listed").letters;
         let uidl = |letter: &Letter| letter.uidl.as_ref().map(ToString::to_string);
         letters.iter().map(|letter| (letter.name.clone(), uidl(letter))).collect()
     }
@@ -235,6 +281,25 @@ mod tests {
         assert_eq!(names(&folder, None), wanted);
     }
 
+    /// No message is passed by because another has its name, and what is no message is told.
+    #[test]
+    fn twins_are_two_messages_and_a_folder_is_none() {
+        let folder = maildir();
+        for name in ["cur/1.a.h:2,S", "new/1.a.h", "cur/1.a.h:2,RS", "cur/sub/2.b.h"] {
+            put(&folder, name, 1000);
+        }
+        let found = Maildir::open(folder.path()).expect("a Maildir").letters(&[], None).expect("listed");
+        let named = found.letters.iter().filter(|letter| letter.uidl.is_some()).count();
+        assert_eq!((found.letters.len(), named), (3, 1));
+        assert_eq!(found.odd, [folder.path().join("cur/sub").display().to_string()]);
+        let list = names(&folder, Some("kept 1.a.h\n"));
+        assert_eq!(list.iter().filter(|(_, uidl)| uidl.as_deref() == Some("kept")).count(), 1);
+        assert_eq!(list.len(), 3);
+        std::os::unix::fs::symlink(folder.path().join("new/1.a.h"), folder.path().join("new/3.c.h"))
+            .expect("made");
+        assert_eq!(names(&folder, None).len(), 4, "a message may be a link");
+    }
+
     #[test]
     fn the_list_decides_the_order_and_what_it_does_not_know_is_last() {
         let folder = maildir();
@@ -261,7 +326,7 @@ mod tests {
         put(&folder, "cur/2000.moved.h:2,", 30);
         put(&folder, "cur/nonsense:2,", 40);
         let maildir = Maildir::open(folder.path()).expect("a Maildir");
-        let letters = maildir.letters(&[], None).expect("listed");
+        let letters = maildir.letters(&[], None).expect("listed").letters;
         let times: Vec<_> = letters.iter().map(|letter| letter.received_ms).collect();
         assert_eq!(times, [40_000, 1_000_000, 30_000]);
     }
@@ -285,7 +350,7 @@ mod tests {
         let maildir = Maildir::open(folder.path()).expect("a Maildir");
         assert_eq!((maildir.folders.as_slice(), maildir.has_uidlist), (&[".Sent".to_owned()][..], false));
         for name in ["Sent", ".Sent"] {
-            let letters = maildir.letters(&[name.into()], None).expect("listed");
+            let letters = maildir.letters(&[name.into()], None).expect("listed").letters;
             assert_eq!(letters.len(), 2, "{name}");
         }
         assert!(maildir.letters(&["Trash".into()], None).is_err());
