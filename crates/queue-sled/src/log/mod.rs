@@ -3,6 +3,7 @@
 
 pub(crate) mod change;
 pub(crate) mod committer;
+pub(crate) mod holes;
 mod intake;
 mod lsn;
 pub(crate) mod metas;

@@ -17,6 +17,8 @@ pub(crate) struct Tail {
     pub(crate) chain: Chain,
     /// Where the valid octets of the last segment end; the start of the log when there is none.
     pub(crate) end: Lsn,
+    /// Where the last valid batch begins.
+    pub(crate) last_batch: u32,
     pub(crate) torn: bool,
     pub(crate) damage: Vec<Damage>,
     /// Invalid places of the last batch. What the index had applied there was acknowledged: then it is damage.
@@ -40,7 +42,7 @@ pub(crate) fn find(
     let Some(newest) = headers.values().next_back() else {
         let chain = Chain { last_id, previous: 0, prev_end: 0 };
         let (torn, damage, holes) = (false, Vec::new(), Vec::new());
-        return Ok(Tail { chain, end: Lsn(0), torn, damage, holes });
+        return Ok(Tail { chain, end: Lsn(0), last_batch: 0, torn, damage, holes });
     };
     let file = disk.open(&segment_path(log, newest.id), Open::Write)?;
     let mut image = Image::default();
@@ -63,6 +65,7 @@ pub(crate) fn find(
     Ok(Tail {
         chain: Chain { last_id, previous: newest.id, prev_end: scanned.end },
         end: Lsn::new(newest.id, scanned.end),
+        last_batch: scanned.last_batch.unwrap_or(PAGE),
         torn: scanned.torn,
         damage: scanned.damage,
         holes: scanned.holes,

@@ -19,6 +19,7 @@ use crate::index::rebuild::{ReplayError, Replayed, rebuild, replay};
 use crate::index::verify::verify;
 use crate::index::{Index, IndexError, IndexKv};
 use crate::log::Lsn;
+use crate::log::holes;
 use crate::log::scan::Damage;
 use crate::log::segments::Segments;
 use crate::log::tail::{self, Tail};
@@ -69,6 +70,8 @@ pub(crate) fn start(ground: &Ground, store: &Path, params: &Params) -> Result<St
         None => Err(base.unproven()),
     };
     let empty = segments.all().is_empty();
+    // What is built again has no checkpoint.
+    let kept = checkpoint.filter(|_| caught_up.is_ok());
     let mut lost = None;
     let (kv, index, replayed) = match caught_up {
         Ok(base) => base,
@@ -94,7 +97,7 @@ pub(crate) fn start(ground: &Ground, store: &Path, params: &Params) -> Result<St
     with_ballast(&ballast, || {
         kv.flush()?;
         // From here on the mark of a clean end would lie.
-        let marked = checkpoint.filter(|checkpoint| checkpoint.clean);
+        let marked = kept.filter(|checkpoint| checkpoint.clean);
         let unmarked =
             marked.map(|checkpoint| Checkpoint { clean: false, ..checkpoint }.write(&**disk, store));
         Ok(unmarked.transpose().map(drop).map_err(IndexError::from)?)
@@ -195,6 +198,7 @@ impl Base<'_> {
             return Err(Distrust::Gap);
         }
         verify(&*kv, &index, !checkpoint.clean)?;
+        self.close_holes(applied)?;
         let replayed = replay(&mut index, self.segments, self.tail.end)?;
         Ok((kv, index, replayed))
     }
@@ -207,6 +211,13 @@ impl Base<'_> {
             Ok(index) if index.applied() > self.tail.end => Distrust::Ahead(index.applied()),
             Ok(_) | Err(_) => Distrust::NoCheckpoint,
         }
+    }
+
+    /// What is behind `from` was never acknowledged.
+    fn close_holes(&self, from: Lsn) -> Result<(), IndexError> {
+        let holes: Vec<_> = self.tail.holes.iter().filter(|hole| hole.from >= from).copied().collect();
+        let log = self.store.join("log");
+        Ok(holes::close(&*self.ground.disk, &log, self.segments, self.tail.last_batch, &holes)?)
     }
 
     /// Everything from the newest snap and the log behind it; from the log alone when there is no snap.
@@ -224,6 +235,7 @@ impl Base<'_> {
             return Err(Distrust::Gap);
         }
         let snap: Option<&Snap> = snap.as_deref();
+        self.close_holes(snap.map_or(Lsn(0), |snap| snap.lsn))?;
         Ok(rebuild(&**kind, &**disk, (self.store, self.store_id), snap, self.segments, self.tail.end)?)
     }
 }

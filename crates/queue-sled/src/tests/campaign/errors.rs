@@ -45,12 +45,13 @@ impl Campaign {
             self.totals.errors += 1;
             let machine =
                 if chance.one_in(2) { disk.machine() } else { disk.machine().power_cut(&mut chance).0 };
-            return self.go_on(machine, &Expected::default(), 0, chance).map(|()| true);
+            let expected = Expected { index_lost: true, ..Expected::default() };
+            return self.go_on(machine, &expected, 0, chance).map(|()| true);
         };
         let script = self.suffer(&opened, chance.fork());
         let met = disk.order(None);
         let (script, closed) = script?;
-        let expected = script.ledger.now();
+        let expected = Expected { index_lost: true, ..script.ledger.now() };
         let number = script.number;
         let story = script.ledger.story();
         drop(script);
@@ -77,8 +78,8 @@ impl Campaign {
             ledger: Ledger::new(opened.disk.clone(), Model::default()),
             chance: chance.fork(),
             number: 0,
-            is_first: false,
             may_reopen: false,
+            is_busy: false,
         };
         self.block_on(async {
             for _ in 0..8 {

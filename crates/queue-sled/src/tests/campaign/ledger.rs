@@ -38,6 +38,8 @@ enum End {
 pub(super) struct Expected {
     pub(super) model: Model,
     pub(super) open: Vec<Change>,
+    /// Somebody took the index away, or the disk did, and no start has ended since.
+    pub(super) index_lost: bool,
 }
 
 impl Ledger {
@@ -69,7 +71,7 @@ impl Ledger {
 
     /// What a cut before the operation at `position` must leave.
     pub(super) fn at(&self, position: usize) -> Expected {
-        let mut expected = Expected { model: (*self.base).clone(), open: Vec::new() };
+        let mut expected = Expected { model: (*self.base).clone(), ..Expected::default() };
         for event in &*self.events() {
             match &event.ended {
                 Some((ended, End::Told(told))) if *ended <= position => {

@@ -13,6 +13,7 @@ use super::model::Model;
 use super::observe::Observed;
 use super::script::{STORE, Script};
 use crate::disk::Disk;
+use crate::disk::faulty::Op;
 use crate::disk::simulated::{Chance, Machine, SimulatedDisk, Step};
 use crate::fold::Folder;
 use crate::ground::{Ground, Sizes};
@@ -27,8 +28,12 @@ use crate::{Params, SledStore, StartReport};
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Plan {
     pub(super) steps: usize,
+    /// Many at once all the time, so that batches have several records.
+    pub(super) busy: bool,
     /// Images of power cuts at each operation point.
     pub(super) cuts: usize,
+    /// The same where a batch is written and not synced yet.
+    pub(super) tails: usize,
     /// Every so manyth image lives on, for a shorter life that is cut in its turn.
     pub(super) live_on: usize,
     /// How many generations of that.
@@ -127,12 +132,9 @@ impl Campaign {
         self.runtime.block_on(future)
     }
 
-    pub(super) fn open(machine: Machine, chance: &mut Chance) -> Result<Opened, String> {
+    fn open(machine: Machine, chance: &mut Chance) -> Result<Opened, String> {
         let disk = SimulatedDisk::new(machine, chance.number());
         disk.write_short(chance.one_in(4));
-        if chance.one_in(8) {
-            lose_index(&disk);
-        }
         let mut params = params();
         if chance.one_in(4) {
             // So little that messages are received into files, and the queue is read from the disk.
@@ -158,6 +160,14 @@ impl Campaign {
         let opened = Self::open(machine, chance)?;
         let model = self.block_on(async { Observed::of(&opened.store).await?.settle(expected) });
         let model = model.map_err(|why| format!("{why}\nreport: {}", opened.report))?;
+        if !opened.report.damaged.is_empty() {
+            return Err(format!("a false alarm: {}", opened.report));
+        }
+        // Whatever becomes of the index, a checkpoint never says more than is on the platter.
+        let is_behind = opened.report.rebuilt.as_deref().is_some_and(|why| why.contains("less"));
+        if is_behind && !expected.index_lost {
+            return Err(format!("G2: a checkpoint said too much: {}", opened.report));
+        }
         self.totals.images += 1;
         self.totals.torn_tails += u64::from(opened.report.torn_tail);
         self.totals.rebuilt += u64::from(opened.report.rebuilt.is_some());
@@ -166,14 +176,19 @@ impl Campaign {
 
     fn live(
         &mut self,
-        machine: Machine,
+        mut machine: Machine,
         expected: &Expected,
         number: u32,
         generations: usize,
         mut chance: Chance,
     ) -> Result<(), String> {
         self.totals.lives += 1;
-        let (opened, model) = self.open_checked(machine, expected, &mut chance)?;
+        let mut expected = expected.clone();
+        if chance.one_in(8) {
+            machine = without_index(machine);
+            expected.index_lost = true;
+        }
+        let (opened, model) = self.open_checked(machine, &expected, &mut chance)?;
         let begun = opened.disk.position();
         let script = self.act(&opened, model, number, generations, &mut chance)?;
         let (number, ledger) = (script.number, script.ledger.clone());
@@ -214,8 +229,8 @@ impl Campaign {
             ledger,
             chance: chance.fork(),
             number,
-            is_first: number == 0,
             may_reopen: true,
+            is_busy: self.plan.busy,
         };
         let steps = if generations == self.plan.generations { self.plan.steps } else { 1 + chance.below(5) };
         let close = chance.one_in(2);
@@ -249,8 +264,14 @@ impl Campaign {
         if generations < self.plan.generations && !chance.one_in(4) {
             return Ok(());
         }
+        let is_tail =
+            |step: &Step| step.op == Op::Fdatasync && step.path.extension().is_some_and(|end| end == "seg");
+        let cuts = if next.is_some_and(is_tail) { self.plan.tails } else { self.plan.cuts };
+        if cuts == 0 {
+            return Ok(());
+        }
         self.totals.points += 1;
-        for image in 0..=self.plan.cuts {
+        for image in 0..=cuts {
             let mut chance = chance.fork();
             let (machine, torn) = if image == 0 {
                 (machine.killed(next.map(|step| &step.action), &mut chance), false)
@@ -272,17 +293,22 @@ impl Campaign {
     /// Opens an image, and by chance holds its index against one built from the log, uses it, opens it again.
     fn look(
         &mut self,
-        machine: Machine,
+        mut machine: Machine,
         expected: &Expected,
         number: u32,
         chance: &mut Chance,
     ) -> Result<(), String> {
-        let (opened, model) = self.open_checked(machine, expected, chance)?;
+        let mut expected = expected.clone();
+        if chance.one_in(8) {
+            machine = without_index(machine);
+            expected.index_lost = true;
+        }
+        let (opened, model) = self.open_checked(machine, &expected, chance)?;
         if chance.one_in(4) {
             compare_index(&opened.disk, &opened.store)?;
         }
         if chance.one_in(3) {
-            let expected = Expected { model: model.clone(), open: Vec::new() };
+            let expected = Expected { model: model.clone(), ..Expected::default() };
             let machine = opened.disk.machine();
             let again = if chance.one_in(2) { machine } else { machine.power_cut(chance).0 };
             self.open_checked(again, &expected, chance).map_err(|why| format!("opened twice: {why}"))?;
@@ -302,6 +328,12 @@ pub(super) fn lose_index(disk: &SimulatedDisk) {
     if disk.list(&idx).is_ok() {
         disk.remove_folder(&idx).expect("removed");
     }
+}
+
+fn without_index(machine: Machine) -> Machine {
+    let disk = SimulatedDisk::new(machine, 0);
+    lose_index(&disk);
+    disk.machine()
 }
 
 /// The index is, key for key, what the newest snap and the log behind it make; made twice it is the same.

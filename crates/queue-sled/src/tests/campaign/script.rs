@@ -32,10 +32,10 @@ pub(super) struct Script {
     pub(super) chance: Chance,
     /// The number of the next message.
     pub(super) number: u32,
-    /// Nothing was ever cut before it.
-    pub(super) is_first: bool,
     /// The disk does as it is told: a store that is closed can be opened again.
     pub(super) may_reopen: bool,
+    /// It does many things at once, and little else.
+    pub(super) is_busy: bool,
 }
 
 impl Script {
@@ -48,6 +48,10 @@ impl Script {
             return Ok(());
         }
         let model = expected.model;
+        if self.is_busy && !self.chance.one_in(4) {
+            self.all_at_once(&model).await;
+            return Ok(());
+        }
         match self.chance.below(24) {
             0..=3 => self.accepts(1).await,
             4 | 5 => {
@@ -239,8 +243,7 @@ impl Script {
         let (store, report) = SledStore::open_on(self.ground.clone(), Path::new(STORE), self.params.clone())
             .map_err(|error| format!("it does not open again: {error}"))?;
         self.store = store;
-        // What a cut has left of a batch that nobody was told of is reported as damage when it is met again.
-        if self.is_first && !report.damaged.is_empty() {
+        if !report.damaged.is_empty() {
             return Err(format!("after a close: {report}"));
         }
         self.check().await.map(drop)

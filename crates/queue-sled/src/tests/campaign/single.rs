@@ -311,6 +311,42 @@ fn a_big_body_is_durable_before_its_record() {
     });
 }
 
+/// Of a batch that is torn in a body, the records behind stay; the fold, which reads no bodies, must not take the
+/// torn one for whole.
+#[test]
+fn a_torn_body_does_not_keep_the_log_from_being_folded() {
+    block_on(async {
+        let disk = disk(empty());
+        let store = open(&disk);
+        accept(&store, b"first\r\n").await;
+        let both = [vec![b'a'; 3000], vec![b'b'; 3000]].map(|body| {
+            let store = store.clone();
+            tokio::spawn(async move { accept(&store, &body).await })
+        });
+        let mut ids = Vec::new();
+        for task in both {
+            ids.push(task.await.expect("no panic"));
+        }
+        ids.sort();
+        let machine = disk.machine();
+        disk.switch_off();
+        let disk = self::disk(machine);
+        let segment = segments(&disk).pop().expect("one");
+        disk.rot(&segment, crate::log::Lsn(ids[0].0).offset() as usize + 1500, &[0; 512]);
+        lose_index(&disk);
+        let (store, report) = try_open(&disk).expect("opens");
+        let together = !report.torn_tail || queued(&store).await.len() == 2;
+        assert!(together, "{report}");
+        store.tidy().await.expect("the log and the index agree");
+        store.close().await.expect("closed");
+        drop(store);
+        lose_index(&disk);
+        let (store, after) = try_open(&disk).expect("opens");
+        assert_eq!(after.damaged, report.damaged[..0], "{after}");
+        assert!(queued(&store).await.contains(&ids[1]));
+    });
+}
+
 /// A log that is gone is not an empty store while anything remembers it.
 #[test]
 fn an_index_that_knows_more_than_the_log_is_heard_without_a_checkpoint() {
