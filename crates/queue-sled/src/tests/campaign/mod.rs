@@ -46,36 +46,21 @@ use rustix::io::Errno;
 
 use crate::disk::faulty::Op;
 
-/// Seeds as `from..to`, from the environment.
-fn seeds() -> Range<u64> {
-    let text = std::env::var("RESTANTE_SEEDS").unwrap_or_else(|_| "0..20".to_owned());
-    let parts = text.split_once("..").and_then(|(from, to)| Some(from.parse().ok()?..to.parse().ok()?));
-    parts.unwrap_or_else(|| panic!("RESTANTE_SEEDS={text} is not from..to"))
-}
-
 const LIVES: Plan = Plan { steps: 14, busy: false, cuts: 1, tails: 2, live_on: 30, generations: 1 };
+const LONG_LIVES: Plan = Plan { steps: 30, cuts: 2, tails: 4, live_on: 60, generations: 2, ..LIVES };
 const TAILS: Plan = Plan { steps: 12, busy: true, cuts: 0, tails: 6, live_on: 60, generations: 1 };
+const LONG_TAILS: Plan = Plan { steps: 24, tails: 40, ..TAILS };
 
-fn short(plan: Plan, seeds: Range<u64>) -> Totals {
-    let mut campaign = Campaign::new(plan);
-    seeds.for_each(|seed| campaign.run(seed));
-    println!("{}", campaign.totals);
-    campaign.totals
+/// The seeds of a long lane, as `from..to` from the environment; none for a short one.
+fn long_seeds() -> Option<Range<u64>> {
+    let text = std::env::var("RESTANTE_SEEDS").ok()?;
+    let parts = text.split_once("..").and_then(|(from, to)| Some(from.parse().ok()?..to.parse().ok()?));
+    Some(parts.unwrap_or_else(|| panic!("RESTANTE_SEEDS={text} is not from..to")))
 }
 
-#[test]
-fn a_life_is_cut_at_every_operation() {
-    assert!(short(LIVES, 0..4).images > 1000);
-}
-
-#[test]
-fn a_batch_is_torn_in_many_ways() {
-    assert!(short(TAILS, 0..2).torn_tails > 20);
-}
-
-/// Prints now and then how far it is, so that whoever ends it knows from which seed to go on.
-fn soak(what: &str, plan: Plan, mut run: impl FnMut(&mut Campaign, u64)) {
-    let (seeds, begun) = (seeds(), Instant::now());
+/// Runs seeds, and says how far it is: whoever ends a long lane knows from which seed to go on.
+fn lane(what: &str, plan: Plan, seeds: Range<u64>, mut run: impl FnMut(&mut Campaign, u64)) -> Totals {
+    let begun = Instant::now();
     let mut campaign = Campaign::new(plan);
     for seed in seeds.clone() {
         run(&mut campaign, seed);
@@ -85,67 +70,57 @@ fn soak(what: &str, plan: Plan, mut run: impl FnMut(&mut Campaign, u64)) {
             println!("{what}, seeds {}..{done}: {} in {seconds} s", seeds.start, campaign.totals);
         }
     }
+    campaign.totals
 }
 
 #[test]
-#[ignore = "as long as its seeds"]
-fn soak_lives() {
-    let plan = Plan { steps: 30, cuts: 2, tails: 4, live_on: 60, generations: 2, ..LIVES };
-    soak("lives", plan, Campaign::run);
+fn a_life_is_cut_at_every_operation() {
+    let totals = match long_seeds() {
+        Some(seeds) => lane("lives", LONG_LIVES, seeds, Campaign::run),
+        None => lane("lives", LIVES, 0..4, Campaign::run),
+    };
+    assert!(totals.images > 500, "the lives have few operations");
 }
 
 #[test]
-#[ignore = "as long as its seeds"]
-fn soak_torn_tails() {
-    soak("torn tails", Plan { steps: 24, tails: 40, ..TAILS }, Campaign::run);
+fn a_batch_is_torn_in_many_ways() {
+    let totals = match long_seeds() {
+        Some(seeds) => lane("torn tails", LONG_TAILS, seeds, Campaign::run),
+        None => lane("torn tails", TAILS, 0..2, Campaign::run),
+    };
+    assert!(totals.torn_tails > 20, "the batches have few records");
 }
 
-#[test]
-#[ignore = "as long as its seeds"]
-fn soak_errors() {
-    soak("errors", LIVES, |campaign, seed| {
-        for errno in [Errno::NOSPC, Errno::IO] {
-            for lasting in [false, true] {
-                campaign.run_errors(seed, Order { errno, only: None, lasting, stride: 1 });
-            }
-        }
-        campaign.run_errors(
-            seed,
-            Order { errno: Errno::IO, only: Some(Op::Fdatasync), lasting: false, stride: 1 },
-        );
-        campaign
-            .run_errors(seed, Order { errno: Errno::IO, only: Some(Op::Read), lasting: false, stride: 1 });
-    });
-}
-
-fn every_error(order: Order) {
-    let mut campaign = Campaign::new(LIVES);
-    (0..2).for_each(|seed| campaign.run_errors(seed, order));
-    println!("{order:?}: {}", campaign.totals);
-    assert!(campaign.totals.errors > 20, "the lives have few operations");
+/// A short lane leaves out two operations of three.
+fn every_error(what: &str, order: Order) {
+    let seeds = long_seeds();
+    let order = if seeds.is_some() { Order { stride: 1, ..order } } else { order };
+    let totals = lane(what, LIVES, seeds.unwrap_or(0..2), |campaign, seed| campaign.run_errors(seed, order));
+    assert!(totals.errors > 20, "the lives have few operations");
 }
 
 #[test]
 fn no_room_at_an_operation() {
-    every_error(Order { errno: Errno::NOSPC, only: None, lasting: false, stride: 3 });
+    every_error("ENOSPC once", Order { errno: Errno::NOSPC, only: None, lasting: false, stride: 3 });
 }
 
 #[test]
 fn no_room_from_an_operation_on() {
-    every_error(Order { errno: Errno::NOSPC, only: None, lasting: true, stride: 3 });
+    every_error("ENOSPC for good", Order { errno: Errno::NOSPC, only: None, lasting: true, stride: 3 });
 }
 
 #[test]
 fn an_error_at_an_operation() {
-    every_error(Order { errno: Errno::IO, only: None, lasting: false, stride: 3 });
+    every_error("EIO once", Order { errno: Errno::IO, only: None, lasting: false, stride: 3 });
 }
 
 #[test]
 fn an_error_from_an_operation_on() {
-    every_error(Order { errno: Errno::IO, only: None, lasting: true, stride: 3 });
+    every_error("EIO for good", Order { errno: Errno::IO, only: None, lasting: true, stride: 3 });
 }
 
 #[test]
 fn a_sync_that_fails() {
-    every_error(Order { errno: Errno::IO, only: Some(Op::Fdatasync), lasting: false, stride: 1 });
+    let only = Some(Op::Fdatasync);
+    every_error("EIO at a sync", Order { errno: Errno::IO, only, lasting: false, stride: 1 });
 }
