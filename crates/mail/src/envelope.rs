@@ -28,6 +28,11 @@ pub struct Envelope {
 }
 
 impl Envelope {
+    /// Whether an import is bringing the message in: nobody is owed it.
+    pub fn is_import(&self) -> bool {
+        self.recipients.is_empty()
+    }
+
     /// Octets a client gets of the body when the hidden fields are out and the last line is ended.
     pub fn served_octets(&self, body: u64) -> u64 {
         let hidden: u64 = self.cuts.iter().map(|cut| u64::from(cut.octets)).sum();

@@ -21,7 +21,7 @@ pub enum Plan {
 /// (RFC 5321 §3.9.1).
 pub fn plan(host: &Host, directory: &Directory, queued: &Queued) -> Plan {
     let envelope = &queued.envelope;
-    if envelope.recipients.is_empty() {
+    if envelope.is_import() {
         return Plan::Pass;
     }
     let mut entries = Vec::new();

@@ -5,6 +5,7 @@ mod damage;
 mod folders;
 mod python;
 mod resume;
+mod together;
 mod uidls;
 
 use std::fs;

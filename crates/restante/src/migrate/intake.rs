@@ -121,7 +121,11 @@ impl<S: Store> Intake<S> {
         }
         let outcomes = self.store.deliver(std::mem::take(&mut self.ready)).await?;
         let delivered = outcomes.iter().filter(|outcome| matches!(outcome, Delivered::Entries(_)));
-        self.delivered += delivered.count() as u64;
+        let (delivered, all) = (delivered.count(), outcomes.len());
+        self.delivered += delivered as u64;
+        if delivered < all {
+            return Err(StoreError::Damaged("what an import had accepted is not queued any more".into()));
+        }
         // What comes behind one that failed must not come before it: it is dropped, and brought again.
         failed.map_or(Ok(()), Err)
     }
@@ -180,7 +184,7 @@ pub async fn sweep<S: Store>(store: &S) -> Result<(), StoreError> {
         let page = store.queued(after, PAGE).await?;
         let Some(last) = page.last() else { return Ok(()) };
         after = Some(last.id);
-        let left = page.iter().filter(|queued| queued.envelope.recipients.is_empty());
+        let left = page.iter().filter(|queued| queued.envelope.is_import());
         discard(store, left.map(|queued| queued.id).collect()).await?;
     }
 }

@@ -104,7 +104,8 @@ fn whole(path: &Path) -> String {
 
 async fn queue(desk: &Desk, figures: &Figures) -> Result<Queue, Fault> {
     let page = desk.store.queued(None, LOOKED_AT).await?;
-    let oldest = page.iter().find(|queued| !queued.held);
+    // What an import brings in is as old as it was at the old server, and does not wait for the router.
+    let oldest = page.iter().find(|queued| !queued.held && !queued.envelope.is_import());
     Ok(Queue {
         messages: figures.queued.messages,
         octets: figures.queued.octets,
