@@ -240,6 +240,10 @@ impl Applier {
         let Folder { disk, store, store_id, segments } = &*self.folder;
         let _kept = segments.keep();
         let snap = self.folder.newest()?.filter(|snap| segments.unbroken(snap.lsn, self.applied));
+        // The keeper may be replacing its snap at this moment; half of the mail is no index.
+        if snap.is_none() && !segments.unbroken(Lsn(0), self.applied) {
+            return Err(super::rebuild::ReplayError::Gap);
+        }
         let (store, snap) = ((store.as_path(), *store_id), snap.as_deref());
         let (kv, index, replayed) = rebuild(&*self.kind, &**disk, store, snap, segments, self.applied)?;
         tracing::info!(records = replayed.records, "the index was built again");

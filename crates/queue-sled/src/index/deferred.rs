@@ -23,7 +23,8 @@ pub(crate) struct Deferred<K> {
 #[derive(Default)]
 struct Changed {
     rows: BTreeMap<Vec<u8>, Option<Vec<u8>>>,
-    /// Where the rows below stand in the log: what was queued later never was below.
+    /// Where the rows below stand in the log: what was queued later never was below. The end of all places while
+    /// rows are copied in that do not say it yet.
     handed_on: u64,
 }
 
@@ -45,9 +46,10 @@ impl<K: IndexKv> Deferred<K> {
         if changed.rows.is_empty() {
             return Ok(());
         }
-        if let Some(Some(state)) = changed.rows.get(keys::STATE) {
-            changed.handed_on = applied(Some(state))?;
-        }
+        changed.handed_on = match changed.rows.get(keys::STATE) {
+            Some(Some(state)) => applied(Some(state))?,
+            Some(None) | None => u64::MAX,
+        };
         self.inner.apply(std::mem::take(&mut changed.rows).into_iter().collect())
     }
 }
@@ -165,6 +167,22 @@ mod tests {
                 }
             }
         }
+    }
+
+    /// As an index is copied from a snap: the row that says where it stands comes last.
+    #[test]
+    fn what_was_queued_when_an_index_was_copied_can_be_taken_out_again() {
+        let deferred = Deferred::new(MemoryKv::default(), 2).expect("empty");
+        let queued = keys::queued(mail::QueueId(7));
+        deferred
+            .apply(vec![(b"A".to_vec(), Some(vec![1])), (queued.clone(), Some(vec![1]))])
+            .expect("applied");
+        let state = super::super::rows::encode(&StateRow { applied: 9, ..StateRow::default() });
+        deferred.apply(vec![(keys::STATE.to_vec(), Some(state))]).expect("applied");
+        deferred.apply(vec![(queued.clone(), None)]).expect("applied");
+        assert_eq!(deferred.get(&queued).expect("read"), None);
+        deferred.flush().expect("flushed");
+        assert_eq!(deferred.inner.get(&queued).expect("read"), None, "it would be delivered again");
     }
 
     #[test]

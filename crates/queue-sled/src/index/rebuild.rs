@@ -21,6 +21,8 @@ pub(crate) enum ReplayError {
     Io(#[from] std::io::Error),
     #[error("the record at {0} was written by a later version")]
     Newer(Lsn),
+    #[error("neither a snap nor the log says what came first")]
+    Gap,
 }
 
 impl ReplayError {
@@ -29,7 +31,7 @@ impl ReplayError {
         match self {
             Self::Index(error) => error.is_no_space(),
             Self::Io(error) => is_no_space(error),
-            Self::Newer(_) => false,
+            Self::Newer(_) | Self::Gap => false,
         }
     }
 }

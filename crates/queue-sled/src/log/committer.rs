@@ -141,14 +141,15 @@ impl Committer {
         self.lag.push(committed);
     }
 
-    /// Refuses new mail when no further segment can be made: the last one is for what was promised already, and
-    /// for deletions, which are what makes room again.
+    /// Refuses new mail, and mail that only moves, when no further segment can be made: the last one is for what
+    /// was promised already, and for deletions, which are what makes room again.
     fn hold_back(&self, batch: Vec<Job>) -> Vec<Job> {
         if !self.spares.is_last(self.active.is_some()) {
             return batch;
         }
-        let (mail, rest): (Vec<_>, Vec<_>) =
-            batch.into_iter().partition(|job| matches!(job.draft.kind, Kind::Accept | Kind::Big));
+        let (mail, rest): (Vec<_>, Vec<_>) = batch
+            .into_iter()
+            .partition(|job| matches!(job.draft.kind, Kind::Accept | Kind::Big | Kind::Relocate));
         for job in mail {
             self.buffers.give_back(job.draft.body);
             job.answer.fail(StoreError::Full("the disk has no room"));

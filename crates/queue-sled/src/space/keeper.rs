@@ -68,6 +68,8 @@ pub(crate) struct Keeper {
     /// Files beside the log that may be dead: those that were there at the start, and those that records name.
     /// `None`: the start has seen damage, and what no record names now may be what the damage named.
     pub(crate) files: Option<BTreeSet<u64>>,
+    /// What the index had at the start. An older snap does not know of all the files that were there then.
+    pub(crate) began: Lsn,
 }
 
 /// What has been decided, and what is left to do of it.
@@ -230,7 +232,8 @@ impl Keeper {
                 work.segments.entry(id).or_insert(moment);
             }
         }
-        for file in self.files.iter().flatten() {
+        let files = self.files.iter().filter(|_| snap.lsn >= self.began).flatten();
+        for file in files {
             if !snap.liveness().files.contains(file) {
                 work.files.entry(*file).or_insert(moment);
             }
@@ -308,13 +311,28 @@ impl Keeper {
             .collect();
         victims.sort_unstable();
         victims.truncate(VICTIMS);
+        if self.is_full() {
+            // No more than one segment holds: each of them must be empty before the room for copies runs out.
+            let mut copied = 0;
+            victims.retain(|(alive, _)| {
+                copied += alive;
+                copied <= u64::from(self.segment_size)
+            });
+        }
         if victims.is_empty() {
             return Ok(0);
         }
         let freed = victims.len() as u64 * u64::from(self.segment_size);
         let mailboxes: Vec<MailboxName> = self.published.mailboxes.names();
         let ids = victims.into_iter().map(|(_, id)| id).collect();
-        let moved = self.mover.empty(&ids, &mailboxes, &self.orders)?;
+        let moved = match self.mover.empty(&ids, &mailboxes, &self.orders) {
+            // The last segment is not for this: deletions need it. What has been freed is freed all the same.
+            Err(StoreError::Full(why)) => {
+                tracing::warn!("no segment is emptied now: {why}");
+                return Ok(0);
+            }
+            outcome => outcome?,
+        };
         self.published.dead.fetch_add(freed, Ordering::Relaxed);
         Ok(moved)
     }

@@ -156,9 +156,11 @@ impl From<Distrust> for OpenError {
             },
             Distrust::Replay(ReplayError::Io(error)) => Self::Io(error),
             Distrust::Replay(ReplayError::Newer(lsn)) => Self::Newer(format!("the record at {lsn}")),
-            Distrust::NoCheckpoint | Distrust::Behind | Distrust::Ahead(_) | Distrust::Gap => {
-                Self::Salvage(error.to_string())
-            }
+            Distrust::NoCheckpoint
+            | Distrust::Behind
+            | Distrust::Ahead(_)
+            | Distrust::Gap
+            | Distrust::Replay(ReplayError::Gap) => Self::Salvage(error.to_string()),
         }
     }
 }

@@ -180,6 +180,7 @@ impl Engine {
                 intake: intake.clone(),
                 rate: params.moving,
             },
+            began: applied,
             // What no record names now may be what the damage named.
             files: if report.damaged.is_empty() { Some(big.ids()?.into_iter().collect()) } else { None },
         };

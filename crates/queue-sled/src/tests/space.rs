@@ -349,6 +349,30 @@ fn rows_that_sled_has_lost_are_noticed_and_made_again() {
     });
 }
 
+/// The keeper replaces its snap while the index is built again: for a moment there may be none to be found.
+#[test]
+fn an_index_is_never_built_from_half_of_what_there_was() {
+    let place = Place::with_segments(SEGMENT);
+    block_on(async {
+        let (store, _) = place.open();
+        let uids = fill(&store, &["alice"], 0..60).await;
+        delete(&store, "alice", uids[..30].iter().flatten().copied().collect()).await;
+        assert!(store.tidy().await.expect("tidied").segments > 2);
+        let wanted = rows(&store);
+        let (snaps, aside) = (place.path().join("snap"), place.path().join("aside"));
+        std::fs::rename(&snaps, &aside).expect("hidden");
+        store.condemn();
+        tokio::time::sleep(Duration::from_millis(1500)).await;
+        assert!(store.kv().is_none(), "there is nothing to build it from");
+        std::fs::rename(&aside, &snaps).expect("back");
+        while store.kv().is_none() {
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+        assert_eq!(rows(&store), wanted);
+        store.close().await.expect("closed");
+    });
+}
+
 #[test]
 fn room_comes_back_unasked() {
     let mut place = Place::with_segments(SEGMENT);
@@ -369,6 +393,28 @@ fn room_comes_back_unasked() {
         let uids = fill(&store, &["alice"], 0..30).await;
         tokio::time::sleep(Duration::from_secs(6)).await;
         assert_eq!(contents(&store, "alice").await.len(), uids.len());
+        store.close().await.expect("closed");
+    });
+}
+
+/// The snap that a run begins with is older than what came behind it: that says nothing of files it does not know.
+#[test]
+fn a_file_that_came_after_the_snap_outlives_the_restart() {
+    let place = Place::with_segments(SEGMENT);
+    block_on(async {
+        let (store, _) = place.open();
+        fill(&store, &["alice"], 0..3).await;
+        store.tidy().await.expect("tidied");
+        deliver(&store, &body(1).repeat(10), &["alice"]).await;
+        accept(&store, &body(2).repeat(10)).await;
+        let wanted = contents(&store, "alice").await;
+        store.close().await.expect("closed");
+        drop(store);
+        let (store, _) = place.open();
+        // Longer than the keeper rests.
+        tokio::time::sleep(Duration::from_secs(7)).await;
+        assert_eq!(names(&place.path().join("big")).len(), 2);
+        assert_eq!(contents(&store, "alice").await, wanted);
         store.close().await.expect("closed");
     });
 }
