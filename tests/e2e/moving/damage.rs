@@ -51,3 +51,18 @@ fn a_quota_is_passed_and_told() {
     let told = "restante: bob holds 1.6 MiB now, of 1.0 MiB that it may: new mail for it is put off\n";
     assert!(ended.err.ends_with(told), "{}", ended.err);
 }
+
+/// What the old server has packed is no mail to anybody else.
+#[test]
+fn packed_mail_is_named_and_not_brought_in() {
+    let appliance = Appliance::start();
+    let old = OldServer::with(2);
+    old.put("cur/2000000000.x.old.example:2,SZ", b"\x1f\x8b\x08\0\0\0\0\0\0\x03packed");
+    let mut verb = appliance.verb(&["import", "--mailbox", "alice", "--maildir", text(old.path())]);
+    let ended = run(&mut verb, PATIENCE);
+    assert_eq!(
+        (ended.status.code(), ended.out.as_str()),
+        (Some(1), "2 messages brought into alice, 1 not: see above\n")
+    );
+    assert!(ended.err.contains("cur/2000000000.x.old.example:2,SZ: it is packed"), "{}", ended.err);
+}

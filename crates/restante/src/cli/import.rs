@@ -11,7 +11,9 @@ use super::table::size;
 use super::{Answer, Context, Failure, say};
 use crate::control::verb::import::{self, Import, Item};
 use crate::control::{AskedThere, NoStore, Reach, Said};
-use crate::migrate::{Letter, Maildir, Quoting, Text, Uidl, UidlFormat, UidlList, mbox_letters, return_path};
+use crate::migrate::{
+    Letter, Maildir, Quoting, Text, Uidl, UidlFormat, UidlList, is_packed, mbox_letters, return_path,
+};
 
 /// Bring mail of another server into a mailbox
 ///
@@ -159,6 +161,9 @@ fn all_different(letters: &[Letter]) -> Result<(), Failure> {
     Ok(())
 }
 
+const PACKED: &str = "it is packed or encrypted, and only the old server can read it: let that write a plain Maildir, such as \
+     by `doveadm backup`";
+
 /// What became of a message on this side.
 enum Sent {
     New,
@@ -220,6 +225,8 @@ impl Sending {
             }
             if begun {
                 self.item(&Item::Part, &ahead)?;
+            } else if is_packed(octets) {
+                return Ok(Sent::Not(PACKED.into()));
             } else if sender.is_none() {
                 sender = return_path(octets);
             }

@@ -131,6 +131,14 @@ impl<F: Deref<Target = File>> Read for Part<F> {
     }
 }
 
+/// Whether these octets begin what the old server has packed or encrypted: no mail, but what only it can read.
+pub fn is_packed(head: &[u8]) -> bool {
+    // gzip, bzip2, xz, zstd, and what Dovecot puts before LZ4 and before what it encrypts.
+    const MARKS: [&[u8]; 6] =
+        [b"\x1f\x8b", b"BZh", b"\xfd7zXZ", b"\x28\xb5\x2f\xfd", b"Dovecot-LZ4", b"CRYPTED\x03\x07"];
+    MARKS.iter().any(|mark| head.starts_with(mark))
+}
+
 /// The sender that a delivery agent has noted on top of a message, if it did.
 pub fn return_path(head: &[u8]) -> Option<ReversePath> {
     const NAME: &str = "return-path:";
@@ -170,6 +178,17 @@ mod tests {
         }
         let long = b"x\n".repeat(CHUNK);
         assert_eq!(text(&long).0, b"x\r\n".repeat(CHUNK));
+    }
+
+    /// Also behind the reader that takes out NULs.
+    #[test]
+    fn what_is_packed_is_known_by_its_first_octets() {
+        for raw in [&b"\x1f\x8b\x08\0\0x"[..], b"BZh91AY", b"\xfd7zXZ\0\0", b"\x28\xb5\x2f\xfd\x04\0"] {
+            assert!(is_packed(&text(raw).0), "{}", raw.escape_ascii());
+        }
+        for raw in [&b"Received: x"[..], b"B: Zh", b"", b"\x1f"] {
+            assert!(!is_packed(&text(raw).0), "{}", raw.escape_ascii());
+        }
     }
 
     #[test]

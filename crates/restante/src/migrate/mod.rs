@@ -20,7 +20,7 @@ mod unix;
 
 pub use format::{Facts, FormatError, UidlFormat};
 pub use intake::{Arrival, Intake, sweep};
-pub use letter::{Content, Letter, Text, return_path};
+pub use letter::{Content, Letter, Text, is_packed, return_path};
 pub use list::{LineError, ListError, Listed, UidlList};
 pub use maildir::{Letters, Maildir, MaildirWriter};
 pub use mbox::{MboxWriter, Quoting, letters as mbox_letters};
