@@ -38,6 +38,8 @@ pub(crate) struct Published {
     pub(crate) state: Mutex<StateRow>,
     /// About how many octets of the log have died since somebody last set this to zero.
     pub(crate) dead: AtomicU64,
+    /// Why nothing is freed.
+    pub(crate) unfreed: Mutex<Option<String>>,
     pub(crate) gate: Gate,
 }
 

@@ -1,8 +1,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::io;
 use std::path::PathBuf;
-use std::sync::Arc;
 use std::sync::atomic::Ordering;
+use std::sync::{Arc, PoisonError};
 use std::time::{Duration, Instant};
 
 use mail::MailboxName;
@@ -206,6 +206,7 @@ impl Keeper {
                     files.extend(folded.named);
                 }
                 work.made = Instant::now();
+                self.say(None);
                 self.folder.keep_only(folded.snap.lsn)?;
                 work.snap = Some(folded.snap);
                 Ok(())
@@ -214,12 +215,17 @@ impl Keeper {
             Err(error) => {
                 work.not_before = Instant::now() + AGAIN;
                 tracing::error!(%error, "nothing is freed in the log now");
+                self.say(Some(error.to_string()));
                 if matches!(error, FoldError::Disagree(_)) {
                     self.lag.want_rebuild();
                 }
                 Err(StoreError::Damaged(error.to_string()))
             }
         }
+    }
+
+    fn say(&self, unfreed: Option<String>) {
+        *self.published.unfreed.lock().unwrap_or_else(PoisonError::into_inner) = unfreed;
     }
 
     /// Notes what the fold says is dead.

@@ -88,6 +88,7 @@ impl Engine {
             applied: watch::Sender::new(applied),
             state: Mutex::new(index.state()),
             dead: AtomicU64::new(0),
+            unfreed: Mutex::default(),
             gate: Default::default(),
         });
         published.mailboxes.begin(&index);

@@ -3,6 +3,7 @@
 use std::fs;
 use std::io;
 use std::path::Path;
+use std::sync::PoisonError;
 use std::sync::atomic::Ordering;
 use std::time::{Duration, SystemTime};
 
@@ -30,6 +31,10 @@ pub struct Figures {
     pub is_checkpointed: bool,
     /// Whether there is an index; false while it is built again.
     pub has_index: bool,
+    /// About how many octets of the log are dead and not freed yet.
+    pub dead: u64,
+    /// Why nothing is freed, when the last attempt failed.
+    pub unfreed: Option<String>,
     /// Accepted and not delivered.
     pub queued: Amount,
     /// Why nothing is written any more.
@@ -89,6 +94,8 @@ impl SledStore {
             lag_max: engine.params.lag as u64,
             is_checkpointed: checkpoint.is_some_and(|checkpoint| checkpoint.lsn >= applied),
             has_index: engine.kv.get().is_some(),
+            dead: engine.published.dead.load(Ordering::Relaxed),
+            unfreed: engine.published.unfreed.lock().unwrap_or_else(PoisonError::into_inner).clone(),
             queued: engine.published.backlog.total(),
             read_only: engine.health.read_only(),
             refused: engine.admit(1).err().map(|error| error.to_string()),

@@ -147,6 +147,9 @@ fn machine(report: &Report, rows: &mut table::Rows) {
         let (log, index) = (table::size(store.log_octets), table::size(store.index_octets));
         let segments = format!("{} segments, {} spares", store.segments, store.spares);
         rows.row("store", &format!("{segments}, {log}; index {index}"));
+        if let Some(dead) = store.dead_octets.filter(|dead| *dead > 0) {
+            rows.row("", &format!("{} deleted since room was last made", table::size(dead)));
+        }
         if let (Some(durable), Some(applied), Some(lag)) = (&store.durable, &store.applied, store.lag_octets)
         {
             let waiting = if lag > 0 { format!(", {} behind", table::size(lag)) } else { String::new() };

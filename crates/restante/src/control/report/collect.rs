@@ -46,6 +46,8 @@ impl Report {
         report.disk = Some(disk(&figures));
         report.store = Some(Store {
             damaged: daemon.damaged.clone(),
+            dead_octets: Some(figures.dead),
+            unfreed: figures.unfreed,
             has_index: Some(figures.has_index),
             durable: Some(figures.durable),
             applied: Some(figures.applied),

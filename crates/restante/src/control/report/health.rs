@@ -110,6 +110,10 @@ impl Report {
                 "wait; the log says how it goes",
             ));
         }
+        if let Some(why) = &store.unfreed {
+            let text = format!("what was deleted does not leave the disk: {why}");
+            found.push(degraded(text, "nothing that is kept is lost; it is tried again every ten minutes"));
+        }
         if !store.damaged.is_empty() {
             let text = format!("part of the log is damaged and was set aside: {}", store.damaged.join(", "));
             found.push(degraded(text, "see to the disk, and look for what is missing in the last backup"));
@@ -203,6 +207,7 @@ mod tests {
         assert_eq!(state(|_| {}), (Ok, 0));
         assert_eq!(state(|it| store(it).read_only = Some("a sync failed".into())), (Failed, 1));
         assert_eq!(state(|it| store(it).has_index = Some(false)), (Degraded, 1));
+        assert_eq!(state(|it| store(it).unfreed = Some("no room".into())), (Degraded, 1));
         assert_eq!(state(|it| store(it).damaged = vec!["1-2".into()]), (Degraded, 1));
         assert_eq!(state(|it| disk(it).refused = Some("less is free".into())), (Failed, 1));
         let behind = |it: &mut Report| {

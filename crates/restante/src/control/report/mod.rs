@@ -149,6 +149,10 @@ pub struct Store {
     pub log_octets: u64,
     /// Octets of the index.
     pub index_octets: u64,
+    /// About how many octets of the log are dead and not freed yet.
+    pub dead_octets: Option<u64>,
+    /// Why nothing is freed, when the last attempt failed.
+    pub unfreed: Option<String>,
     /// Whether there is an index; false while it is built again. None when no daemon runs.
     pub has_index: Option<bool>,
     /// Where what is durable ends.
