@@ -29,7 +29,7 @@ pub use freeze::{Frozen, Held};
 pub(crate) use manifest::MANIFEST;
 #[cfg(test)]
 pub(crate) use restore::restore_on;
-pub use restore::{Restored, restore};
+pub use restore::{Owner, Restored, restore};
 #[cfg(test)]
 pub(crate) use take::take_on;
 pub use take::{Report, take};

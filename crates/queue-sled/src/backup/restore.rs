@@ -23,6 +23,18 @@ const FAST_SECONDS: u64 = 30 * 24 * 3600;
 const MARGIN: u32 = 1 << 16;
 const AGAIN: u32 = 1 << 20;
 
+/// A user of the system and his group.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Owner {
+    /// His number.
+    pub uid: u32,
+    /// His group's.
+    pub gid: u32,
+}
+
+/// Gives a store that is made to whom it shall belong.
+type Give<'a> = &'a dyn Fn(&Path) -> io::Result<()>;
+
 /// What a restore came to.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Restored {
@@ -39,12 +51,29 @@ pub struct Restored {
 }
 
 /// Makes a store of the backup in `dir`: all of it, checked octet for octet, or nothing. A store that is there
-/// already is moved aside if `replace`; nothing is ever removed.
+/// already is moved aside if `over`; nothing is ever removed. Root says who the owner shall be.
 ///
 /// Mail that came after the backup is not in it, but clients may have seen it. So that no new mail gets the uid
 /// of such mail, the store goes on far beyond what the one before it can have reached.
-pub fn restore(dir: &Path, store: &Path, replace: bool, told: Told<'_>) -> Result<Restored, BackupError> {
-    restore_on(&RealDisk, dir, store, replace, wall_ms(), told)
+pub fn restore(
+    dir: &Path,
+    store: &Path,
+    over: bool,
+    owner: Option<Owner>,
+    told: Told<'_>,
+) -> Result<Restored, BackupError> {
+    let give = |draft: &Path| owner.map_or(Ok(()), |owner| give(draft, owner));
+    restore_on(&RealDisk, dir, store, over, (wall_ms(), &give), told)
+}
+
+/// All of a folder and what is in it.
+fn give(path: &Path, owner: Owner) -> io::Result<()> {
+    if path.is_dir() {
+        for entry in std::fs::read_dir(path)? {
+            give(&entry?.path(), owner)?;
+        }
+    }
+    std::os::unix::fs::lchown(path, Some(owner.uid), Some(owner.gid))
 }
 
 pub(crate) fn restore_on(
@@ -52,7 +81,7 @@ pub(crate) fn restore_on(
     dir: &Path,
     store: &Path,
     over: bool,
-    now_ms: u64,
+    (now_ms, give): (u64, Give<'_>),
     told: Told<'_>,
 ) -> Result<Restored, BackupError> {
     let manifest = Manifest::read(disk, dir)?.ok_or_else(|| BackupError::Unfinished(dir.to_owned()))?;
@@ -83,6 +112,7 @@ pub(crate) fn restore_on(
     disk.create_dir(&draft).at(&draft)?;
     let octets = copy_all(disk, &manifest, dir, &draft, told)?;
     replace(disk, &draft, STORE, Identity { ids_from, ..identity }.text().as_bytes()).at(&draft)?;
+    give(&draft).at(&draft)?;
     // A backup that cannot be written to keeps no such note; then the clock alone keeps two restores apart.
     if let Err(error) = replace(disk, dir, RESTORED, format!("{ids_from}\n").as_bytes()) {
         tracing::debug!(%error, "the restore is not noted beside the backup");

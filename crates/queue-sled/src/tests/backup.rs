@@ -11,7 +11,7 @@ use queue::{Expunge, Store};
 
 use super::{Place, block_on, contents, names, queued};
 use crate::SledStore;
-use crate::backup::{BackupError, Report, restore_on, take_on};
+use crate::backup::{BackupError, Report, Restored, restore_on, take_on};
 use crate::clock::wall_ms;
 use crate::disk::faulty::{Fault, Op};
 use crate::log::Lsn;
@@ -34,8 +34,12 @@ async fn backup(store: &SledStore, place: &Place, dir: &Path) -> Result<Report, 
 /// A store made from a backup, in a place of its own.
 fn restored(place: &Place, dir: &Path, now_ms: u64) -> Place {
     let new = place_like(place);
-    restore_on(&place.disk, dir, &new.path(), false, now_ms, &mut |_| {}).expect("restored");
+    restore(place, dir, &new, false, now_ms).expect("restored");
     new
+}
+
+fn restore(place: &Place, dir: &Path, new: &Place, over: bool, now_ms: u64) -> Result<Restored, BackupError> {
+    restore_on(&place.disk, dir, &new.path(), over, (now_ms, &|_| Ok(())), &mut |_| {})
 }
 
 fn place_like(place: &Place) -> Place {
@@ -341,7 +345,7 @@ fn nothing_is_made_of_a_backup_that_is_not_what_it_was() {
         .chain(["MANIFEST".into(), "STORE".into()])
         .collect();
     let new = place_like(&place);
-    let attempt = |dir: &Path| restore_on(&place.disk, dir, &new.path(), false, wall_ms(), &mut |_| {});
+    let attempt = |dir: &Path| restore(&place, dir, &new, false, wall_ms());
     for file in &files {
         let copy = place.folder.path().join("copy");
         super::copy(&dir, &copy);
@@ -363,12 +367,12 @@ fn nothing_is_made_of_a_backup_that_is_not_what_it_was() {
     attempt(&dir).expect("the backup itself is whole");
     assert!(matches!(attempt(&dir), Err(BackupError::Exists(_))), "there is a store now");
     let before = super::contents_of(&new);
-    let over = restore_on(&place.disk, &dir, &new.path(), true, wall_ms(), &mut |_| {}).expect("moved aside");
+    let over = restore(&place, &dir, &new, true, wall_ms()).expect("moved aside");
     let aside = over.aside.expect("the old one is kept");
     assert!(aside.join("STORE").exists() && new.path().join("STORE").exists());
     assert_eq!(super::contents_of(&new), before);
     let (open, _) = new.open();
-    let refused = restore_on(&place.disk, &dir, &new.path(), true, wall_ms(), &mut |_| {});
+    let refused = restore(&place, &dir, &new, true, wall_ms());
     assert!(matches!(refused, Err(BackupError::Locked(_))), "{refused:?}");
     block_on(open.close()).expect("closed");
 }

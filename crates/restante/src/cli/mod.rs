@@ -3,6 +3,7 @@
 //! A verb answers yes or no, or fails for a [`Failure`]; this file alone turns that into words on standard
 //! error and an exit code.
 
+mod backup;
 mod check;
 mod completions;
 mod export;
@@ -18,6 +19,7 @@ mod progress;
 mod prompt;
 mod recipients;
 mod reload;
+mod restore;
 mod route;
 mod serve;
 mod status;
@@ -58,6 +60,8 @@ enum Verb {
     Serve(serve::Args),
     Status(status::Args),
     Reload(reload::Args),
+    Backup(backup::Args),
+    Restore(restore::Args),
     Check(check::Args),
     Route(route::Args),
     Recipients(recipients::Args),
@@ -119,6 +123,8 @@ impl Verb {
             Self::Serve(args) => serve::run(context, &args),
             Self::Status(args) => status::run(context, &args),
             Self::Reload(args) => reload::run(context, &args),
+            Self::Backup(args) => backup::run(context, &args),
+            Self::Restore(args) => restore::run(context, &args),
             Self::Check(args) => check::run(context, &args),
             Self::Route(args) => route::run(context, &args),
             Self::Recipients(args) => recipients::run(context, &args),
@@ -136,6 +142,8 @@ impl Verb {
         match self {
             Self::Status(args) => args.json,
             Self::Reload(args) => args.json,
+            Self::Backup(args) => args.json,
+            Self::Restore(args) => args.json,
             Self::Check(args) => args.json,
             Self::Route(args) => args.json,
             Self::Recipients(args) => args.json,

@@ -1,5 +1,6 @@
 use std::fmt;
 
+use queue_sled::backup::BackupError;
 use serde::{Deserialize, Serialize};
 
 use super::frame::VERSION;
@@ -118,6 +119,36 @@ impl fmt::Display for Fault {
 }
 
 impl std::error::Error for Fault {}
+
+impl From<BackupError> for Fault {
+    fn from(error: BackupError) -> Self {
+        let text = error.to_string();
+        let (code, hint) = match error {
+            BackupError::Store(error) => return error.into(),
+            BackupError::Busy => (Code::Busy, None),
+            BackupError::Locked(_) => (Code::Unavailable, Some("systemctl stop restante")),
+            BackupError::NotEmpty(_) | BackupError::OtherStore(_) => {
+                (Code::Exists, Some("give every store a folder of its own"))
+            }
+            BackupError::IsStore(_) | BackupError::Inside(_) => {
+                (Code::Exists, Some("give a folder on another disk"))
+            }
+            BackupError::Exists(_) => (Code::Exists, Some("--force moves it aside; nothing is removed")),
+            BackupError::Unfinished(_) => {
+                (Code::NotFound, Some("`restante backup` finishes one that was cut off"))
+            }
+            BackupError::Damaged { .. } => {
+                (Code::Data, Some("use another backup; `restante fsck --salvage` gets out what is intact"))
+            }
+            BackupError::Newer(_) => (Code::Data, Some("use the later restante")),
+            BackupError::Io { error, .. } if error.kind() == std::io::ErrorKind::PermissionDenied => {
+                (Code::Permission, Some(super::WHO_MAY))
+            }
+            BackupError::Io { .. } => (Code::Io, None),
+        };
+        Self { code, text, hint: hint.map(Into::into) }
+    }
+}
 
 impl From<queue::StoreError> for Fault {
     fn from(error: queue::StoreError) -> Self {

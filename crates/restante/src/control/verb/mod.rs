@@ -1,6 +1,7 @@
 //! The verbs of the control socket: one verb, one file, one row of [`VERBS`].
 
 pub mod export;
+pub mod freeze;
 pub mod import;
 pub mod reload;
 pub mod status;
@@ -52,8 +53,9 @@ pub(super) struct Row {
     serve: for<'c> fn(&'c Desk, Value, &'c mut Call) -> Serving<'c>,
 }
 
-const VERBS: [Row; 5] = [
+const VERBS: [Row; 6] = [
     row::<export::Export>(),
+    row::<freeze::Freeze>(),
     row::<import::Import>(),
     row::<reload::Reload>(),
     row::<status::Status>(),
