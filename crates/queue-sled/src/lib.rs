@@ -20,6 +20,7 @@ mod buffers;
 mod clock;
 mod disk;
 mod fold;
+pub mod fsck;
 mod ground;
 mod health;
 mod index;

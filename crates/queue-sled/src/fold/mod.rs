@@ -137,14 +137,15 @@ impl Folder {
         }
     }
 
-    fn apply(
+    /// What a snap and the log behind it come to at one place.
+    pub(crate) fn apply(
         &self,
         base: Option<Arc<Snap>>,
         to: Lsn,
         named: &mut BTreeSet<u64>,
         pace: &dyn Fn() -> bool,
     ) -> Result<(Index, Arc<dyn IndexKv>), FoldError> {
-        let rows: Arc<dyn IndexKv> = Arc::new(Deferred::new(Base(base), usize::MAX)?);
+        let rows = over(base)?;
         let mut index = Index::load(rows.clone(), self.store_id)?;
         if !self.segments.unbroken(index.applied(), to) {
             return Err(FoldError::Gap(index.applied()));
@@ -173,8 +174,10 @@ impl Folder {
                 Ok(())
             };
             match scan_metas(&*file, header, from.offset(), until, &mut each) {
-                Err(FoldError::Damaged(lsn)) => {
-                    tracing::error!(%lsn, "the log is damaged here: what comes behind is looked for");
+                // What cannot be read counts as damaged.
+                Err(error @ (FoldError::Damaged(_) | FoldError::Io(_))) => {
+                    let segment = format_args!("{:08x}", header.id);
+                    tracing::error!(%error, segment, "the log is damaged: what comes behind is looked for");
                     image.load(&*file, until)?;
                     let scanned = image.scan(header, from.offset(), Extent::Sealed(until), &mut each);
                     scanned.map_err(|stop| match stop {
@@ -258,6 +261,11 @@ impl IndexKv for Base {
     fn flush(&self) -> Result<(), IndexError> {
         Ok(())
     }
+}
+
+/// Rows in memory that begin with those of a snap.
+pub(crate) fn over(base: Option<Arc<Snap>>) -> Result<Arc<dyn IndexKv>, IndexError> {
+    Ok(Arc::new(Deferred::new(Base(base), usize::MAX)?))
 }
 
 /// Takes a file away if it is there.

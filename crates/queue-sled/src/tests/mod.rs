@@ -10,6 +10,7 @@ mod limits;
 mod model;
 mod opening;
 mod reading;
+mod salvage;
 mod space;
 mod waiting;
 
