@@ -87,6 +87,11 @@ impl Folder {
         for lsn in found.into_iter().rev() {
             match Snap::open(&*self.disk, &snap_path(&self.folder(), lsn), self.store_id) {
                 Ok(snap) if snap.lsn == lsn => return Ok(Some(Arc::new(snap))),
+                // Its store is one of that version by now.
+                Err(error @ IndexError::Newer(_)) => {
+                    let text = format!("snap/{:016x}.idx: {error}", lsn.0);
+                    return Err(io::Error::new(io::ErrorKind::Unsupported, text));
+                }
                 Ok(_) => tracing::error!(%lsn, "a snap of another place"),
                 Err(error) => tracing::error!(%lsn, %error, "a snap cannot be believed"),
             }

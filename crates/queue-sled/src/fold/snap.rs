@@ -144,6 +144,12 @@ impl Snap {
         let mut start = vec![0; HEAD];
         read_exact(&*file, &mut start, 0)?;
         let lsn = Lsn(le_u64(&start, 28));
+        let format = le_u32(&start, 8);
+        let is_snap =
+            start.starts_with(MAGIC) && le_u32(&start, HEAD - 4) == crc32c::crc32c(&start[..HEAD - 4]);
+        if is_snap && format > FORMAT {
+            return Err(IndexError::Newer(format));
+        }
         if start != head(store, lsn) {
             return Err(IndexError::Damaged("a snap of another store or another format"));
         }
@@ -320,6 +326,23 @@ mod tests {
                 prop_assert_eq!(found, wanted);
             }
         }
+    }
+
+    #[test]
+    fn a_snap_of_a_later_version_is_told_from_damage() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let path = folder.path().join("snap");
+        write(&path, &BTreeMap::new());
+        let mut octets = std::fs::read(&path).expect("read");
+        octets[8..12].copy_from_slice(&(FORMAT + 1).to_le_bytes());
+        std::fs::write(&path, &octets).expect("written");
+        let damaged = Snap::open(&RealDisk, &path, STORE);
+        assert!(matches!(damaged, Err(IndexError::Damaged(_))), "its crc is another");
+        let crc = crc32c::crc32c(&octets[..HEAD - 4]);
+        octets[HEAD - 4..HEAD].copy_from_slice(&crc.to_le_bytes());
+        std::fs::write(&path, &octets).expect("written");
+        let later = Snap::open(&RealDisk, &path, STORE);
+        assert!(matches!(later, Err(IndexError::Newer(format)) if format == FORMAT + 1));
     }
 
     #[test]

@@ -17,6 +17,9 @@ pub(crate) enum IndexError {
     NoSpace,
     #[error("damaged: {0}")]
     Damaged(&'static str),
+    /// Of a snap.
+    #[error("a later version has written it (format {0})")]
+    Newer(u32),
     #[error("{0}")]
     Failed(String),
     #[error(transparent)]
@@ -29,7 +32,7 @@ impl IndexError {
         match self {
             Self::NoSpace => true,
             Self::Io(error) => is_no_space(error),
-            Self::Damaged(_) | Self::Failed(_) => false,
+            Self::Damaged(_) | Self::Newer(_) | Self::Failed(_) => false,
         }
     }
 }

@@ -8,6 +8,7 @@ mod check;
 mod completions;
 mod export;
 mod failure;
+mod fsck;
 mod import;
 mod init;
 mod json;
@@ -49,8 +50,8 @@ struct Cli {
 const CONFIG: &str = "/etc/restante";
 
 const EXIT_CODES: &str = "\
-Exit codes: 0 done, or the answer is yes; 1 the answer is no, or not healthy; 2 wrong use; 78 the configuration \
-has faults; 65 what was given does not fit; 66, 69, 70, 73, 74, 76, 77 as in sysexits.h: input missing, \
+Exit codes: 0 done, or the answer is yes; 1 the answer is no, or not healthy; 2 wrong use; 3 the store must be \
+salvaged or restored; 78 the configuration has faults; 65 what was given does not fit; 66, 69, 70, 73, 74, 76, 77 as in sysexits.h: input missing, \
 unavailable (the daemon is not running), a fault of ours, cannot create, input/output error, the daemon is of \
 another version, permission denied.";
 
@@ -62,6 +63,7 @@ enum Verb {
     Reload(reload::Args),
     Backup(backup::Args),
     Restore(restore::Args),
+    Fsck(fsck::Args),
     Check(check::Args),
     Route(route::Args),
     Recipients(recipients::Args),
@@ -80,6 +82,8 @@ pub enum Answer {
     Yes,
     /// It is not so.
     No,
+    /// It is so broken that nothing else can be done with it.
+    Broken,
 }
 
 /// What every verb is given.
@@ -103,6 +107,7 @@ pub fn run() -> ExitCode {
     match done {
         Ok(Answer::Yes) => ExitCode::SUCCESS,
         Ok(Answer::No) => ExitCode::from(1),
+        Ok(Answer::Broken) => ExitCode::from(3),
         // The reader has what it wanted: `restante recipients | head`.
         Err(Failure::Output(error)) if error.kind() == io::ErrorKind::BrokenPipe => ExitCode::SUCCESS,
         Err(failure) => {
@@ -125,6 +130,7 @@ impl Verb {
             Self::Reload(args) => reload::run(context, &args),
             Self::Backup(args) => backup::run(context, &args),
             Self::Restore(args) => restore::run(context, &args),
+            Self::Fsck(args) => fsck::run(context, &args),
             Self::Check(args) => check::run(context, &args),
             Self::Route(args) => route::run(context, &args),
             Self::Recipients(args) => recipients::run(context, &args),
@@ -144,6 +150,7 @@ impl Verb {
             Self::Reload(args) => args.json,
             Self::Backup(args) => args.json,
             Self::Restore(args) => args.json,
+            Self::Fsck(args) => args.json,
             Self::Check(args) => args.json,
             Self::Route(args) => args.json,
             Self::Recipients(args) => args.json,
