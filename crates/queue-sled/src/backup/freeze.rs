@@ -2,6 +2,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::time::Duration;
 
 use queue::StoreError;
 use serde::{Deserialize, Serialize};
@@ -19,7 +20,8 @@ use crate::start::identity::STORE;
 /// Where the links are, inside the store.
 const FOLDER: &str = "backup-tmp";
 /// A snap may be replaced while it is linked; the one in its place is looked for so often.
-const SNAPS: usize = 10;
+const SNAPS: usize = 50;
+const PAUSE: Duration = Duration::from_millis(20);
 
 /// One moment of a store, in a folder that looks like one.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -112,15 +114,23 @@ impl Freezer<'_> {
 
     fn link_snap(&self, frozen: &Path) -> Result<(), StoreError> {
         for _ in 0..SNAPS {
-            let Some(snap) = self.folder.newest()? else { return Ok(()) };
-            let name = snap.path.file_name().unwrap_or_default();
-            match self.disk.link(&snap.path, &frozen.join("snap").join(name)) {
-                // A newer one has taken its place.
-                Err(error) if error.kind() == io::ErrorKind::NotFound => {}
-                outcome => return Ok(outcome?),
+            match self.folder.newest()? {
+                Some(snap) => {
+                    let name = snap.path.file_name().unwrap_or_default();
+                    match self.disk.link(&snap.path, &frozen.join("snap").join(name)) {
+                        Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+                        outcome => return Ok(outcome?),
+                    }
+                }
+                None if self.segments.unbroken(Lsn(0), Lsn(self.durable.load(Ordering::SeqCst))) => {
+                    return Ok(());
+                }
+                None => {}
             }
+            // A newer one is taking its place at this moment.
+            std::thread::sleep(PAUSE);
         }
-        Err(StoreError::Unavailable)
+        Err(StoreError::Damaged("neither a snap nor the log says what came first".to_owned()))
     }
 }
 
