@@ -31,8 +31,9 @@ use crate::params::Params;
 const EVERY: Duration = Duration::from_secs(5);
 /// A snap is made at least so often when something has changed: it shortens a rebuild.
 const DAILY: Duration = Duration::from_secs(24 * 3600);
-/// After a fold that failed.
+/// After a fold that failed; after one that had no room, which may be back in a moment.
 const AGAIN: Duration = Duration::from_secs(600);
+const AGAIN_WITH_ROOM: Duration = Duration::from_secs(30);
 /// How often, and for how long at once, a checkpoint is waited for.
 const CHECKPOINT_PAUSES: u32 = 500;
 const CHECKPOINT_PAUSE: Duration = Duration::from_millis(10);
@@ -213,7 +214,7 @@ impl Keeper {
             }
             Err(FoldError::Stopped) => Err(StoreError::Unavailable),
             Err(error) => {
-                work.not_before = Instant::now() + AGAIN;
+                work.not_before = Instant::now() + if error.is_no_space() { AGAIN_WITH_ROOM } else { AGAIN };
                 tracing::error!(%error, "nothing is freed in the log now");
                 self.say(Some(error.to_string()));
                 if matches!(error, FoldError::Disagree(_)) {
@@ -339,7 +340,10 @@ impl Keeper {
             }
             outcome => outcome?,
         };
-        self.published.dead.fetch_add(freed, Ordering::Relaxed);
+        if moved > 0 {
+            // Where nothing can be moved there is nothing to come back for at once.
+            self.published.dead.fetch_add(freed, Ordering::Relaxed);
+        }
         Ok(moved)
     }
 }

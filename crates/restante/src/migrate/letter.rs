@@ -2,7 +2,7 @@ use std::fs::File;
 use std::io::{self, Read};
 use std::ops::{Deref, Range};
 use std::os::unix::fs::FileExt;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use mail::ReversePath;
@@ -36,7 +36,12 @@ pub struct Letter {
 #[derive(Debug, Clone)]
 pub enum Content {
     /// A file of a Maildir, which may be renamed while it is looked for.
-    File(PathBuf),
+    File {
+        /// Its name when it was listed.
+        path: PathBuf,
+        /// The Maildir, as it is called without links: it must lie in there.
+        within: Arc<Path>,
+    },
     /// A part of an mbox.
     Part {
         /// The mbox.
@@ -52,7 +57,7 @@ impl Letter {
     /// Opens it.
     pub fn open(&self) -> io::Result<Text> {
         let source: Box<dyn Read + Send> = match &self.content {
-            Content::File(path) => Box::new(maildir::open(path)?),
+            Content::File { path, within } => Box::new(maildir::open(path, within)?),
             Content::Part { file, range, quoting } => {
                 Box::new(Unquoted::new(Part { file: file.clone(), range: range.clone() }, *quoting))
             }

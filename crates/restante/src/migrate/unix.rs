@@ -1,4 +1,19 @@
+use std::fs::{self, File, OpenOptions};
+use std::io;
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::Path;
+
 use memchr::memchr;
+
+/// A file of our own, in the place of what a run that was cut off has left. The folder may be somebody else's, and
+/// who writes into it root: a link that lies there is taken away, never followed.
+pub(super) fn create(path: &Path) -> io::Result<File> {
+    match fs::remove_file(path) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+        Ok(()) | Err(_) => {}
+    }
+    OpenOptions::new().write(true).create_new(true).mode(0o600).open(path)
+}
 
 /// Turns CRLF into LF, as files of mail have it, and ends the last line.
 #[derive(Debug, Default)]
@@ -54,6 +69,19 @@ mod tests {
     use std::convert::Infallible;
 
     use super::*;
+
+    #[test]
+    fn what_lies_behind_a_link_is_left_alone() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let (precious, trap) = (folder.path().join("precious"), folder.path().join("trap"));
+        fs::write(&precious, "precious").expect("written");
+        std::os::unix::fs::symlink(&precious, &trap).expect("laid");
+        io::Write::write_all(&mut create(&trap).expect("made"), b"mail").expect("written");
+        assert_eq!(fs::read(&precious).expect("read"), b"precious");
+        assert_eq!(fs::read(&trap).expect("read"), b"mail");
+        create(&trap).expect("made anew");
+        assert!(fs::read(&trap).expect("read").is_empty());
+    }
 
     #[test]
     fn every_short_text_at_every_split() {

@@ -1,7 +1,9 @@
 use std::ffi::OsStr;
 use std::fs::{self, File};
 use std::io;
+use std::os::fd::AsRawFd;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::UNIX_EPOCH;
 
 use crate::migrate::letter::{Content, Letter};
@@ -12,6 +14,8 @@ use crate::migrate::uidl::Uidl;
 #[derive(Debug)]
 pub struct Maildir {
     folder: PathBuf,
+    /// The same without links.
+    within: Arc<Path>,
     /// Maildir++ folders beside the inbox, with their dots.
     pub folders: Vec<String>,
     /// There is a `dovecot-uidlist` in it.
@@ -53,20 +57,21 @@ impl Maildir {
         }
         folders.sort();
         let has_uidlist = folder.join("dovecot-uidlist").is_file();
-        Ok(Self { folder: folder.into(), folders, has_uidlist })
+        let within = folder.canonicalize()?.into();
+        Ok(Self { folder: folder.into(), within, folders, has_uidlist })
     }
 
     /// Its messages, oldest first, then those of `folders`. What `list` names has the old server's unique id;
     /// all else the name of its file, which is what many servers print.
     pub fn letters(&self, folders: &[String], list: Option<&mut UidlList>) -> io::Result<Letters> {
-        let mut inbox = files(&self.folder)?;
+        let mut inbox = files(&self.folder, &self.within)?;
         let mut letters = match list {
             None => sorted(inbox.found),
             Some(list) => named(inbox.found, list),
         };
         for name in folders {
             let name = name.strip_prefix('.').unwrap_or(name);
-            let files = files(&self.folder.join(format!(".{name}")))?;
+            let files = files(&self.folder.join(format!(".{name}")), &self.within)?;
             letters.extend(sorted(files.found));
             inbox.odd.extend(files.odd);
         }
@@ -110,7 +115,7 @@ struct Files {
 }
 
 /// The files of one Maildir. What begins with a dot is none of its messages.
-fn files(folder: &Path) -> io::Result<Files> {
+fn files(folder: &Path, within: &Arc<Path>) -> io::Result<Files> {
     let mut files = Files::default();
     for part in ["cur", "new"] {
         for entry in fs::read_dir(folder.join(part))? {
@@ -119,15 +124,19 @@ fn files(folder: &Path) -> io::Result<Files> {
             if name.as_encoded_bytes().starts_with(b".") {
                 continue;
             }
-            match fs::metadata(entry.path()) {
-                Ok(metadata) if metadata.is_file() => {
-                    files.found.push(look(&entry.path(), part, &name, &metadata));
+            let metadata = match fs::metadata(entry.path()) {
+                Ok(metadata) if metadata.is_file() => Some(metadata),
+                Ok(_) => {
+                    files.odd.push(entry.path().display().to_string());
+                    continue;
                 }
-                Ok(_) => files.odd.push(entry.path().display().to_string()),
                 // A delivery agent has renamed it meanwhile: it is listed under its other name, or it is gone.
-                Err(error) if error.kind() == io::ErrorKind::NotFound => {}
-                Err(error) => return Err(error),
-            }
+                Err(error) if error.kind() == io::ErrorKind::NotFound => continue,
+                // It fails by its name, and alone, when it is to be read.
+                Err(_) => None,
+            };
+            let content = Content::File { path: entry.path(), within: within.clone() };
+            files.found.push(look(content, part, &name, metadata.as_ref()));
         }
     }
     files.found = apart(files.found);
@@ -160,16 +169,17 @@ fn apart(mut found: Vec<Found>) -> Vec<Found> {
 
 fn is_there(letter: &Letter) -> bool {
     match &letter.content {
-        Content::File(path) => path.exists(),
+        Content::File { path, .. } => path.exists(),
         Content::Part { .. } => true,
     }
 }
 
-fn look(path: &Path, part: &str, name: &OsStr, metadata: &fs::Metadata) -> Found {
+fn look(content: Content, part: &str, name: &OsStr, metadata: Option<&fs::Metadata>) -> Found {
     let name = name.to_string_lossy();
     let base = base(&name).to_owned();
     let stamp = Stamp::of(&base);
-    let modified = metadata.modified().ok().and_then(|time| time.duration_since(UNIX_EPOCH).ok());
+    let modified = metadata.and_then(|metadata| metadata.modified().ok());
+    let modified = modified.and_then(|time| time.duration_since(UNIX_EPOCH).ok());
     let modified = modified.map_or(0, |since| u64::try_from(since.as_millis()).unwrap_or(u64::MAX));
     // A copy that was not careful has set the one to today; a message that was moved here by IMAP has its
     // true time in the file alone. Whichever is older is right.
@@ -182,8 +192,8 @@ fn look(path: &Path, part: &str, name: &OsStr, metadata: &fs::Metadata) -> Found
         uidl: Uidl::parse(&base).ok(),
         received_ms,
         sender: None,
-        octets: metadata.len(),
-        content: Content::File(path.into()),
+        octets: metadata.map_or(0, fs::Metadata::len),
+        content,
     };
     Found { letter, order: ((0, 0), stamp, base.clone()), base }
 }
@@ -199,8 +209,21 @@ impl Stamp {
     }
 }
 
-/// Opens a message's file, also where its flags have changed since it was listed.
-pub(in crate::migrate) fn open(path: &Path) -> io::Result<File> {
+/// Opens a message's file, also where its flags have changed since it was listed. What is not in the Maildir is no
+/// mail of its owner's: root reads here, and a link to a file that root alone may read is soon laid.
+pub(in crate::migrate) fn open(path: &Path, within: &Path) -> io::Result<File> {
+    let file = find(path)?;
+    // Of what is open, not of its name, which may be another's by now.
+    let real = fs::read_link(format!("/proc/self/fd/{}", file.as_raw_fd()))?;
+    if real.starts_with(within) {
+        Ok(file)
+    } else {
+        let why = format!("a link out of the Maildir, to {}", real.display());
+        Err(io::Error::new(io::ErrorKind::PermissionDenied, why))
+    }
+}
+
+fn find(path: &Path) -> io::Result<File> {
     let missing = match File::open(path) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => error,
         opened => return opened,
@@ -362,8 +385,30 @@ mod tests {
         put(&folder, "new/1.a.h", 1);
         let listed = folder.path().join("new/1.a.h");
         fs::rename(&listed, folder.path().join("cur/1.a.h:2,S")).expect("moved");
-        assert!(open(&listed).is_ok());
-        assert!(open(&folder.path().join("new/2.a.h")).is_err());
+        assert!(open(&listed, folder.path()).is_ok());
+        assert!(open(&folder.path().join("new/2.a.h"), folder.path()).is_err());
+    }
+
+    #[test]
+    fn no_link_leads_out_of_the_maildir() {
+        let (folder, secret) = (maildir(), tempfile::tempdir().expect("a folder"));
+        fs::write(secret.path().join("9.key"), "secret").expect("written");
+        put(&folder, "cur/1.a.h", 1);
+        let link = |to: PathBuf, name: &str| {
+            std::os::unix::fs::symlink(to, folder.path().join(name)).expect("laid");
+        };
+        link(folder.path().join("cur/1.a.h"), "cur/2.inside.h");
+        link(secret.path().join("9.key"), "cur/3.outside.h");
+        fs::remove_dir(folder.path().join("new")).expect("removed");
+        link(secret.path().into(), "new");
+        let maildir = Maildir::open(folder.path()).expect("a Maildir");
+        let letters = maildir.letters(&[], None).expect("listed").letters;
+        let opened: Vec<_> = letters.iter().map(|letter| letter.open().is_ok()).collect();
+        assert_eq!(opened, [true, true, false, false]);
+        link("4.loop.h".into(), "cur/4.loop.h");
+        assert_eq!(maildir.letters(&[], None).expect("the others").letters.len(), 5);
+        let error = letters[2].open().err().expect("refused").to_string();
+        assert!(error.starts_with("a link out of the Maildir, to ") && error.ends_with("9.key"), "{error}");
     }
 
     #[test]

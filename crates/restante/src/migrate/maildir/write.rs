@@ -1,14 +1,14 @@
 use std::collections::HashSet;
-use std::fs::{self, DirBuilder, File, FileTimes, OpenOptions};
+use std::fs::{self, DirBuilder, File, FileTimes};
 use std::io::{self, Write};
-use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
+use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, UNIX_EPOCH};
 
 use mail::Uid;
 
 use crate::migrate::list::base;
-use crate::migrate::unix::UnixLines;
+use crate::migrate::unix::{UnixLines, create};
 
 /// Messages that become durable together.
 const BATCH: usize = 256;
@@ -55,10 +55,7 @@ impl MaildirWriter {
         if !self.there.insert(name.clone()) {
             return Ok((name, false));
         }
-        let path = self.tmp(&name);
-        // A run that was cut off has left half of it.
-        let file = OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(path)?;
-        let file = io::BufWriter::with_capacity(64 << 10, file);
+        let file = io::BufWriter::with_capacity(64 << 10, create(&self.tmp(&name))?);
         self.open = Some(Begun { name: name.clone(), file, lines: UnixLines::default(), received_ms });
         Ok((name, true))
     }

@@ -1,13 +1,12 @@
-use std::fs::{self, File, OpenOptions};
+use std::fs::{self, File};
 use std::io::{self, Seek, SeekFrom, Write};
-use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 
 use mail::ReversePath;
 
 use super::from_line;
 use super::quoting::Quoter;
-use crate::migrate::unix::UnixLines;
+use crate::migrate::unix::{UnixLines, create};
 
 /// An mbox (mboxrd, lines end in LF) that is written beside its place and put there when it is whole.
 pub struct MboxWriter {
@@ -33,9 +32,7 @@ impl MboxWriter {
         let mut part = path.as_os_str().to_owned();
         part.push(".part");
         let part = PathBuf::from(part);
-        // What a run that was cut off has left is begun again.
-        let file = OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&part)?;
-        let file = io::BufWriter::with_capacity(256 << 10, file);
+        let file = io::BufWriter::with_capacity(256 << 10, create(&part)?);
         Ok(Self { path: path.into(), part, file, open: None, octets: 0 })
     }
 
