@@ -80,6 +80,7 @@ impl Campaign {
             number: 0,
             may_reopen: false,
             is_busy: false,
+            held: None,
         };
         self.block_on(async {
             for _ in 0..8 {

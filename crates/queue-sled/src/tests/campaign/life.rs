@@ -231,6 +231,7 @@ impl Campaign {
             number,
             may_reopen: true,
             is_busy: self.plan.busy,
+            held: None,
         };
         let steps = if generations == self.plan.generations { self.plan.steps } else { 1 + chance.below(5) };
         let close = chance.one_in(2);

@@ -10,6 +10,7 @@ use queue::{Delivered, Expunge, Incoming, Join, Store, StoreError};
 use super::ledger::Ledger;
 use super::model::{Change, Group, Mail, Model, Told};
 use super::observe::Observed;
+use crate::backup::Held;
 use crate::disk::simulated::Chance;
 use crate::ground::Ground;
 use crate::{Params, SledStore};
@@ -36,6 +37,8 @@ pub(super) struct Script {
     pub(super) may_reopen: bool,
     /// It does many things at once, and little else.
     pub(super) is_busy: bool,
+    /// A moment that is held for a backup.
+    pub(super) held: Option<Held>,
 }
 
 impl Script {
@@ -52,7 +55,7 @@ impl Script {
             self.all_at_once(&model).await;
             return Ok(());
         }
-        match self.chance.below(24) {
+        match self.chance.below(25) {
             0..=3 => self.accepts(1).await,
             4 | 5 => {
                 let several = 2 + self.chance.below(6);
@@ -71,6 +74,7 @@ impl Script {
             19 => self.store.checkpoint_soon(),
             20 => self.give_up().await,
             21 | 22 => self.tidy().await?,
+            23 => self.freeze().await?,
             _ if self.may_reopen => self.reopen().await?,
             _ => self.store.checkpoint_soon(),
         }
@@ -232,6 +236,18 @@ impl Script {
         }
     }
 
+    /// A moment of the store is held for a backup, and let go when the next one is wanted.
+    async fn freeze(&mut self) -> Result<(), String> {
+        if self.held.take().is_none() {
+            match self.store.freeze().await {
+                Ok(held) => self.held = Some(held),
+                Err(error) if self.may_reopen => return Err(format!("no moment is held: {error}")),
+                Err(_) => {}
+            }
+        }
+        Ok(())
+    }
+
     /// Where the disk says no for good, what waits for the index waits for ever.
     fn patience(&self) -> Duration {
         Duration::from_millis(if self.may_reopen { 60_000 } else { 300 })
@@ -239,6 +255,7 @@ impl Script {
 
     /// A restart in good order.
     async fn reopen(&mut self) -> Result<(), String> {
+        self.held = None;
         self.store.close().await.map_err(|error| format!("it does not close: {error}"))?;
         let (store, report) = SledStore::open_on(self.ground.clone(), Path::new(STORE), self.params.clone())
             .map_err(|error| format!("it does not open again: {error}"))?;

@@ -1,6 +1,9 @@
 //! Single failures, each by its name: what the campaign finds by chance, and must never find again.
 
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
+use std::time::Duration;
 
 use mail::{QueueId, Uid};
 use queue::contract::{accept, deliver, envelope, listed, name, route, view};
@@ -12,6 +15,10 @@ use super::script::STORE;
 use crate::disk::Disk;
 use crate::disk::faulty::{Fault, Op};
 use crate::disk::simulated::{Action, Chance, Machine, SimulatedDisk, Step};
+use crate::ground::Ground;
+use crate::index::file_kv::FileIndex;
+use crate::index::kv::{EachRow, Op as Change, OpenIndex};
+use crate::index::{IndexError, IndexKv};
 use crate::log::segment::{SegmentHeader, segment_id};
 use crate::tests::{block_on, queued};
 use crate::{OpenError, SledStore, StartReport};
@@ -143,6 +150,42 @@ fn a_header_that_only_the_page_cache_has_is_made_durable() {
             assert_eq!(queued(&store).await.last(), Some(&third), "seed {seed}");
         }
     });
+}
+
+/// The same when its sync has failed: it must be written again, not only synced.
+#[test]
+fn a_header_whose_sync_failed_is_written_again() {
+    let refused = AtomicU32::new(0);
+    for seed in 0..40 {
+        block_on(async {
+            let disk = SimulatedDisk::new(empty(), seed);
+            let store = open(&disk);
+            let first = accept(&store, b"one\r\n").await;
+            store.close().await.expect("closed");
+            drop(store);
+            let store = open(&disk);
+            assert!(store.wait_prepared());
+            disk.order(Some(Fault { only: Some(Op::Fdatasync), at: 0, lasting: false, errno: Errno::IO }));
+            let mut incoming = store.incoming(None).expect("admitted");
+            incoming.write(b"two\r\n").await.expect("taken");
+            if incoming.commit(envelope(&["alice"])).await.is_ok() {
+                // The next spare was quicker.
+                return;
+            }
+            refused.fetch_add(1, Ordering::Relaxed);
+            disk.order(None);
+            let killed = disk.machine();
+            disk.switch_off();
+            let disk = self::disk(killed);
+            let store = open(&disk);
+            let third = accept(&store, b"three\r\n").await;
+            let (machine, _) = disk.machine().power_cut(&mut Chance::new(seed));
+            let image = self::disk(machine);
+            lose_index(&image);
+            assert_eq!(queued(&open(&image)).await, [first, third], "seed {seed}");
+        });
+    }
+    assert!(refused.load(Ordering::Relaxed) > 0);
 }
 
 /// A segment that has lost its name gets it back, and its id stays its own.
@@ -380,6 +423,72 @@ fn an_index_that_knows_more_than_the_log_is_heard_without_a_checkpoint() {
     disk.rot(&segment, 8192, &[0; 56 << 10]);
     let (store, report) = try_open(&disk).expect("opens");
     assert_eq!((report.damaged.len(), block_on(queued(&store)).len()), (1, 1), "a part of it: {report}");
+}
+
+/// An index that takes its time to say that it is flushed.
+struct Slow(Arc<AtomicBool>);
+
+struct SlowKv {
+    inner: Arc<dyn IndexKv>,
+    flushed: Arc<AtomicBool>,
+}
+
+impl OpenIndex for Slow {
+    fn open(&self, disk: &dyn Disk, idx: &Path) -> Result<Arc<dyn IndexKv>, IndexError> {
+        let inner = FileIndex { deferred: true }.open(disk, idx)?;
+        Ok(Arc::new(SlowKv { inner, flushed: self.0.clone() }))
+    }
+}
+
+impl IndexKv for SlowKv {
+    fn get(&self, key: &[u8]) -> Result<Option<Vec<u8>>, IndexError> {
+        self.inner.get(key)
+    }
+
+    fn apply(&self, ops: Vec<Change>) -> Result<(), IndexError> {
+        self.inner.apply(ops)
+    }
+
+    fn scan(&self, prefix: &[u8], from: &[u8], each: EachRow<'_>) -> Result<(), IndexError> {
+        self.inner.scan(prefix, from, each)
+    }
+
+    fn flush(&self) -> Result<(), IndexError> {
+        self.inner.flush()?;
+        self.flushed.store(true, Ordering::SeqCst);
+        std::thread::sleep(Duration::from_millis(100));
+        Ok(())
+    }
+}
+
+/// What is applied between the flush of a checkpoint and its writing is not in it.
+#[test]
+fn a_checkpoint_says_no_more_than_its_flush_covers() {
+    block_on(async {
+        let disk = disk(empty());
+        let flushed = Arc::new(AtomicBool::new(false));
+        let ground = Ground { index: Arc::new(Slow(flushed.clone())), ..ground(&disk, true) };
+        let (store, _) = SledStore::open_on(ground, Path::new(STORE), params()).expect("opens");
+        accept(&store, b"one\r\n").await;
+        queued(&store).await;
+        flushed.store(false, Ordering::SeqCst);
+        store.checkpoint_soon();
+        let wait = Duration::from_millis(2);
+        while !flushed.load(Ordering::SeqCst) {
+            tokio::time::sleep(wait).await;
+        }
+        accept(&store, b"two\r\n").await;
+        assert_eq!(queued(&store).await.len(), 2);
+        while disk.list(Path::new(STORE)).is_ok_and(|names| !names.contains(&"CKPT".to_owned())) {
+            tokio::time::sleep(wait).await;
+        }
+        for seed in 0..8 {
+            let (machine, _) = disk.machine().power_cut(&mut Chance::new(seed));
+            let (store, report) = try_open(&self::disk(machine)).expect("opens");
+            assert!(report.rebuilt.is_none_or(|why| !why.contains("less")));
+            assert_eq!(queued(&store).await.len(), 2);
+        }
+    });
 }
 
 /// Marks only grow: a session that opened before another deleted does not bring anything back.
