@@ -27,13 +27,14 @@
 //! | what was refused never surfaces | `what_was_refused_in_the_middle_of_a_batch_never_surfaces` |
 //! | a hole in a torn batch is the same to all who read it | `a_torn_body_does_not_keep_the_log_from_being_folded` |
 //!
-//! Freed too early, a body moved that has rotted, a second restore: `tests/space.rs` and `tests/backup.rs`.
+//! Freed too early, a body moved that has rotted, a second restore: `tests/space.rs` and `tests/backup.rs`. The checkpoint, the full disk and the lost log: [`room`].
 
 mod errors;
 mod ledger;
 mod life;
 mod model;
 mod observe;
+mod room;
 mod script;
 mod single;
 
