@@ -46,6 +46,9 @@ fn damage_is_found_and_named_and_the_rest_is_taken_out() {
     }
     let mails = collect(appliance.pop3, "alice", 12);
     ask(&mut appliance.verb(&["fsck", "--deep"]), 0, &["all is well", "12 messages in mailboxes"]);
+    appliance.kill();
+    ask(&mut appliance.verb(&["fsck"]), 0, &["all is well"]);
+    appliance.restart();
     appliance.stop();
     let ended = ask(&mut appliance.verb(&["fsck", "--deep", "--json"]), 0, &["{\"faults\":[],"]);
     assert!(ended.err.contains("the daemon is not running"), "{}", ended.err);

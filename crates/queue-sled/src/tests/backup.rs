@@ -137,6 +137,14 @@ fn what_was_acknowledged_before_is_in_it_however_busy_the_store_is() {
                 });
             });
         }
+        scope.spawn(|| {
+            block_on(async {
+                // Snaps come and go while backups are made.
+                while !done.load(Ordering::SeqCst) {
+                    store.tidy().await.expect("tidied");
+                }
+            });
+        });
         block_on(async {
             for round in 1..5 {
                 while acknowledged.load(Ordering::SeqCst) < round * 60 {
@@ -144,7 +152,6 @@ fn what_was_acknowledged_before_is_in_it_however_busy_the_store_is() {
                 }
                 before = listed(&store, "alice", "").await;
                 backup(&store, &place, &dir).await.expect("taken");
-                store.tidy().await.expect("tidied");
             }
         });
         done.store(true, Ordering::SeqCst);
