@@ -100,7 +100,7 @@ impl Raw {
 
     fn write(&mut self, payloads: &[Vec<u8>], batch: &[usize]) -> io::Result<u64> {
         let slices: Vec<_> = batch.iter().map(|producer| IoSlice::new(&payloads[*producer])).collect();
-        let octets = slices.iter().map(|slice| slice.len() as u64).sum();
+        let octets: u64 = slices.iter().map(|slice| slice.len() as u64).sum();
         if self.end + octets > FILE {
             self.end = 0;
         }

@@ -2,8 +2,8 @@
 
 use std::io::{self, Error};
 
-use mail::{Body, Envelope, ForwardPath, MailboxName, Protocol, Recipient, ReversePath, Trace};
-use queue::{Additions, Queued, Route, RouteEntry, Store};
+use mail::{Body, Envelope, ForwardPath, MailboxName, Protocol, Recipient, ReversePath, Trace, Uid};
+use queue::{Additions, Delivered, Queued, Route, RouteEntry, Store};
 use queue_sled::SledStore;
 
 /// What the router reads at once.
@@ -35,16 +35,21 @@ pub(crate) fn envelope(mailbox: &str) -> Envelope {
     }
 }
 
-/// Delivers what is queued; how many messages it was.
-pub(crate) async fn route_all(store: &SledStore) -> io::Result<u64> {
-    let mut routed = 0;
+/// Delivers what is queued; the uids that came of it.
+pub(crate) async fn route_all(store: &SledStore) -> io::Result<Vec<Uid>> {
+    let mut uids = Vec::new();
     loop {
         let page = store.queued(None, PAGE).await.map_err(Error::other)?;
         if page.is_empty() {
-            return Ok(routed);
+            return Ok(uids);
         }
-        routed += page.len() as u64;
-        store.deliver(page.iter().map(route).collect()).await.map_err(Error::other)?;
+        let routes = page.iter().map(route).collect();
+        for delivered in store.deliver(routes).await.map_err(Error::other)? {
+            match delivered {
+                Delivered::Entries(entries) => uids.extend(entries),
+                Delivered::NotQueued => {}
+            }
+        }
     }
 }
 

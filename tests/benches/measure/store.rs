@@ -1,15 +1,15 @@
-use std::fs;
 use std::io::{self, Error};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
-use queue::{Incoming, Store, StoreError};
+use mail::{MailboxName, ViewName};
+use queue::{Expunge, Incoming, Store, StoreError};
 use queue_sled::{Params, SledStore};
 use tokio::runtime::Runtime;
 
 use super::kept::{envelope, route_all};
-use super::{Budget, MICRO, Part, size_name};
+use super::{Budget, MEBI, MICRO, Part, size_name};
 use crate::load::figures::Latencies;
 use crate::load::producers::{Produced, Until, produce};
 use crate::load::raw::Raw;
@@ -20,16 +20,19 @@ use crate::report::Table;
 
 /// How long a producer waits that the store has no room for just now.
 const REST: Duration = Duration::from_millis(1);
+/// Who gets everything.
+const MAILBOX: &str = "alice";
 /// Octets of one segment.
 const SEGMENT: u32 = 64 << 20;
 
 /// Durable messages a second through the store's own door, against raw group commit.
-#[derive(Debug)]
 pub(crate) struct StorePart<'a> {
     options: &'a Options,
-    folder: PathBuf,
     runtime: Runtime,
     raw: Raw,
+    store: SledStore,
+    /// Octets in new files that are in the budget already.
+    counted: u64,
     /// One for each size.
     tables: Vec<Table>,
 }
@@ -39,43 +42,62 @@ impl<'a> StorePart<'a> {
         let columns: Vec<_> = options.connections.iter().map(usize::to_string).collect();
         let table =
             |size: &usize| Table::new(format!("store: {}; producers:", size_name(*size)), columns.clone());
-        Ok(Self {
+        let (store, _) = SledStore::open(&folder.join("store"), params(options)).map_err(Error::other)?;
+        let part = Self {
             options,
-            folder: folder.join("measured"),
             runtime: Runtime::new()?,
             raw: Raw::prepare(folder)?,
+            store,
+            counted: 0,
             tables: options.sizes.iter().map(table).collect(),
+        };
+        part.warm_up()?;
+        Ok(part)
+    }
+
+    /// As much as the longest slice, so that there are twice as many segments as it takes, and all were written
+    /// before: a store that has run for a while has nothing to fill with zeros, nor has raw.
+    fn warm_up(&self) -> io::Result<()> {
+        self.prepared()?;
+        let (size, most) = (1 << 20, longest(self.options) >> 20);
+        self.produce(size, 16, Until { time: Duration::from_secs(600), count: most.max(1) })?;
+        self.empty()
+    }
+
+    fn prepared(&self) -> io::Result<()> {
+        if self.store.wait_prepared() { Ok(()) } else { Err(Error::other("the segments were not prepared")) }
+    }
+
+    fn produce(&self, size: usize, producers: usize, until: Until) -> io::Result<Produced> {
+        let (store, body) = (self.store.clone(), Arc::<[u8]>::from(message(size)));
+        let commit = move |_| keep(store.clone(), body.clone());
+        self.runtime.block_on(produce(producers, until, commit))
+    }
+
+    /// Delivers, deletes and frees everything.
+    fn empty(&self) -> io::Result<()> {
+        self.runtime.block_on(async {
+            let (mailbox, view) = (MailboxName::parse(MAILBOX).expect("a name"), ViewName::owner());
+            let uids = route_all(&self.store).await?;
+            let deleted = self.store.delete(vec![Expunge { mailbox, view, uids }]).await;
+            deleted.map_err(Error::other)?;
+            self.store.tidy().await.map(drop).map_err(Error::other)
         })
     }
 
-    /// The longest slice writes so much that no segment must be prepared meanwhile.
-    fn params(&self) -> Params {
-        let cell = |size: &usize| {
-            let most = |producers: &usize| self.options.messages_of(*size, *producers) * *size as u64;
-            self.options.connections.iter().map(most).max().unwrap_or(0)
-        };
-        let most = self.options.sizes.iter().map(cell).max().unwrap_or(0);
-        let spares = usize::try_from(most * 3 / 2 / u64::from(SEGMENT)).unwrap_or(1) + 2;
-        Params { segment_size: Some(SEGMENT), spares, memory: 1 << 30, ..Params::default() }
-    }
-
-    fn measure(&mut self, store: &SledStore, row: usize, column: usize) -> io::Result<u64> {
+    fn measure(&mut self, row: usize, column: usize) -> io::Result<u64> {
         let (size, producers) = (self.options.sizes[row], self.options.connections[column]);
         let until = Until { time: self.options.slice, count: self.options.messages_of(size, producers) };
         let before = Usage::here()?;
         let (raw, raw_written) = self.raw.slice(&self.runtime, producers, size, until)?;
         let raw_cpu = Usage::here()?.since(before);
 
-        if !store.wait_prepared() {
-            return Err(Error::other("the segments were not prepared"));
-        }
-        let (before, written) = (Usage::here()?, store.written().records);
-        let (kept, body) = (store.clone(), Arc::<[u8]>::from(message(size)));
-        let commit = move |_| keep(kept.clone(), body.clone());
-        let produced = self.runtime.block_on(produce(producers, until, commit))?;
-        let cpu = Usage::here()?.since(before);
-        let written = store.written().records - written;
-        self.runtime.block_on(route_all(store))?;
+        self.prepared()?;
+        let (before, start) = (Usage::here()?, self.store.written());
+        let produced = self.produce(size, producers, until)?;
+        let (cpu, end) = (Usage::here()?.since(before), self.store.written());
+        let written = end.records - start.records;
+        self.empty()?;
 
         let table = &mut self.tables[row];
         let mut add = |name, value| table.add(name, column, value);
@@ -85,6 +107,7 @@ impl<'a> StorePart<'a> {
         add("ratio aimed at", aim(size, producers));
         latencies(&raw, &produced, &mut add);
         add("octets to the log for one of a message", written as f64 / (produced.count * size as u64) as f64);
+        add("zeros meanwhile, MiB", (end.files - start.files) as f64 / MEBI);
         add("raw CPU, us/message", raw_cpu.total() * MICRO / raw.count as f64);
         add("store CPU, us/message", cpu.total() * MICRO / produced.count as f64);
         Ok(raw_written + written)
@@ -98,6 +121,21 @@ fn latencies(raw: &Produced, store: &Produced, add: &mut impl FnMut(&'static str
     add("store, median, ms", store.quantile(0.5));
     add("store, p99, ms", store.quantile(0.99));
     add("p99 against raw's (aim: 1.5)", store.quantile(0.99) / raw.quantile(0.99));
+}
+
+/// Octets that the longest slice writes.
+fn longest(options: &Options) -> u64 {
+    let slice = |size: &usize| {
+        let most = |producers: &usize| options.messages_of(*size, *producers) * *size as u64;
+        options.connections.iter().map(most).max().unwrap_or(0)
+    };
+    options.sizes.iter().map(slice).max().unwrap_or(0)
+}
+
+/// So many segments that none must be prepared while one slice is measured.
+fn params(options: &Options) -> Params {
+    let spares = usize::try_from(longest(options) * 3 / 2 / u64::from(SEGMENT)).unwrap_or(1) + 2;
+    Params { segment_size: Some(SEGMENT), spares, memory: 1 << 30, ..Params::default() }
 }
 
 /// The least ratio to raw that the store is held to.
@@ -119,27 +157,22 @@ async fn keep(store: SledStore, body: Arc<[u8]>) -> io::Result<()> {
         }
     };
     incoming.write(&body).await.map_err(Error::other)?;
-    incoming.commit(envelope("alice")).await.map(drop).map_err(Error::other)
+    incoming.commit(envelope(MAILBOX)).await.map(drop).map_err(Error::other)
 }
 
 impl Part for StorePart<'_> {
-    /// Every round has a store of its own, so that no more stands on the disk than one round writes.
     fn round(&mut self, budget: &mut Budget) -> io::Result<()> {
-        let params = self.params();
-        let (store, _) = SledStore::open(&self.folder, params).map_err(Error::other)?;
-        'cells: for row in 0..self.options.sizes.len() {
+        for row in 0..self.options.sizes.len() {
             for column in 0..self.options.connections.len() {
                 if budget.is_spent()? {
-                    break 'cells;
+                    return Ok(());
                 }
-                let written = self.measure(&store, row, column)?;
-                budget.add(written);
+                budget.add(self.measure(row, column)?);
             }
         }
-        budget.add(store.written().files);
-        self.runtime.block_on(store.close()).map_err(Error::other)?;
-        drop(store);
-        fs::remove_dir_all(&self.folder)
+        let files = self.store.written().files;
+        budget.add(files - std::mem::replace(&mut self.counted, files));
+        Ok(())
     }
 
     fn tables(&self) -> Vec<&Table> {
