@@ -27,6 +27,8 @@ pub(super) fn claim(
         return Err(BackupError::Inside(dir.to_owned()));
     }
     disk.create_dir(dir).at(dir)?;
+    // Where we may not look into what is around it, its name is durable when the system likes.
+    let _ = dir.parent().map(|parent| disk.fsync_dir(parent));
     if contains(store, dir).at(dir)? || contains(dir, store).at(dir)? {
         return Err(BackupError::Inside(dir.to_owned()));
     }

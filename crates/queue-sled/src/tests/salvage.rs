@@ -296,7 +296,11 @@ fn whatever_bits_flip_intact_mail_is_salvaged_and_damaged_mail_is_named() {
         }
         let checked = check(&image);
         if lost > before {
-            assert!(checked.worst() >= Some(Grade::Mail), "seed {seed}: {:?}", checked.faults);
+            let (told, known) = (&checked.faults, &salvaged.faults);
+            assert!(
+                checked.worst() >= Some(Grade::Mail),
+                "seed {seed}: {told:?}, salvaged: {known:?}, {spoilt:?}"
+            );
         }
         // What can be opened serves what is intact, and nothing that is not what came in.
         match image.try_open() {

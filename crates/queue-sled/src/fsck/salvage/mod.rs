@@ -19,10 +19,13 @@ use crate::backup::{Progress, Told};
 use crate::big::BigFiles;
 use crate::disk::{Disk, Open, RealDisk, read_exact};
 use crate::fold::{Folder, Snap, snap_lsn};
+use crate::index::rows::EntryRow;
 use crate::log::Lsn;
 use crate::log::change::{Change, Relocated};
 use crate::log::record::{BESIDE, HEADER, Kind};
 use crate::log::segments::Segments;
+use crate::mailbox::Place;
+use crate::reader::{Reader, Wait};
 use crate::start::identity::Identity;
 pub(super) use harvest::Hole;
 use mail::{Envelope, QueueId};
@@ -78,7 +81,7 @@ pub(super) fn assess(disk: &Arc<dyn Disk>, store: &Path, checked: &mut Checked) 
 /// Everything that is still there.
 struct Found {
     disk: Arc<dyn Disk>,
-    big: BigFiles,
+    reader: Reader,
     harvest: Harvest,
     ledger: Ledger,
     faults: Vec<Fault>,
@@ -99,12 +102,9 @@ impl Found {
             }
         }
         let store_id = store_id(&*disk, store, &segments, &mut checked);
-        let folder = Folder {
-            disk: disk.clone(),
-            store: store.to_owned(),
-            store_id,
-            segments: Arc::new(Segments::new(disk.clone(), store.join("log"))),
-        };
+        let segments_read = Arc::new(Segments::new(disk.clone(), store.join("log")));
+        let folder =
+            Folder { disk: disk.clone(), store: store.to_owned(), store_id, segments: segments_read.clone() };
         let snap = folder.newest().unwrap_or(None);
         let newest = disk.list(&store.join("snap")).unwrap_or_default();
         let newest = newest.iter().filter_map(|name| snap_lsn(name)).max();
@@ -129,7 +129,8 @@ impl Found {
         }
         let ledger = Self::ledger(&harvest, snap, store_id, &mut checked);
         let big = BigFiles::new(disk.clone(), store);
-        Ok(Self { disk, big, harvest, ledger, faults: checked.faults })
+        let reader = Reader { segments: segments_read, big, suspects: Default::default() };
+        Ok(Self { disk, reader, harvest, ledger, faults: checked.faults })
     }
 
     /// A snap that cannot be gone on from is none.
@@ -169,7 +170,7 @@ impl Found {
     fn body_in(&self, record: &Record) -> io::Result<Option<Vec<u8>>> {
         let header = &record.header;
         let (file, at, octets) = if header.kind == Kind::Big || header.flags & BESIDE != 0 {
-            let file = self.big.open(header.id)?;
+            let file = self.reader.big.open(header.id)?;
             let octets = file.len()?;
             (file, 0, octets)
         } else {
@@ -217,7 +218,7 @@ impl Found {
             let mut octets = vec![0; (header.body_len as usize).min(8 << 10)];
             let at = u64::from(header.lsn.offset()) + HEADER as u64 + u64::from(header.meta_len);
             let file = match header.body_len {
-                0 => self.big.open(header.id).ok()?,
+                0 => self.reader.big.open(header.id).ok()?,
                 _ => self.disk.open(&record.path, Open::Read).ok()?,
             };
             if header.body_len == 0 {
@@ -257,9 +258,12 @@ impl Found {
             if !seen.insert(home) {
                 continue;
             }
-            let entry = self.ledger.entries.get(home);
+            // An entry has a checksum of its own: it can be whole in a record that is not.
+            let alone = |row: &EntryRow| self.reader.entry(&Place::of(home.1, row), Wait::Allowed).ok();
+            let known = self.ledger.entries.get(home).cloned();
+            let entry = known.or_else(|| row.as_ref().and_then(alone));
             let octets = row.as_ref().map(|row| row.octets);
-            if !exporter.entry(&letter, home, entry, octets)? {
+            if !exporter.entry(&letter, home, entry.as_ref(), octets)? {
                 let (place, what) = (self.place(id), "the fields put on top of it are lost".to_owned());
                 let whom = vec![Whom::entry(&home.0, home.1, subject(&body))];
                 salvaged.faults.push(Fault { grade: Grade::Mail, place, what, whom });
