@@ -75,12 +75,23 @@ impl Image {
 
     /// The record at `offset`, checked whole.
     fn record(&self, segment: &SegmentHeader, offset: u32) -> Result<RecordHeader, BadRecord> {
+        let (header, content) = self.header(segment, offset)?;
+        if header.holds(content) { Ok(header) } else { Err(BadRecord::Invalid) }
+    }
+
+    /// The record at `offset` if all but its body is whole.
+    fn rotten(&self, segment: &SegmentHeader, offset: u32) -> Option<RecordHeader> {
+        let (header, content) = self.header(segment, offset).ok()?;
+        header.holds_meta(&content[..header.meta_len as usize]).then_some(header)
+    }
+
+    fn header(&self, segment: &SegmentHeader, offset: u32) -> Result<(RecordHeader, &[u8]), BadRecord> {
         let at = offset as usize;
         let octets = self.0.get(at..).ok_or(BadRecord::Invalid)?;
         let header = RecordHeader::decode(octets, segment.salt, Lsn::new(segment.id, offset))?;
         let end = usize::try_from(header.octets()).map_err(|_| BadRecord::Invalid)?;
         let content = octets.get(HEADER..end).ok_or(BadRecord::Invalid)?;
-        if header.holds(content) { Ok(header) } else { Err(BadRecord::Invalid) }
+        Ok((header, content))
     }
 
     /// The first valid record from `offset` on.
@@ -92,7 +103,9 @@ impl Image {
         })
     }
 
-    /// Gives every valid record from `from` on to `each`, with its meta.
+    /// Gives every valid record from `from` on to `each`, with its meta. In a segment that is sealed also those of
+    /// which only the body has rotted, which is damage all the same: what they say is known, and whoever asks for
+    /// the body is told. At the tail such a record was never whole.
     pub(crate) fn scan<E>(
         &self,
         segment: &SegmentHeader,
@@ -113,6 +126,13 @@ impl Image {
         while at < limit {
             let header = match self.record(segment, at) {
                 Ok(header) => header,
+                Err(BadRecord::Invalid)
+                    if let (Extent::Sealed(_), Some(header)) = (extent, self.rotten(segment, at)) =>
+                {
+                    let to = Lsn::new(segment.id, header.next_offset());
+                    found.damage.push(Damage { from: header.lsn, to });
+                    header
+                }
                 Err(BadRecord::Unknown) => return Err(Stop::Newer(Lsn::new(segment.id, at))),
                 Err(BadRecord::Invalid) => {
                     let next = self.resync(segment, at + 8, limit);

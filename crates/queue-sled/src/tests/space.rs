@@ -502,3 +502,27 @@ fn a_log_that_no_longer_says_what_was_applied_frees_nothing() {
         store.close().await.expect("closed");
     });
 }
+
+#[test]
+fn a_log_with_a_rotten_body_is_folded_also_after_the_index_was_made_from_it() {
+    let place = Place::with_segments(SEGMENT);
+    block_on(async {
+        let (store, _) = place.open();
+        let uids = fill(&store, &["alice"], 0..30).await;
+        store.close().await.expect("closed");
+        drop(store);
+        let (file, at) = find(&place, &body(10));
+        super::scribble(&file, at + 3000, b"rot");
+        std::fs::remove_dir_all(place.path().join("idx")).expect("removed");
+        let (store, report) = place.open();
+        assert_eq!(report.damaged.len(), 1, "{report}");
+        delete(&store, "alice", uids[15..].iter().flatten().copied().collect()).await;
+        assert!(store.tidy().await.expect("the fold and the index agree").segments > 2);
+        let maildrop = store.open(&name("alice"), &view("")).await.expect("opened");
+        assert_eq!(maildrop.len(), 15);
+        for index in 0..15 {
+            assert_eq!(maildrop.message(index, 0..u64::MAX).await.is_err(), index == 10);
+        }
+        store.close().await.expect("closed");
+    });
+}
