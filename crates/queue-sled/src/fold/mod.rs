@@ -65,15 +65,6 @@ pub(crate) struct Folder {
     pub(crate) segments: Arc<Segments>,
 }
 
-/// Whether a record counts whose body is not what came in.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Bodies {
-    /// It does: bodies are not read.
-    Unread,
-    /// It does not, as when an index is built: all of the log is read.
-    Checked,
-}
-
 /// What a fold has found.
 pub(crate) struct Folded {
     pub(crate) snap: Arc<Snap>,
@@ -116,27 +107,13 @@ impl Folder {
         end: StateRow,
         pace: &dyn Fn() -> bool,
     ) -> Result<Folded, FoldError> {
-        match self.fold_by(Bodies::Unread, base.clone(), end, pace) {
-            // An index that was built since a body rotted has passed by its record.
-            Err(FoldError::Disagree(_)) => self.fold_by(Bodies::Checked, base, end, pace),
-            outcome => outcome,
-        }
-    }
-
-    fn fold_by(
-        &self,
-        bodies: Bodies,
-        base: Option<Arc<Snap>>,
-        end: StateRow,
-        pace: &dyn Fn() -> bool,
-    ) -> Result<Folded, FoldError> {
         let mut named = BTreeSet::new();
         let mut base = base;
         let end_lsn = Lsn(end.applied);
         loop {
             let from = base.as_ref().map_or(Lsn(0), |snap| snap.lsn);
             let to = self.step(from, end_lsn)?;
-            let (index, rows) = self.apply(bodies, base, to, &mut named, pace)?;
+            let (index, rows) = self.apply(base, to, &mut named, pace)?;
             if to < end_lsn {
                 base = Some(self.write(&rows, to, &format!("tmp-part-{:016x}", to.0), pace)?);
                 continue;
@@ -168,7 +145,6 @@ impl Folder {
     /// What a snap and the log behind it come to at one place.
     pub(crate) fn apply(
         &self,
-        bodies: Bodies,
         base: Option<Arc<Snap>>,
         to: Lsn,
         named: &mut BTreeSet<u64>,
@@ -202,25 +178,20 @@ impl Folder {
                 drop(index.take_effects());
                 Ok(())
             };
-            let whole = match bodies {
-                Bodies::Checked => true,
-                Bodies::Unread => match scan_metas(&*file, header, from.offset(), until, &mut each) {
-                    // What cannot be read counts as damaged.
-                    Err(error @ (FoldError::Damaged(_) | FoldError::Io(_))) => {
-                        let segment = format_args!("{:08x}", header.id);
-                        tracing::error!(%error, segment, "the log is damaged: what comes behind is looked for");
-                        true
-                    }
-                    outcome => outcome.map(|()| false)?,
-                },
-            };
-            if whole {
-                image.load(&*file, until)?;
-                let scanned = image.scan(header, from.offset(), Extent::Sealed(until), &mut each);
-                scanned.map_err(|stop| match stop {
-                    Stop::Newer(lsn) => FoldError::Newer(lsn),
-                    Stop::Caller(error) => error,
-                })?;
+            match scan_metas(&*file, header, from.offset(), until, &mut each) {
+                // What cannot be read counts as damaged.
+                Err(error @ (FoldError::Damaged(_) | FoldError::Io(_))) => {
+                    let segment = format_args!("{:08x}", header.id);
+                    tracing::error!(%error, segment, "the log is damaged: what comes behind is looked for");
+                    image.load(&*file, until)?;
+                    let scanned = image.scan(header, from.offset(), Extent::Sealed(until), &mut each);
+                    scanned.map_err(|stop| match stop {
+                        Stop::Newer(lsn) => FoldError::Newer(lsn),
+                        Stop::Caller(error) => error,
+                    })?;
+                }
+                Err(error) => return Err(error),
+                Ok(()) => {}
             }
             if !pace() {
                 return Err(FoldError::Stopped);

@@ -11,7 +11,7 @@ use crate::OpenError;
 use crate::backup::{Frozen, Progress, Told};
 use crate::big::BigFiles;
 use crate::disk::{Disk, Lock, Open, RealDisk};
-use crate::fold::{Bodies, FoldError, Folder, Snap, snap_lsn, snap_path};
+use crate::fold::{FoldError, Folder, Snap, snap_lsn, snap_path};
 use crate::index::checkpoint::Checkpoint;
 use crate::index::rows::{StateRow, decode};
 use crate::index::{Index, IndexKv, OpenIndex, SledIndex, keys};
@@ -284,8 +284,7 @@ impl Check<'_> {
         live: Option<Live<'_>>,
     ) -> Result<Arc<dyn IndexKv>, FoldError> {
         let base = snap.map_or(Lsn(0), |snap| snap.lsn);
-        let fold =
-            |to: Lsn| folder.apply(Bodies::Unread, snap.cloned(), to, &mut Default::default(), &|| true);
+        let fold = |to: Lsn| folder.apply(snap.cloned(), to, &mut Default::default(), &|| true);
         match live {
             Some(Live::At(frozen)) if Lsn(frozen.applied) >= base => {
                 let (index, _) = fold(Lsn(frozen.applied))?;

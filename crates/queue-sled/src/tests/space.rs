@@ -455,27 +455,6 @@ fn a_body_that_has_rotted_is_not_moved_under_a_fresh_checksum() {
     });
 }
 
-/// An index that is built again passes by a record whose body has rotted; a fold that reads no bodies does not.
-#[test]
-fn a_body_that_had_rotted_before_the_index_was_built_keeps_no_room() {
-    let place = Place::with_segments(SEGMENT);
-    block_on(async {
-        let (store, _) = place.open();
-        let uids = fill(&store, &["alice"], 0..40).await;
-        store.close().await.expect("closed");
-        drop(store);
-        let (file, at) = find(&place, &body(10));
-        super::scribble(&file, at + 3000, b"rot");
-        std::fs::remove_dir_all(place.path().join("idx")).expect("removed");
-        let (store, report) = place.open();
-        assert_eq!(report.damaged.len(), 1, "{report}");
-        delete(&store, "alice", uids[20..].iter().flatten().copied().collect()).await;
-        let tidied = store.tidy().await.expect("fold and index agree");
-        assert!(tidied.segments > 1, "{tidied:?}");
-        store.close().await.expect("closed");
-    });
-}
-
 #[test]
 fn a_log_that_no_longer_says_what_was_applied_frees_nothing() {
     let place = Place::with_segments(SEGMENT);
