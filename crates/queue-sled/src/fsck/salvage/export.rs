@@ -27,9 +27,12 @@ struct Card<'a> {
 }
 
 /// Writes messages into a folder: `mailboxes/<mailbox>/<uid>.eml` as a client would get them, `queued/`,
-/// `unknown/` and `deleted/` as they came in; and beside each a `.json` with what is known of it.
+/// `unknown/` and `deleted/` as they came in; and beside each a `.json` with what is known of it. A mailbox
+/// whose name can be no folder is `misnamed/<number>`.
 pub(super) struct Exporter {
     dir: PathBuf,
+    /// Names that can be no folder, in the order in which they were met.
+    misnamed: Vec<MailboxName>,
 }
 
 impl Exporter {
@@ -40,7 +43,7 @@ impl Exporter {
             let kind = io::ErrorKind::AlreadyExists;
             return Err(io::Error::new(kind, format!("{} is not empty", dir.display())));
         }
-        Ok(Self { dir: dir.to_owned() })
+        Ok(Self { dir: dir.to_owned(), misnamed: Vec::new() })
     }
 
     /// Writes one as its mailbox has it, `octets` long. False when only the octets received are left of it.
@@ -65,9 +68,23 @@ impl Exporter {
             recipients: entry.map(|entry| entry.recipients.as_slice()),
             envelope: letter.envelope,
         };
-        let folder = self.dir.join("mailboxes").join(mailbox.as_str());
+        let folder = self.folder_of(mailbox);
         write(&folder, &uid.to_string(), &served(additions, letter.body), &card)?;
         Ok(whole.is_some())
+    }
+
+    /// The log is read without a look at the names in it, and one that was tampered with can say anything, such
+    /// as `../..`: what is no name gets a number, and its messages say what it was.
+    fn folder_of(&mut self, mailbox: &MailboxName) -> PathBuf {
+        if MailboxName::parse(mailbox.as_str()).as_ref() == Ok(mailbox) {
+            return self.dir.join("mailboxes").join(mailbox.as_str());
+        }
+        let known = self.misnamed.iter().position(|name| name == mailbox);
+        let number = known.unwrap_or_else(|| {
+            self.misnamed.push(mailbox.clone());
+            self.misnamed.len() - 1
+        });
+        self.dir.join("misnamed").join((number + 1).to_string())
     }
 
     /// Writes one as it came in.
@@ -113,4 +130,29 @@ fn write(folder: &Path, name: &str, octets: &[u8], card: &Card<'_>) -> io::Resul
     };
     create("eml")?.write_all(octets)?;
     create("json")?.write_all(&serde_json::to_vec_pretty(card)?)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn no_name_of_the_log_leads_out_of_the_folder() {
+        let place = tempfile::tempdir().expect("a folder");
+        let dir = place.path().join("out");
+        let mut exporter = Exporter::into(&dir).expect("made");
+        let name = |text: &str| serde_json::from_value::<MailboxName>(text.into()).expect("not looked at");
+        for (text, folder) in [
+            ("alice", "mailboxes/alice"),
+            ("bob@other.example", "mailboxes/bob@other.example"),
+            ("../../etc", "misnamed/1"),
+            ("/etc", "misnamed/2"),
+            ("..", "misnamed/3"),
+            ("", "misnamed/4"),
+            ("Alice", "misnamed/5"),
+            ("/etc", "misnamed/2"),
+        ] {
+            assert_eq!(exporter.folder_of(&name(text)), dir.join(folder), "{text:?}");
+        }
+    }
 }
