@@ -22,4 +22,4 @@ pub use id::{QueueId, Uid};
 pub use name::{MailboxName, NameError, ViewName};
 pub use path::{ForwardPath, PathError, ReversePath};
 pub use secret::Secret;
-pub use shown::shown;
+pub use shown::{harmless, shown};

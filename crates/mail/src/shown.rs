@@ -5,27 +5,39 @@ const OCTETS: usize = 256;
 
 /// What a peer had a say in, as a log may hold it: nothing that a terminal obeys, at most 256 octets.
 pub fn shown(value: impl fmt::Display) -> String {
-    let mut shown = Shown(String::new());
-    // It ends early when it is full.
-    let _ = write!(shown, "{value}");
-    shown.0
+    of_at_most(OCTETS, value)
 }
 
-struct Shown(String);
+/// The same at any length: a name that a person must be able to find.
+pub fn harmless(value: impl fmt::Display) -> String {
+    of_at_most(usize::MAX, value)
+}
+
+fn of_at_most(most: usize, value: impl fmt::Display) -> String {
+    let mut shown = Shown { text: String::new(), most };
+    // It ends early when it is full.
+    let _ = write!(shown, "{value}");
+    shown.text
+}
+
+struct Shown {
+    text: String,
+    most: usize,
+}
 
 impl Write for Shown {
     fn write_str(&mut self, text: &str) -> fmt::Result {
         for character in text.chars() {
             let obeyed = is_obeyed(character);
             let octets = if obeyed { character.escape_unicode().count() } else { character.len_utf8() };
-            if self.0.len() + octets > OCTETS - '…'.len_utf8() {
-                self.0.push('…');
+            if self.text.len() + octets > self.most - '…'.len_utf8() {
+                self.text.push('…');
                 return Err(fmt::Error);
             }
             if obeyed {
-                self.0.extend(character.escape_unicode());
+                self.text.extend(character.escape_unicode());
             } else {
-                self.0.push(character);
+                self.text.push(character);
             }
         }
         Ok(())
@@ -46,6 +58,7 @@ mod tests {
     fn what_is_shown_is_short_and_obeyed_by_no_terminal() {
         assert_eq!(shown("alice"), "alice");
         assert_eq!(shown("a\x1b[2J\r\n\u{9b}\u{202e}b"), "a\\u{1b}[2J\\u{d}\\u{a}\\u{9b}\\u{202e}b");
+        assert_eq!(harmless(format!("{}\x1b", "a".repeat(500))), "a".repeat(500) + "\\u{1b}");
         let long = shown("ü".repeat(500));
         assert!(long.len() <= OCTETS && long.ends_with('…'));
         let listed = (0..1000).map(|n| format!("<{n}@b>")).collect::<Vec<_>>().join(",");

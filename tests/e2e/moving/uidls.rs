@@ -75,8 +75,8 @@ fn what_does_not_fit_is_refused_before_anything_happens() {
         fs::remove_file(list).expect("removed");
     }
     for (arguments, code, told) in [
-        (&["--maildir", "/nonexistent"][..], 74, "no Maildir"),
-        (&["--mbox", "/nonexistent"], 74, "/nonexistent"),
+        (&["--maildir", "/nonexistent"][..], 66, "not there"),
+        (&["--mbox", "/nonexistent"], 66, "/nonexistent: not there"),
         (&["--mbox", text(&old.path().join("cur").join(file(1)))], 65, "no `From ` line"),
         (&["--maildir", &maildir, "--uidl-format", "%m"], 2, "plain list"),
         (&["--maildir", &maildir, "--mbox", "x"], 2, "cannot be used with"),

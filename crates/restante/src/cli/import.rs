@@ -2,7 +2,7 @@ use std::collections::HashMap;
 use std::io;
 use std::path::{Path, PathBuf};
 
-use mail::ReversePath;
+use mail::{ReversePath, harmless};
 use sha2::{Digest, Sha256};
 
 use super::moved::Moved;
@@ -10,9 +10,10 @@ use super::progress::Bar;
 use super::table::size;
 use super::{Answer, Context, Failure, say};
 use crate::control::verb::import::{self, Import, Item};
-use crate::control::{AskedThere, NoStore, Reach, Said};
+use crate::control::{AskedThere, Code, Fault, NoStore, Reach, Said};
 use crate::migrate::{
-    Letter, Maildir, Quoting, Text, Uidl, UidlFormat, UidlList, is_packed, mbox_letters, return_path,
+    Letter, ListError, Maildir, Quoting, Text, Uidl, UidlFormat, UidlList, is_packed, mbox_letters,
+    return_path,
 };
 
 /// Bring mail of another server into a mailbox
@@ -95,15 +96,22 @@ pub(crate) fn run(context: &mut Context<'_>, args: &Args) -> Result<Answer, Fail
 /// Everything that there is to bring in, and what the old server called it.
 fn read(args: &Args) -> Result<Vec<Letter>, Failure> {
     let list = args.uidl_from.as_deref().map(|path| UidlList::read(path, args.uidl_format.as_ref()));
-    let mut list = list.transpose().map_err(|error| Failure::Data(error.to_string()))?;
+    let mut list = list.transpose().map_err(no_list)?;
     let letters = match (&args.maildir, &args.mbox) {
         (Some(folder), _) => maildir(folder, &args.folder, list.as_mut())?,
+        (None, Some(path)) if path.is_dir() => {
+            return Err(Failure::Usage(format!("{} is a folder: use --maildir", path.display())));
+        }
         (None, Some(path)) => {
             mbox_letters(path, args.quoting, list.as_mut()).map_err(|e| not_read(path, e))?
         }
         (None, None) => return Err(Failure::Usage("give --maildir DIR or --mbox FILE".into())),
     };
     if let (Some(list), Some(path)) = (&list, &args.uidl_from) {
+        if args.uidl_format.is_some() && !list.is_ordered() {
+            let path = path.display();
+            say(&format!("restante: {path} is a plain list of unique ids: --uidl-format is not used"));
+        }
         let unnamed = letters.iter().filter(|letter| letter.uidl.is_none()).count();
         if list.left() > 0 {
             let path = path.display();
@@ -117,7 +125,13 @@ fn read(args: &Args) -> Result<Vec<Letter>, Failure> {
 }
 
 fn maildir(path: &Path, folders: &[String], list: Option<&mut UidlList>) -> Result<Vec<Letter>, Failure> {
+    if path.is_file() {
+        return Err(Failure::Usage(format!("{} is a file: use --mbox", path.display())));
+    }
     let maildir = Maildir::open(path).map_err(|error| not_read(path, error))?;
+    for asked in folders {
+        all_there(path, asked, &maildir.folders)?;
+    }
     if list.is_none() && maildir.has_uidlist {
         let list = path.join("dovecot-uidlist");
         say(&format!(
@@ -128,11 +142,14 @@ fn maildir(path: &Path, folders: &[String], list: Option<&mut UidlList>) -> Resu
     let left = maildir.folders.iter().filter(|name| !folders.iter().any(|asked| is_folder(asked, name)));
     let left: Vec<&str> = left.map(String::as_str).collect();
     if !left.is_empty() {
-        say(&format!("restante: folders that are left out, --folder takes one in: {}", left.join(" ")));
+        say(&format!(
+            "restante: folders that are left out, --folder takes one in: {}",
+            harmless(left.join(" "))
+        ));
     }
     let found = maildir.letters(folders, list).map_err(|error| not_read(path, error))?;
     for name in &found.odd {
-        say(&format!("restante: {name} is no file, and so no message: it is left out"));
+        say(&format!("restante: {} is no file, and so no message: it is left out", harmless(name)));
     }
     Ok(found.letters)
 }
@@ -141,8 +158,29 @@ fn is_folder(asked: &str, name: &str) -> bool {
     asked.strip_prefix('.').unwrap_or(asked) == name.strip_prefix('.').unwrap_or(name)
 }
 
+/// A folder that is asked for and not there is a slip of the pen: what is there is named.
+fn all_there(path: &Path, asked: &str, folders: &[String]) -> Result<(), Failure> {
+    if folders.iter().any(|name| is_folder(asked, name)) {
+        return Ok(());
+    }
+    let (path, asked) = (path.display(), asked.strip_prefix('.').unwrap_or(asked));
+    let fault = Fault::new(Code::NotFound, format!("{path}: there is no folder `.{asked}` in it"));
+    let there = harmless(folders.join(" "));
+    Err(if there.is_empty() { fault } else { fault.hint(format!("there are: {there}")) }.into())
+}
+
+fn no_list(error: ListError) -> Failure {
+    match error {
+        ListError::Io(path, error) => not_read(&path, error),
+        ListError::Line { .. } => Failure::Data(error.to_string()),
+    }
+}
+
 fn not_read(path: &Path, error: io::Error) -> Failure {
     match error.kind() {
+        io::ErrorKind::NotFound if !path.exists() => {
+            Fault::new(Code::NotFound, format!("{}: not there", path.display())).into()
+        }
         io::ErrorKind::InvalidData => Failure::Data(format!("{}: {error}", path.display())),
         _ => Failure::Io(path.to_owned(), error),
     }
@@ -155,7 +193,8 @@ fn all_different(letters: &[Letter]) -> Result<(), Failure> {
         let Some(uidl) = &letter.uidl else { continue };
         if let Some(before) = seen.insert(uidl, &letter.name) {
             let (uidl, name) = (uidl.as_str(), &letter.name);
-            return Err(Failure::Data(format!("`{uidl}` is the unique id of both {before} and {name}")));
+            let text = format!("`{uidl}` is the unique id of both {before} and {name}");
+            return Err(Failure::Data(harmless(text)));
         }
     }
     Ok(())

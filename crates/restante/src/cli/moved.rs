@@ -1,5 +1,6 @@
 use std::fmt::Display;
 
+use mail::harmless;
 use serde::Serialize;
 
 use super::failure::counted;
@@ -28,7 +29,7 @@ pub(super) struct Failed {
 impl Moved {
     /// A message that was not moved: said at once, and kept for the end.
     pub(super) fn failed(&mut self, bar: &Bar, name: &str, reason: &dyn Display) {
-        bar.say(&format!("restante: {name}: {reason}"));
+        bar.say(&harmless(format_args!("restante: {name}: {reason}")));
         self.failed.push(Failed { name: name.to_owned(), reason: reason.to_string() });
     }
 

@@ -41,10 +41,11 @@ struct Stamp {
 impl Maildir {
     /// Looks at what is there. A folder without `cur` and `new` is no Maildir.
     pub fn open(folder: &Path) -> io::Result<Self> {
+        fs::metadata(folder)?;
         for part in ["cur", "new"] {
             if !folder.join(part).is_dir() {
                 let why = format!("there is no folder `{part}` in it, so it is no Maildir");
-                return Err(io::Error::new(io::ErrorKind::NotFound, why));
+                return Err(io::Error::new(io::ErrorKind::InvalidData, why));
             }
         }
         let mut folders = Vec::new();
