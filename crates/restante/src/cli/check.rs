@@ -3,6 +3,7 @@ use serde::Serialize;
 use super::failure::counted;
 use super::{Answer, Context, Failure, json};
 use crate::config::{self, Finding};
+use crate::control;
 use crate::identity;
 
 /// Check the three files and everything that they name, without starting anything
@@ -29,7 +30,7 @@ struct Document {
 
 pub(crate) fn run(context: &mut Context<'_>, args: &Args) -> Result<Answer, Failure> {
     // As root everything is readable; what the service cannot read would only show when it starts.
-    let first = config::load(&context.config).map_err(Failure::Config)?;
+    let first = control::load(&context.config)?;
     identity::become_service(&first.config.state_dir)
         .map_err(|error| Failure::Io(first.config.state_dir.clone(), error))?;
     let loaded = config::load(&context.config).map_err(Failure::Config)?;

@@ -1,4 +1,5 @@
 use std::collections::HashMap;
+use std::io::{self, IsTerminal};
 use std::time::Duration;
 
 use clap::Subcommand;
@@ -116,7 +117,7 @@ pub(crate) fn run(context: &mut Context<'_>, args: &Args) -> Result<Answer, Fail
 }
 
 fn list(context: &mut Context<'_>, args: &List) -> Result<Answer, Failure> {
-    let loaded = config::load(&context.config).map_err(Failure::Config)?;
+    let loaded = control::load(&context.config)?;
     let directory = Directory::new(loaded.table, VerifierParams::default());
     let mut held = held(&loaded.config);
     let rows = loaded.spec.mailboxes.iter().map(|mailbox| {
@@ -129,6 +130,9 @@ fn list(context: &mut Context<'_>, args: &List) -> Result<Answer, Failure> {
     if args.json {
         json::print(context, &document)?;
         return Ok(Answer::Yes);
+    }
+    if io::stdout().is_terminal() {
+        writeln!(context.out, "{HEADER}")?;
     }
     for row in &document.mailboxes {
         writeln!(context.out, "{}", line(row))?;
@@ -175,6 +179,9 @@ fn row(mailbox: &MailboxSpec, home: &str, holds: Option<Holds>) -> Row {
     }
 }
 
+/// What a person sees above the lines; a program counts the fields.
+const HEADER: &str = "mailbox\taddresses\tquota\tpasswords\tmost messages\tage\toctets\tmessages";
+
 /// One mailbox, its fields apart by tabs: name, addresses with its own first, quota, names of passwords, most
 /// messages, age at which they go; octets and messages that it holds, with those that wait for it.
 fn line(row: &Row) -> String {
@@ -197,6 +204,7 @@ fn line(row: &Row) -> String {
 }
 
 fn add(context: &mut Context<'_>, args: &Add) -> Result<Answer, Failure> {
+    control::readable(&context.config, &File::ALL)?;
     let mut edit = Edit::open(&context.config)?;
     let generated = (!args.stdin && !args.no_password).then(password::generate);
     let secret = match &generated {
@@ -215,6 +223,7 @@ fn add(context: &mut Context<'_>, args: &Add) -> Result<Answer, Failure> {
 }
 
 fn remove(context: &mut Context<'_>, args: &Remove) -> Result<Answer, Failure> {
+    control::readable(&context.config, &File::ALL)?;
     let mut edit = Edit::open(&context.config)?;
     let mailbox = edit.named(&args.mailbox)?;
     edit.remove_mailbox(&mailbox)?;
@@ -225,4 +234,24 @@ fn remove(context: &mut Context<'_>, args: &Remove) -> Result<Answer, Failure> {
         File::Mailboxes.name(),
     )?;
     Ok(Answer::Yes)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_field_has_a_name_above_it() {
+        let row = Row {
+            name: "alice".into(),
+            receives: true,
+            addresses: Vec::new(),
+            quota_octets: None,
+            quota_messages: None,
+            expire_seconds: None,
+            passwords: Vec::new(),
+            holds: None,
+        };
+        assert_eq!(line(&row).split('\t').count(), HEADER.split('\t').count());
+    }
 }

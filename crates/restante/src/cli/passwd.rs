@@ -5,6 +5,7 @@ use mail::Secret;
 
 use super::{Answer, Context, Failure, prompt};
 use crate::config::{Edit, File};
+use crate::control;
 
 /// Set a password of a mailbox
 ///
@@ -30,6 +31,7 @@ pub(crate) struct Args {
 }
 
 pub(crate) fn run(context: &mut Context<'_>, args: &Args) -> Result<Answer, Failure> {
+    control::readable(&context.config, &File::ALL)?;
     let mut edit = Edit::open(&context.config)?;
     let mailbox = edit.named(&args.mailbox)?;
     let name = args.name.as_deref();

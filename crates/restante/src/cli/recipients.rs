@@ -3,7 +3,7 @@ use directory::{Directory, Known, VerifierParams};
 use serde::Serialize;
 
 use super::{Answer, Context, Failure, json};
-use crate::config;
+use crate::control;
 
 /// Print what a server in front must know, so that it refuses unknown addresses itself
 ///
@@ -43,7 +43,7 @@ enum Format {
 }
 
 pub(crate) fn run(context: &mut Context<'_>, args: &Args) -> Result<Answer, Failure> {
-    let loaded = config::load(&context.config).map_err(Failure::Config)?;
+    let loaded = control::load(&context.config)?;
     let domains: Vec<String> = loaded
         .spec
         .domains

@@ -3,7 +3,7 @@ use mail::ForwardPath;
 use serde::Serialize;
 
 use super::{Answer, Context, Failure, json};
-use crate::config;
+use crate::control;
 
 /// Say where an address goes, and why
 ///
@@ -37,7 +37,7 @@ struct Step {
 }
 
 pub(crate) fn run(context: &mut Context<'_>, args: &Args) -> Result<Answer, Failure> {
-    let loaded = config::load(&context.config).map_err(Failure::Config)?;
+    let loaded = control::load(&context.config)?;
     let first = loaded.spec.domains.first().map_or("", |domain| domain.name.as_str());
     let path = recipient(&args.address, first)?;
     let directory = Directory::new(loaded.table, VerifierParams::default());

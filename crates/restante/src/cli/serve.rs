@@ -1,7 +1,6 @@
 use queue_sled::OpenError;
 
 use super::{Answer, Context, Failure};
-use crate::config;
 use crate::control;
 use crate::identity;
 use crate::wire::{Appliance, ServeError};
@@ -24,7 +23,7 @@ pub(crate) fn run(context: &mut Context<'_>, args: &Args) -> Result<Answer, Fail
     }
     identity::keep_memory_to_ourselves();
     identity::raise_open_files();
-    let loaded = config::load(&context.config).map_err(Failure::Config)?;
+    let loaded = control::load(&context.config)?;
     Appliance::run(&context.config, loaded).map_err(|error| match error {
         ServeError::StateDir { .. } | ServeError::Tls(_) => Failure::Refused(error.to_string()),
         ServeError::Store { ref path, error: OpenError::Locked(_) } => {

@@ -61,7 +61,7 @@ pub use frame::{Frame, LINE_MAX, OCTETS_MAX, Progress, VERSION};
 pub(crate) use holder::holder;
 pub use offline::Offline;
 pub use reach::{AskedThere, NoStore, Reach};
-pub(crate) use reach::{daemon_of, machine};
+pub(crate) use reach::{daemon_of, load, machine, readable};
 pub use verb::Verb;
 
 /// What a caller without rights is told.

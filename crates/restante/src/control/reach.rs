@@ -9,7 +9,8 @@ use super::frame::Progress;
 use super::offline::Offline;
 use super::verb::Verb;
 use crate::cli::{Failure, say};
-use crate::config::{self, Config};
+use crate::config::{self, Config, Loaded};
+use crate::identity;
 
 /// What to do where no store was ever made.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -65,11 +66,38 @@ impl Reach {
 
 /// What `restante.toml` says, whatever is wrong with the rest.
 pub(crate) fn machine(config_dir: &Path) -> Result<Config, Failure> {
-    let path = config_dir.join(config::File::Restante.name());
-    match std::fs::File::open(&path) {
-        Err(error) if error.kind() == io::ErrorKind::PermissionDenied => Err(Failure::Denied(path)),
-        Ok(_) | Err(_) => config::machine(config_dir).map_err(Failure::Config),
+    readable(config_dir, &[config::File::Restante])?;
+    config::machine(config_dir).map_err(Failure::Config)
+}
+
+/// What the three files say, without a fault.
+pub(crate) fn load(config_dir: &Path) -> Result<Loaded, Failure> {
+    readable(config_dir, &config::File::ALL)?;
+    config::load(config_dir).map_err(Failure::Config)
+}
+
+/// Who may not read the files is told so: to whom they are open is right as it is. Where the service itself may
+/// not, that is a fault of theirs, and whoever loads them says how to mend it.
+pub(crate) fn readable(config_dir: &Path, files: &[config::File]) -> Result<(), Failure> {
+    if config_dir.is_file() {
+        return Err(Failure::Usage(format!(
+            "{} is a file: give the folder that it is in",
+            config_dir.display()
+        )));
     }
+    let ours = rustix::process::geteuid().as_raw();
+    if identity::service_user().is_some_and(|user| user.uid == ours) {
+        return Ok(());
+    }
+    for path in files.iter().map(|file| config_dir.join(file.name())) {
+        match std::fs::File::open(&path) {
+            Err(error) if error.kind() == io::ErrorKind::PermissionDenied => {
+                return Err(Failure::Denied(path));
+            }
+            Ok(_) | Err(_) => {}
+        }
+    }
+    Ok(())
 }
 
 /// The daemon that serves a state folder, if one does.
