@@ -1,4 +1,5 @@
-use std::path::PathBuf;
+use std::io;
+use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use queue_sled::backup::{self, Frozen, Progress};
@@ -9,7 +10,7 @@ use super::progress::Bar;
 use super::{Answer, Context, Failure, json, table};
 use crate::control::verb::NoArgs;
 use crate::control::verb::freeze::{Freeze, Item};
-use crate::control::{AskedThere, Fault, NoStore, Reach, Said};
+use crate::control::{self, AskedThere, Code, Fault, NoStore, Reach, Said};
 
 /// How often the daemon hears that a moment is still needed.
 const ALIVE: Duration = Duration::from_secs(10);
@@ -22,7 +23,8 @@ pub(super) const MIB: u64 = 1 << 20;
 /// in: keep the configuration and the TLS key apart from it.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
-    /// A folder for the backups of this store alone; made when it is not there
+    /// A folder for the backups of this store alone; made when it is not there, where the folder
+    /// that it is in is
     dir: PathBuf,
     /// Print one JSON document
     #[arg(long)]
@@ -42,6 +44,7 @@ struct Done {
 
 pub(crate) fn run(context: &mut Context<'_>, args: &Args) -> Result<Answer, Failure> {
     let dir = std::path::absolute(&args.dir).map_err(|error| Failure::Io(args.dir.clone(), error))?;
+    fit(context, &dir)?;
     let mut moment = Moment::freeze(context)?;
     let frozen = moment.frozen.clone();
     let mut bar: Option<Bar> = None;
@@ -51,7 +54,7 @@ pub(crate) fn run(context: &mut Context<'_>, args: &Args) -> Result<Answer, Fail
     });
     drop(bar);
     let report = taken.map_err(Fault::from)?;
-    moment.let_go()?;
+    let damaged = moment.let_go()?;
     let backup::Report { files, octets, kept, linked, copied, copied_octets, removed } = report;
     if args.json {
         json::print(context, &Done { files, octets, kept, linked, copied, copied_octets, removed })?;
@@ -66,7 +69,37 @@ pub(crate) fn run(context: &mut Context<'_>, args: &Args) -> Result<Answer, Fail
             table::size(copied_octets),
         )?;
     }
+    if !damaged.is_empty() {
+        super::say(&format!(
+            "restante: part of the log is damaged and was set aside, so it is in no new backup: {}; keep the older ones",
+            damaged.join(", ")
+        ));
+    }
     Ok(Answer::Yes)
+}
+
+/// What can be refused before the store is held.
+fn fit(context: &Context<'_>, dir: &Path) -> Result<(), Failure> {
+    let Some(parent) = dir.parent() else { return Ok(()) };
+    let parent = match parent.canonicalize() {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => {
+            let text = format!("{} is not there", parent.display());
+            return Err(Fault::new(Code::NotFound, text)
+                .hint("of a path, only the last folder is made")
+                .into());
+        }
+        // Whoever can go on says what is wrong.
+        Err(_) => return Ok(()),
+        Ok(parent) => parent,
+    };
+    let state = control::machine(&context.config)?.state_dir;
+    let dir = dir.canonicalize().unwrap_or(parent);
+    if state.canonicalize().is_ok_and(|state| dir.starts_with(state)) {
+        let text =
+            format!("the backup and the state folder {} must not lie inside each other", state.display());
+        return Err(Fault::new(Code::Exists, text).hint("give a folder on another disk").into());
+    }
+    Ok(())
 }
 
 /// A moment of the store, from the daemon or from the store itself.
@@ -98,12 +131,12 @@ impl Moment {
         }
     }
 
-    /// A daemon that stopped meanwhile has nothing to let go.
-    pub(super) fn let_go(mut self) -> Result<(), Failure> {
-        if self.asked.is_taken() {
-            self.asked.end()?;
-            drop(self.asked.answer(|_| {}));
+    /// What is known to be damaged. A daemon that stopped meanwhile has nothing to let go.
+    pub(super) fn let_go(mut self) -> Result<Vec<String>, Failure> {
+        if !self.asked.is_taken() {
+            return Ok(Vec::new());
         }
-        Ok(())
+        self.asked.end()?;
+        Ok(self.asked.answer(|_| {}).map_or_else(|_| Vec::new(), |answer| answer.damaged))
     }
 }

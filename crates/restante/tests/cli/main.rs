@@ -5,6 +5,7 @@
 mod ask;
 mod edit;
 mod folder;
+mod given;
 mod init;
 mod json;
 mod service;

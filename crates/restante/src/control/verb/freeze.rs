@@ -1,8 +1,11 @@
 //! One moment of the store, for a backup or a check: the daemon makes it and holds it, the caller reads it where
 //! it is. The daemon may not write where a backup goes; the caller may.
 
+use std::time::Instant;
+
 use queue_sled::backup::Frozen;
 use serde::{Deserialize, Serialize};
+use tracing::info;
 
 use super::{NoArgs, Verb};
 use crate::control::{Call, Desk, Fault};
@@ -22,8 +25,28 @@ pub enum Item {
 }
 
 /// It is let go.
-#[derive(Debug, Clone, Copy, Serialize, Deserialize)]
-pub struct Answer {}
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+pub struct Answer {
+    /// Places of the log that the daemon's start found damaged and set aside.
+    #[serde(default)]
+    pub damaged: Vec<String>,
+}
+
+/// The log tells how long a moment was held, however that ended.
+struct Noted(Instant);
+
+impl Noted {
+    fn begin() -> Self {
+        info!("a moment of the store is held for a backup or a check");
+        Self(Instant::now())
+    }
+}
+
+impl Drop for Noted {
+    fn drop(&mut self) {
+        info!(seconds = self.0.elapsed().as_secs(), "the moment of the store was let go");
+    }
+}
 
 impl Verb for Freeze {
     const NAME: &'static str = "freeze";
@@ -33,12 +56,13 @@ impl Verb for Freeze {
 
     async fn serve(desk: &Desk, _args: NoArgs, call: &mut Call) -> Result<Answer, Fault> {
         let held = desk.store.freeze().await?;
+        let _noted = Noted::begin();
         call.item(&Item::Frozen(held.frozen().clone()), &[]).await?;
         while call.next::<Item>().await?.is_some() {}
         // Many names to remove: not on a thread that serves.
         tokio::task::spawn_blocking(move || drop(held))
             .await
             .map_err(|error| Fault::internal(error.to_string()))?;
-        Ok(Answer {})
+        Ok(Answer { damaged: desk.running.as_ref().map_or_else(Vec::new, |daemon| daemon.damaged.clone()) })
     }
 }
