@@ -1,3 +1,5 @@
+use std::time::Duration;
+
 use serde::Serialize;
 
 use super::failure::counted;
@@ -5,6 +7,9 @@ use super::{Answer, Context, Failure, json};
 use crate::config::{Finding, Severity};
 use crate::control::verb::reload::{self, Change, How, Item, Reload};
 use crate::control::{Reach, Said};
+
+/// How long a daemon may take to read three files.
+const PATIENCE: Duration = Duration::from_secs(60);
 
 /// Let the running daemon read the three files again
 ///
@@ -27,7 +32,7 @@ struct Document {
 }
 
 pub(crate) fn run(context: &mut Context<'_>, args: &Args) -> Result<Answer, Failure> {
-    let client = Reach::daemon(&context.config)?;
+    let client = Reach::daemon(&context.config)?.patience(PATIENCE)?;
     let mut asked = client.begin::<Reload>(&reload::Args { colour: super::has_colour() })?;
     let mut document = Document::default();
     loop {

@@ -24,20 +24,19 @@ pub(crate) struct Args {
 
 pub(crate) fn run(context: &mut Context<'_>, args: &Args) -> Result<Answer, Failure> {
     let config = control::machine(&context.config)?;
-    let report = match control::daemon_of(&config) {
+    let at_rest = |why| at_rest(&context.config, &config, why);
+    let (report, is_there) = match control::daemon_of(&config) {
         Ok(Some(client)) => match client.patience(PATIENCE)?.ask::<Status>(&NoArgs {}, |_| {}) {
-            Err(fault) if fault.code == Code::Gone => at_rest(&context.config, &config, silent()),
-            answer => answer?,
+            Err(fault) if fault.code == Code::Gone => (at_rest(silent()), true),
+            answer => (answer?, true),
         },
-        Ok(None) => at_rest(&context.config, &config, absent(&config)),
-        Err(Failure::Told(fault)) if fault.code == Code::Unavailable => {
-            at_rest(&context.config, &config, silent())
-        }
+        Ok(None) => (at_rest(absent(&config)), false),
+        Err(Failure::Told(fault)) if fault.code == Code::Unavailable => (at_rest(silent()), true),
         Err(failure) => return Err(failure),
     };
     match args.json {
         true => json::print(context, &report)?,
-        false => context.out.write_all(text(&report).as_bytes())?,
+        false => context.out.write_all(text(&report, is_there).as_bytes())?,
     }
     Ok(if report.health.state == State::Ok { Answer::Yes } else { Answer::No })
 }
@@ -67,6 +66,7 @@ fn absent(config: &Config) -> Reason {
 /// What can be seen from outside, and whether it could start.
 fn at_rest(config_dir: &Path, config: &Config, why: Reason) -> Report {
     let mut report = Report::at_rest(config_dir, config, why);
+    report.pid = control::holder(&config.state_dir.join("store"));
     if let Err(faults) = config::load(config_dir) {
         let count = counted(faults.errors(), "fault");
         let text = format!("{count} in the configuration: the daemon would not start");
@@ -75,14 +75,14 @@ fn at_rest(config_dir: &Path, config: &Config, why: Reason) -> Report {
     report
 }
 
-fn text(report: &Report) -> String {
+fn text(report: &Report, is_there: bool) -> String {
     let mut rows = table::Rows::default();
     rows.row("health", report.health.state.word());
     for reason in &report.health.reasons {
         rows.row("", &reason.text);
         rows.row("", &format!("  {}", reason.todo));
     }
-    rows.row("restante", &process(report));
+    rows.row("restante", &process(report, is_there));
     rows.row("folders", &format!("{}, {}", report.config_dir, report.state_dir));
     if !report.waiting_for_restart.is_empty() {
         rows.row("at a restart", &report.waiting_for_restart.join(", "));
@@ -96,12 +96,15 @@ fn text(report: &Report) -> String {
     rows.text()
 }
 
-fn process(report: &Report) -> String {
+/// Who has the store is there, also where the system does not say which process that is.
+fn process(report: &Report, is_there: bool) -> String {
     match (report.pid, report.uptime_seconds) {
         (Some(pid), Some(seconds)) => {
             format!("{}, process {pid}, up for {}", report.version, table::time(seconds))
         }
-        (_, _) => format!("{}, not running", report.version),
+        (Some(pid), None) => format!("{}, process {pid}, does not answer", report.version),
+        (None, _) if is_there => format!("{}, does not answer", report.version),
+        (None, _) => format!("{}, not running", report.version),
     }
 }
 
@@ -130,8 +133,12 @@ fn mail(report: &Report, rows: &mut table::Rows) {
     }
 }
 
-fn messages(count: u64) -> String {
-    counted(usize::try_from(count).unwrap_or(usize::MAX), "message")
+fn messages(number: u64) -> String {
+    count(number, "message")
+}
+
+fn count(number: u64, word: &str) -> String {
+    counted(usize::try_from(number).unwrap_or(usize::MAX), word)
 }
 
 fn machine(report: &Report, rows: &mut table::Rows) {
@@ -145,7 +152,7 @@ fn machine(report: &Report, rows: &mut table::Rows) {
     }
     if let Some(store) = &report.store {
         let (log, index) = (table::size(store.log_octets), table::size(store.index_octets));
-        let segments = format!("{} segments, {} spares", store.segments, store.spares);
+        let segments = format!("{}, {}", count(store.segments, "segment"), count(store.spares, "spare"));
         rows.row("store", &format!("{segments}, {log}; index {index}"));
         if let Some(dead) = store.dead_octets.filter(|dead| *dead > 0) {
             rows.row("", &format!("{} deleted since room was last made", table::size(dead)));
@@ -162,5 +169,20 @@ fn machine(report: &Report, rows: &mut table::Rows) {
     }
     if let Some(certificate) = &report.certificate {
         rows.row("certificate", &format!("until {} ({} days)", certificate.expires, certificate.days));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_daemon_that_hangs_is_not_one_that_is_not_running() {
+        let mut report = Report::at_rest(Path::new("etc"), &Config::default(), silent());
+        assert!(process(&report, true).ends_with(", does not answer"));
+        assert!(process(&report, false).ends_with(", not running"));
+        report.pid = Some(7);
+        assert!(process(&report, true).ends_with(", process 7, does not answer"));
+        assert_eq!((count(1, "segment"), count(2, "segment")), ("1 segment".into(), "2 segments".into()));
     }
 }
