@@ -165,3 +165,35 @@ fn backup_and_restore_say_what_is_wrong_and_touch_nothing() {
     appliance.restart();
     same(&collect(appliance.pop3, "alice", 1), &alice);
 }
+
+/// What it takes is all there is, and that this is not all there was is known.
+#[test]
+fn a_backup_of_a_store_that_is_known_to_be_damaged_says_so() {
+    let mut appliance = Appliance::start();
+    let mut client = smtp(appliance.smtp);
+    for number in 0..5 {
+        send(&mut client, "alice", &message(&format!("letter {number}"), 6000));
+    }
+    drop(client);
+    collect(appliance.pop3, "alice", 5);
+    assert!(appliance.stop().success());
+    let store = appliance.state_dir().join("store");
+    let segments = std::fs::read_dir(store.join("log")).expect("a log");
+    let mut damaged = 0;
+    for path in segments.map(|entry| entry.expect("a segment").path()) {
+        let mut octets = std::fs::read(&path).expect("read");
+        let Some(at) = octets.windows(17).position(|part| part == b"Subject: letter 2") else { continue };
+        octets[at - 400..at + 500].fill(0xee);
+        std::fs::write(&path, octets).expect("written");
+        damaged += 1;
+    }
+    assert_eq!(damaged, 1);
+    // Only who reads the log from its beginning comes by.
+    std::fs::remove_file(store.join("CKPT")).expect("removed");
+    std::fs::remove_dir_all(store.join("idx")).expect("removed");
+    appliance.restart();
+    let elsewhere = tempfile::tempdir().expect("a folder");
+    let ended = backup(&appliance, &elsewhere.path().join("backup"));
+    assert!(ended.status.success(), "{}", ended.err);
+    assert!(ended.err.contains("part of the log is damaged and was set aside"), "{}", ended.err);
+}
