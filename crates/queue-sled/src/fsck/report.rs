@@ -58,6 +58,12 @@ impl Checked {
         self.faults.push(Fault { grade, place, what, whom: Vec::new() });
     }
 
+    /// Whether a fault was already found with somebody's message.
+    pub(super) fn has(&self, whom: &Whom) -> bool {
+        let is_same = |other: &Whom| (&other.mailbox, &other.id) == (&whom.mailbox, &whom.id);
+        self.faults.iter().flat_map(|fault| &fault.whom).any(is_same)
+    }
+
     /// The worst of all faults.
     pub fn worst(&self) -> Option<Grade> {
         self.faults.iter().map(|fault| fault.grade).max()

@@ -21,11 +21,23 @@ pub(super) struct Record {
 
 /// Octets that are no record any more.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Hole {
-    pub(crate) from: Lsn,
-    pub(crate) to: Lsn,
-    /// Otherwise it may be a batch that was never acknowledged.
-    pub(crate) certain: bool,
+pub(super) struct Hole {
+    pub(super) from: Lsn,
+    pub(super) to: Lsn,
+    pub(super) behind: Behind,
+}
+
+/// What stands behind octets that are no record.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Behind {
+    /// A record or a segment, which proves that something was there.
+    Record,
+    /// Nothing: it is the end of the log, and may be a batch that was never acknowledged.
+    End,
+    /// A segment that was freed. Where this one's octets end nobody says any more.
+    Freed,
+    /// Octets that should be there and are not.
+    Unknown,
 }
 
 /// All that was found, in the order of the log.
@@ -46,20 +58,28 @@ impl Harvest {
             }
             let octets = u32::try_from(segment.octets).unwrap_or(u32::MAX);
             image.load(&*disk.open(&segment.path, Open::Read)?, octets)?;
-            let sealed = segments[ordinal + 1..].iter().find_map(|next| match &next.header {
+            let later = || segments[ordinal + 1..].iter().filter(|next| next.header != Head::NeverEntered);
+            let sealed = later().find_map(|next| match &next.header {
                 Head::Good(next) if next.previous == segment.id => Some(next.prev_end),
                 Head::Good(_) | Head::NeverEntered | Head::Newer(_) | Head::Damaged => None,
             });
+            let behind = match (sealed, later().next().map(|next| &next.header)) {
+                (Some(_), _) => Behind::Record,
+                (None, None) => Behind::End,
+                (None, Some(Head::Good(_))) => Behind::Freed,
+                (None, Some(Head::NeverEntered | Head::Newer(_) | Head::Damaged)) => Behind::Unknown,
+            };
+            let unless_sealed = if sealed.is_some() { Behind::Record } else { Behind::Unknown };
             let salt = match &segment.header {
                 Head::Good(header) => Some(header.salt),
                 Head::NeverEntered | Head::Newer(_) | Head::Damaged => guess(image.octets(), segment.id),
             };
             match salt {
-                Some(salt) => all.gather(image.octets(), segment, salt, sealed),
-                None => all.hole(segment.id, PAGE, sealed.unwrap_or(octets), sealed.is_some()),
+                Some(salt) => all.gather(image.octets(), segment, salt, (sealed, behind)),
+                None => all.hole(segment.id, PAGE, sealed.unwrap_or(octets), unless_sealed),
             }
             if sealed.is_none() && segment.octets < full {
-                all.hole(segment.id, octets, u32::try_from(full).unwrap_or(u32::MAX), false);
+                all.hole(segment.id, octets, u32::try_from(full).unwrap_or(u32::MAX), Behind::Unknown);
             }
             told(segment.octets);
         }
@@ -67,7 +87,13 @@ impl Harvest {
     }
 
     /// Up to `sealed`, if the next segment tells where the octets end: what was written behind that has failed.
-    fn gather(&mut self, octets: &[u8], segment: &Surveyed, salt: u64, sealed: Option<u32>) {
+    fn gather(
+        &mut self,
+        octets: &[u8],
+        segment: &Surveyed,
+        salt: u64,
+        (sealed, behind): (Option<u32>, Behind),
+    ) {
         let there = u32::try_from(octets.len()).unwrap_or(u32::MAX);
         let limit = sealed.unwrap_or(there).min(there);
         let mut at = PAGE;
@@ -86,12 +112,12 @@ impl Harvest {
             let to = next.unwrap_or(limit);
             let blank = octets[at as usize..to.min(at + PAGE) as usize].iter().all(|octet| *octet == 0);
             if next.is_some() || sealed.is_some() || !blank {
-                self.hole(segment.id, at, to, next.is_some() || sealed.is_some());
+                self.hole(segment.id, at, to, if next.is_some() { Behind::Record } else { behind });
             }
             at = to;
         }
         if let Some(end) = sealed.filter(|end| *end > limit) {
-            self.hole(segment.id, limit, end, true);
+            self.hole(segment.id, limit, end, Behind::Record);
         }
     }
 
@@ -102,14 +128,14 @@ impl Harvest {
         let body = octets.get(body..body + header.body_len as usize);
         let whole = header.body_len == 0 || body.is_some_and(|body| crc32c::crc32c(body) == header.body_crc);
         if meta.is_none() || !whole {
-            self.hole(segment.id, header.lsn.offset(), header.next_offset(), true);
+            self.hole(segment.id, header.lsn.offset(), header.next_offset(), Behind::Record);
         }
         let (meta, path) = (meta.map(<[u8]>::to_vec), segment.path.clone());
         self.records.push(Record { header, meta, path });
     }
 
-    fn hole(&mut self, segment: u32, from: u32, to: u32, certain: bool) {
-        self.holes.push(Hole { from: Lsn::new(segment, from), to: Lsn::new(segment, to), certain });
+    fn hole(&mut self, segment: u32, from: u32, to: u32, behind: Behind) {
+        self.holes.push(Hole { from: Lsn::new(segment, from), to: Lsn::new(segment, to), behind });
     }
 }
 

@@ -11,7 +11,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use self::export::{Exporter, Letter};
-use self::harvest::{Harvest, Record};
+use self::harvest::{Behind, Harvest, Hole, Record};
 use self::ledger::{Fate, Ledger};
 use super::report::{Checked, Fault, Grade, Whom, subject};
 use super::survey::{Head, Surveyed, survey};
@@ -19,6 +19,7 @@ use crate::backup::{Progress, Told};
 use crate::big::BigFiles;
 use crate::disk::{Disk, Open, RealDisk, read_exact};
 use crate::fold::{Folder, Snap, snap_lsn};
+use crate::index::checkpoint::Checkpoint;
 use crate::index::rows::EntryRow;
 use crate::log::Lsn;
 use crate::log::change::{Change, Relocated};
@@ -27,7 +28,6 @@ use crate::log::segments::Segments;
 use crate::mailbox::Place;
 use crate::reader::{Reader, Wait};
 use crate::start::identity::Identity;
-pub(super) use harvest::Hole;
 use mail::{Envelope, QueueId};
 
 /// What is exported.
@@ -70,7 +70,11 @@ pub(super) fn assess(disk: &Arc<dyn Disk>, store: &Path, checked: &mut Checked) 
     let found = Found::of(disk.clone(), store, &mut |_| {})?;
     for (id, fate) in found.ledger.fates.iter().filter(|(_, fate)| !fate.gone) {
         if let Err(why) = found.body(*id) {
-            let whom = found.whom(*id, fate);
+            // Whoever was named by an entry or a queued message need not be named again.
+            let whom: Vec<_> = found.whom(*id, fate).into_iter().filter(|whom| !checked.has(whom)).collect();
+            if whom.is_empty() {
+                continue;
+            }
             let fault = Fault { grade: Grade::Mail, place: found.place(*id), what: why, whom };
             checked.faults.push(fault);
         }
@@ -120,10 +124,19 @@ impl Found {
             progress.done += octets;
             told(progress);
         })?;
-        for Hole { from, to, certain } in &harvest.holes {
-            let what = match certain {
-                true => format!("{} octets are damaged", to.0 - from.0),
-                false => "what stands behind this is no record: never acknowledged, or damaged".to_owned(),
+        let checkpoint = Checkpoint::read(&*disk, store).map(|checkpoint| checkpoint.lsn);
+        let covered = snap.as_ref().map_or(Lsn(0), |snap| snap.lsn);
+        for Hole { from, to, behind } in &harvest.holes {
+            let what = match behind {
+                // Nothing was there, by all that is known: a batch that was never acknowledged, or what an
+                // earlier life of the file has left.
+                Behind::End if checkpoint.is_some_and(|lsn| lsn.max(covered) <= *from) => continue,
+                // What was there the snap knows, and it is missed by name.
+                Behind::Freed if *from < covered => continue,
+                Behind::Record => format!("{} octets are damaged", to.0 - from.0),
+                Behind::End | Behind::Freed | Behind::Unknown => {
+                    "what stands behind this is no record: never acknowledged, or damaged".to_owned()
+                }
             };
             checked.fault(Grade::Mail, format!("{from}-{to}"), what);
         }
