@@ -26,29 +26,40 @@ pub(crate) struct Args {
     /// Salvage deleted messages too, as far as they are still there
     #[arg(long, requires = "salvage")]
     deleted: bool,
+    /// Look at the store in this folder, such as one that was moved aside; no daemon must have it
+    #[arg(long, value_name = "DIR")]
+    store: Option<PathBuf>,
     /// Print one JSON document
     #[arg(long)]
     pub(super) json: bool,
 }
 
 pub(crate) fn run(context: &mut Context<'_>, args: &Args) -> Result<Answer, Failure> {
-    let config = machine(&context.config)?;
-    let store = config.state_dir.join("store");
+    let (store, owned, has_daemon) = match &args.store {
+        Some(store) => (there(store)?, store.clone(), false),
+        None => {
+            let config = machine(&context.config)?;
+            let has_daemon = daemon_of(&config)?.is_some();
+            (config.state_dir.join("store"), config.state_dir, has_daemon)
+        }
+    };
     if let Some(dir) = &args.salvage {
-        if daemon_of(&config)?.is_some() || holder(&store).is_some() {
+        if has_daemon || holder(&store).is_some() {
             return Err(in_use(&store));
         }
         return salvage(context, &store, dir, args);
     }
-    let checked = if daemon_of(&config)?.is_some() {
+    let checked = if has_daemon {
         let mut moment = Moment::freeze(context)?;
         let frozen = moment.frozen.clone();
         let checked = check(&store, Some(&frozen), args.deep, || moment.tell_alive());
         moment.let_go()?;
         checked?
     } else {
-        say("restante: the daemon is not running: looking at the store directly");
-        as_owner(&config.state_dir, || check(&store, None, args.deep, || {}))?
+        if args.store.is_none() {
+            say("restante: the daemon is not running: looking at the store directly");
+        }
+        as_owner(&owned, || check(&store, None, args.deep, || {}))?
     };
     if args.json {
         json::print(context, &checked)?;
@@ -61,10 +72,19 @@ pub(crate) fn run(context: &mut Context<'_>, args: &Args) -> Result<Answer, Fail
     Ok(answer(checked.worst()))
 }
 
+/// A folder that somebody has named, if it is one of a store: a slip of the pen is no broken store.
+fn there(store: &Path) -> Result<PathBuf, Failure> {
+    if store.join("log").is_dir() {
+        return Ok(store.to_owned());
+    }
+    let fault = control::Fault::new(Code::NotFound, format!("there is no store in {}", store.display()));
+    Err(fault.hint("--store takes the folder that has log/ in it").into())
+}
+
 /// What sled writes when it is opened shall be the service's.
-fn as_owner<T: Send>(state: &Path, work: impl FnOnce() -> Result<T, Failure> + Send) -> Result<T, Failure> {
+fn as_owner<T: Send>(owned: &Path, work: impl FnOnce() -> Result<T, Failure> + Send) -> Result<T, Failure> {
     let work = || {
-        identity::become_service(state).map_err(|error| Failure::Io(state.into(), error))?;
+        identity::become_service(owned).map_err(|error| Failure::Io(owned.into(), error))?;
         work()
     };
     let ended = std::thread::scope(|scope| scope.spawn(work).join());
