@@ -94,3 +94,43 @@ fn damage_is_found_and_named_and_the_rest_is_taken_out() {
     let refused = run(&mut appliance.verb(&["fsck", "--salvage", to]), PATIENCE);
     assert_eq!(refused.status.code(), Some(69), "{}", refused.err);
 }
+
+#[test]
+fn damage_stays_known_and_a_store_that_was_moved_aside_can_be_salvaged() {
+    let mut appliance = Appliance::start();
+    let mut client = smtp(appliance.smtp);
+    for n in 0..6 {
+        let message = format!("Subject: letter {n}\r\n\r\nonly in letter {n} .\r\n");
+        let answer = deliver(&mut client, &["alice@example.test"], message.as_bytes());
+        assert!(answer.starts_with("250 "), "{answer}");
+    }
+    collect(appliance.pop3, "alice", 6);
+    appliance.stop();
+    let store = appliance.state_dir().join("store");
+    let (segment, at) = find(&store.join("log"), b"only in letter 2 .");
+    flip(&segment, at);
+    for _ in 0..2 {
+        appliance.restart();
+        ask(&mut appliance.verb(&["status"]), 1, &["part of the log is damaged"]);
+        ask(&mut appliance.verb(&["fsck"]), 1, &["NOT all is well", "mail ", "found damaged"]);
+        appliance.stop();
+        ask(&mut appliance.verb(&["fsck"]), 1, &["found damaged"]);
+    }
+    let ended = ask(&mut appliance.verb(&["fsck", "--deep"]), 1, &["\"letter 2\""]);
+    assert_eq!(ended.out.matches("letter 2").count(), 1, "{}", ended.out);
+
+    let aside = appliance.state_dir().join("store.aside");
+    fs::rename(&store, &aside).expect("moved");
+    let there = aside.to_str().expect("text");
+    appliance.restart();
+    ask(&mut appliance.verb(&["fsck"]), 0, &["all is well"]);
+    ask(&mut appliance.verb(&["fsck", "--store", there]), 1, &["found damaged"]);
+    let out = tempfile::tempdir().expect("a folder");
+    let dir = out.path().join("mail");
+    let salvage = ["fsck", "--store", there, "--salvage", dir.to_str().expect("text")];
+    ask(&mut appliance.verb(&salvage), 1, &["5 messages of mailboxes"]);
+    let own = run(&mut appliance.verb(&["fsck", "--store", store.to_str().expect("text")]), PATIENCE);
+    assert_eq!(own.status.code(), Some(69), "the daemon has it: {}", own.err);
+    let none = run(&mut appliance.verb(&["fsck", "--store", "/nowhere"]), PATIENCE);
+    assert!(!none.status.success() && none.err.contains("there is no store in /nowhere"), "{}", none.err);
+}

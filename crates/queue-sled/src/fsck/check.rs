@@ -17,11 +17,12 @@ use crate::index::rows::{StateRow, decode};
 use crate::index::{Index, IndexKv, OpenIndex, SledIndex, keys};
 use crate::log::Lsn;
 use crate::log::metas::{BadMetas, scan_metas};
-use crate::log::scan::{Extent, Image, Scanned, Stop};
+use crate::log::scan::{Damage, Extent, Image, Scanned, Stop};
 use crate::log::segment::{PAGE, SegmentHeader};
 use crate::log::segments::Segments;
 use crate::reader::Reader;
 use crate::start::identity::Identity;
+use crate::start::known;
 
 /// Octets that the index may take while it is compared.
 const CACHE: u64 = 16 << 20;
@@ -69,7 +70,7 @@ pub(crate) fn check_on(
         checked,
         told,
     };
-    check.run(index, frozen, deep)?;
+    check.run(store, index, frozen, deep)?;
     Ok(check.checked)
 }
 
@@ -96,6 +97,7 @@ struct Check<'a> {
 impl Check<'_> {
     fn run(
         &mut self,
+        store: &Path,
         index: Option<&dyn OpenIndex>,
         frozen: Option<&Frozen>,
         deep: bool,
@@ -109,6 +111,7 @@ impl Check<'_> {
         let snap = self.snaps()?;
         let base = snap.as_ref().map_or(Lsn(0), |snap| snap.lsn);
         let damaged = self.scan(end, deep)?;
+        self.known(store, &damaged, deep);
         if !self.segments.unbroken(base, end) {
             self.checked.fault(Grade::Fatal, "log", format!("segments that came after {base} are missing"));
         }
@@ -138,7 +141,7 @@ impl Check<'_> {
             Err(FoldError::Io(error)) => return Err(error.into()),
             Err(error) => self.checked.fault(Grade::Mail, "log", error),
         }
-        if damaged || self.checked.worst() == Some(Grade::Fatal) {
+        if !damaged.is_empty() || self.checked.worst() == Some(Grade::Fatal) {
             assess(self.disk, self.folder, &mut self.checked)?;
         }
         Ok(())
@@ -200,8 +203,8 @@ impl Check<'_> {
         Ok(newest)
     }
 
-    /// Whether anything between the first page and the end of each segment is damaged.
-    fn scan(&mut self, end: Lsn, deep: bool) -> Result<bool, OpenError> {
+    /// What is damaged between the first page and the end of each segment.
+    fn scan(&mut self, end: Lsn, deep: bool) -> Result<Vec<Damage>, OpenError> {
         let all = self.segments.all();
         let extents = all.iter().enumerate().map(|(ordinal, header)| {
             let next = all.get(ordinal + 1).filter(|next| next.previous == header.id);
@@ -209,23 +212,23 @@ impl Check<'_> {
             (header, if header.id == end.segment() { Some(end.offset()) } else { sealed })
         });
         let of = all.len() as u64;
-        let mut damaged = false;
+        let mut damaged = Vec::new();
         for (done, (header, end)) in (1..).zip(extents) {
-            damaged |= match end {
+            damaged.extend(match end {
                 Some(end) => self.scan_one(header, end, deep)?,
                 // The one behind it was freed: nobody knows where its octets end.
                 None => self.look_through(header, Extent::Tail)?,
-            };
+            });
             (self.told)(Progress { done, of });
         }
         Ok(damaged)
     }
 
-    fn scan_one(&mut self, header: &SegmentHeader, end: u32, deep: bool) -> Result<bool, OpenError> {
+    fn scan_one(&mut self, header: &SegmentHeader, end: u32, deep: bool) -> Result<Vec<Damage>, OpenError> {
         if !deep {
             let file = self.segments.file(header.id)?;
             match scan_metas(&*file, header, PAGE, end, |_, _| Ok::<_, BadMetas>(())) {
-                Ok(()) => return Ok(false),
+                Ok(()) => return Ok(Vec::new()),
                 Err(BadMetas::Newer(lsn)) => return Err(OpenError::Newer(format!("the record at {lsn}"))),
                 Err(BadMetas::Damaged(_) | BadMetas::Io(_)) => {}
             }
@@ -233,13 +236,26 @@ impl Check<'_> {
         self.look_through(header, Extent::Sealed(end))
     }
 
-    fn look_through(&mut self, header: &SegmentHeader, extent: Extent) -> Result<bool, OpenError> {
+    fn look_through(&mut self, header: &SegmentHeader, extent: Extent) -> Result<Vec<Damage>, OpenError> {
         let scanned = self.image(header, PAGE, extent)?;
         for place in &scanned.damage {
             let what = format!("{} octets are damaged", place.to.0 - place.from.0);
-            self.checked.fault(Grade::Mail, format!("{}-{}", place.from, place.to), what);
+            self.checked.fault(Grade::Mail, place, what);
         }
-        Ok(!scanned.damage.is_empty())
+        Ok(scanned.damage)
+    }
+
+    /// What a start has found and set aside, if it was not just found again.
+    fn known(&mut self, store: &Path, found: &[Damage], deep: bool) {
+        let log = self.segments.all().iter().map(|segment| segment.id).collect();
+        for place in known::read(&**self.disk, store, &log) {
+            if found.iter().any(|found| found.from < place.to && place.from < found.to) {
+                continue;
+            }
+            let more = if deep { "" } else { ": --deep says whose mail it is, as far as that can be told" };
+            let what = format!("found damaged when the store was opened, and set aside{more}");
+            self.checked.fault(Grade::Mail, place, what);
+        }
     }
 
     fn checkpoint(&mut self, end: Lsn) {

@@ -1,3 +1,4 @@
+use std::fmt;
 use std::io;
 
 use super::lsn::Lsn;
@@ -10,6 +11,12 @@ use crate::disk::{DiskFile, read_exact};
 pub(crate) struct Damage {
     pub(crate) from: Lsn,
     pub(crate) to: Lsn,
+}
+
+impl fmt::Display for Damage {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}-{}", self.from, self.to)
+    }
 }
 
 /// Where the valid octets of a segment end.

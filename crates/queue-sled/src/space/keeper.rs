@@ -67,7 +67,8 @@ pub(crate) struct Keeper {
     pub(crate) orders: Arc<Orders>,
     pub(crate) mover: Mover,
     /// Files beside the log that may be dead: those that were there at the start, and those that records name.
-    /// `None`: the start has seen damage, and what no record names now may be what the damage named.
+    /// `None`: this start or an earlier one has seen damage that is still there, and what no record names now may
+    /// be what the damage named.
     pub(crate) files: Option<BTreeSet<u64>>,
     /// What the index had at the start. An older snap does not know of all the files that were there then.
     pub(crate) began: Lsn,

@@ -2,6 +2,7 @@
 
 mod format;
 pub(crate) mod identity;
+pub(crate) mod known;
 mod report;
 
 use std::io;
@@ -93,8 +94,13 @@ pub(crate) fn start(ground: &Ground, store: &Path, params: &Params) -> Result<St
     let before = identity.ids_from.saturating_sub(1);
     tail.chain.last_id = tail.chain.last_id.max(index.applied().segment()).max(before);
     report.replayed = replayed.records;
-    report.damaged = damaged(&tail, replayed, lost);
+    let log = segments.all().iter().map(|segment| segment.id).collect();
+    let damage = [known::read(&**disk, store, &log), damaged(&tail, replayed, lost)].concat();
+    let damage = known::unite(damage);
+    report.damaged = damage.iter().map(Damage::to_string).collect();
     with_ballast(&ballast, || {
+        // First: an index that is durable beyond a damaged place never comes back to it.
+        known::keep(&**disk, store, &damage).map_err(IndexError::from)?;
         kv.flush()?;
         // From here on the mark of a clean end would lie.
         let marked = kept.filter(|checkpoint| checkpoint.clean);
@@ -110,14 +116,12 @@ pub(crate) fn start(ground: &Ground, store: &Path, params: &Params) -> Result<St
 
 /// Places that held something once. What is invalid in the last batch was never acknowledged, and is none of
 /// them, unless the index had it already.
-fn damaged(tail: &Tail, replayed: Replayed, lost: Option<Damage>) -> Vec<String> {
+fn damaged(tail: &Tail, replayed: Replayed, lost: Option<Damage>) -> Vec<Damage> {
     let (known, unknown): (Vec<_>, Vec<_>) = tail.holes.iter().partition(|hole| hole.from < replayed.from);
     let mut places = [tail.damage.clone(), replayed.damage, known].concat();
     places.retain(|place| !unknown.contains(place));
     places.extend(lost);
-    places.sort_by_key(|place| place.from);
-    places.dedup();
-    places.iter().map(|place| format!("{}-{}", place.from, place.to)).collect()
+    places
 }
 
 /// Why an index is not gone on from.

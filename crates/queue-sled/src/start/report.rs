@@ -41,7 +41,7 @@ pub struct StartReport {
     pub rebuilt: Option<String>,
     /// A batch was begun and never acknowledged.
     pub torn_tail: bool,
-    /// Places of the log that no longer hold what was written, as `from-to`.
+    /// Places of the log that no longer hold what was written, as `from-to`: found now, or by an earlier start.
     pub damaged: Vec<String>,
 }
 

@@ -182,7 +182,7 @@ impl Engine {
                 rate: params.moving,
             },
             began: applied,
-            // What no record names now may be what the damage named.
+            // What no record names now may be what the damage named, in this run or in an earlier one.
             files: if report.damaged.is_empty() { Some(big.ids()?.into_iter().collect()) } else { None },
         };
         let threads = vec![

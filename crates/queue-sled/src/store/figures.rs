@@ -1,5 +1,6 @@
 //! How a store is, in figures: for the people who look after it.
 
+use std::collections::BTreeSet;
 use std::fs;
 use std::io;
 use std::path::Path;
@@ -13,6 +14,9 @@ use super::SledStore;
 use crate::disk::RealDisk;
 use crate::index::checkpoint::Checkpoint;
 use crate::log::Lsn;
+use crate::log::scan::Damage;
+use crate::log::segment::segment_id;
+use crate::start::known;
 
 /// An open store in figures, all taken within a moment of each other.
 #[derive(Debug, Clone)]
@@ -66,6 +70,8 @@ pub struct Files {
     pub checkpoint_age: Option<Duration>,
     /// Whether the last run was closed in good order; false as long as one runs.
     pub is_closed: bool,
+    /// Places of the log that a start has found damaged and whose segment is still there, as `from-to`.
+    pub damaged: Vec<String>,
 }
 
 /// What is left of a file system for the user we run as.
@@ -118,11 +124,14 @@ impl Files {
             is_closed: checkpoint.is_some_and(|checkpoint| checkpoint.clean),
             ..Self::default()
         };
+        let mut log = BTreeSet::new();
         each(&store.join("log"), &mut |name, octets| {
+            log.extend(segment_id(name));
             files.segments += u64::from(name.ends_with(".seg"));
             files.spares += u64::from(name.starts_with("spare-"));
             files.log_octets += octets;
         })?;
+        files.damaged = known::read(&RealDisk, store, &log).iter().map(Damage::to_string).collect();
         match each(&store.join("idx"), &mut |_, octets| files.index_octets += octets) {
             // It is being built again.
             Err(error) if error.kind() == io::ErrorKind::NotFound => {}

@@ -6,6 +6,7 @@ mod campaign;
 mod damage;
 mod faults;
 mod guards;
+mod known;
 mod limits;
 mod model;
 mod opening;

@@ -12,10 +12,10 @@ use crate::SledStore;
 use crate::index::keys;
 use crate::log::segment::{SegmentHeader, segment_id};
 
-const SEGMENT: u32 = 64 << 10;
+pub(super) const SEGMENT: u32 = 64 << 10;
 
 /// Mail of about a tenth of a segment, each another.
-fn body(n: usize) -> Vec<u8> {
+pub(super) fn body(n: usize) -> Vec<u8> {
     format!("Subject: {n}\r\n\r\n")
         .into_bytes()
         .into_iter()
@@ -23,7 +23,11 @@ fn body(n: usize) -> Vec<u8> {
         .collect()
 }
 
-async fn fill(store: &SledStore, mailboxes: &[&str], mails: std::ops::Range<usize>) -> Vec<Vec<Uid>> {
+pub(super) async fn fill(
+    store: &SledStore,
+    mailboxes: &[&str],
+    mails: std::ops::Range<usize>,
+) -> Vec<Vec<Uid>> {
     let mut uids = Vec::new();
     for n in mails {
         uids.push(deliver(store, &body(n), mailboxes).await);
@@ -31,7 +35,7 @@ async fn fill(store: &SledStore, mailboxes: &[&str], mails: std::ops::Range<usiz
     uids
 }
 
-async fn delete(store: &SledStore, mailbox: &str, uids: Vec<Uid>) {
+pub(super) async fn delete(store: &SledStore, mailbox: &str, uids: Vec<Uid>) {
     store.delete(vec![Expunge { mailbox: name(mailbox), view: view(""), uids }]).await.expect("deleted");
 }
 
@@ -420,7 +424,7 @@ fn a_file_that_came_after_the_snap_outlives_the_restart() {
 }
 
 /// Where a message's octets stand in the log: which file, and at which place.
-fn find(place: &Place, octets: &[u8]) -> (std::path::PathBuf, u64) {
+pub(super) fn find(place: &Place, octets: &[u8]) -> (std::path::PathBuf, u64) {
     let log = place.path().join("log");
     let files = names(&log).into_iter().filter(|name| segment_id(name).is_some()).map(|name| log.join(name));
     let at = |path: std::path::PathBuf| {

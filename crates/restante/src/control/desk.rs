@@ -34,8 +34,6 @@ pub struct Running {
     pub listeners: Vec<Listener>,
     /// Who may connect, by service.
     pub gates: Vec<(&'static str, Gate)>,
-    /// What its start found damaged.
-    pub damaged: Vec<String>,
     /// What a reload changes.
     pub current: Arc<ArcSwap<Current>>,
     /// Where a reload is asked for.

@@ -76,7 +76,6 @@ pub struct Appliance {
     pub(super) config: Config,
     pub(super) spec: Spec,
     pub(super) current: Arc<ArcSwap<Current>>,
-    damaged: Vec<String>,
     gates: Vec<(&'static str, Gate)>,
     pub(super) store: SledStore,
     pub(super) directory: Directory,
@@ -171,7 +170,6 @@ impl Appliance {
             config,
             spec,
             current: Arc::new(ArcSwap::from_pointee(Current { tls: tls.clone(), ..Current::default() })),
-            damaged: report.damaged,
             gates: Vec::new(),
             store,
             directory,
@@ -223,7 +221,6 @@ impl Appliance {
             state_dir: self.config.state_dir.clone(),
             listeners: self.listeners.open.clone(),
             gates: self.gates.clone(),
-            damaged: self.damaged.clone(),
             current: self.current.clone(),
             reload,
         };

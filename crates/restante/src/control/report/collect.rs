@@ -45,7 +45,6 @@ impl Report {
         };
         report.disk = Some(disk(&figures));
         report.store = Some(Store {
-            damaged: daemon.damaged.clone(),
             dead_octets: Some(figures.dead),
             unfreed: figures.unfreed,
             has_index: Some(figures.has_index),
@@ -141,6 +140,7 @@ fn files(files: &Files) -> Store {
         checkpoint: files.checkpoint.clone(),
         checkpoint_age_seconds: files.checkpoint_age.map(|age| age.as_secs()),
         is_checkpointed: files.is_closed,
+        damaged: files.damaged.clone(),
         ..Store::default()
     }
 }

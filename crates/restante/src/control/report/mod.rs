@@ -171,7 +171,7 @@ pub struct Store {
     pub is_checkpointed: bool,
     /// Why nothing is written any more.
     pub read_only: Option<String>,
-    /// Places of the log that the last start found damaged and set aside.
+    /// Places of the log that a start has found damaged and set aside, as long as they are there.
     pub damaged: Vec<String>,
 }
 

@@ -27,7 +27,7 @@ pub enum Item {
 /// It is let go.
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
 pub struct Answer {
-    /// Places of the log that the daemon's start found damaged and set aside.
+    /// Places of the log that a start has found damaged and set aside, as long as they are there.
     #[serde(default)]
     pub damaged: Vec<String>,
 }
@@ -59,10 +59,13 @@ impl Verb for Freeze {
         let _noted = Noted::begin();
         call.item(&Item::Frozen(held.frozen().clone()), &[]).await?;
         while call.next::<Item>().await?.is_some() {}
+        let store = desk.store.clone();
         // Many names to remove: not on a thread that serves.
-        tokio::task::spawn_blocking(move || drop(held))
-            .await
-            .map_err(|error| Fault::internal(error.to_string()))?;
-        Ok(Answer { damaged: desk.running.as_ref().map_or_else(Vec::new, |daemon| daemon.damaged.clone()) })
+        let figures = tokio::task::spawn_blocking(move || {
+            drop(held);
+            store.figures()
+        });
+        let figures = figures.await.map_err(|error| Fault::internal(error.to_string()))?;
+        Ok(Answer { damaged: figures.map_or_else(|_| Vec::new(), |figures| figures.files.damaged) })
     }
 }
