@@ -273,10 +273,10 @@ fn a_store_that_has_lost_index_and_snap_is_not_taken_for_an_empty_one() {
 
 #[test]
 fn without_room_for_segments_mail_is_refused_and_deletions_go_on() {
-    let place = Place::with_segments(SEGMENT);
+    let place = Place::with_segments(4 * SEGMENT);
     block_on(async {
         let (store, _) = place.open();
-        let uids = fill(&store, &["alice"], 0..20).await;
+        let uids = fill(&store, &["alice"], 0..80).await;
         assert!(store.wait_prepared());
         place.disk.full_while(Some(place.path().join("STORE")));
         let mut taken = 0;
@@ -288,7 +288,7 @@ fn without_room_for_segments_mail_is_refused_and_deletions_go_on() {
                 Err(error) => break error,
             }
             taken += 1;
-            assert!(taken < 100);
+            assert!(taken < 400);
         };
         assert!(matches!(refused, StoreError::Full(_)), "{refused}");
         for uids in uids.chunks(10) {
