@@ -5,21 +5,31 @@
 //! Read [`Envelope`] first: it is what is known of a message beside its octets.
 
 mod address;
+mod auth_results;
 mod envelope;
 mod fold;
 mod header;
 mod id;
+mod known;
 mod name;
 mod path;
+mod ruling;
 mod secret;
 mod shown;
+mod verdicts;
 
 pub use address::{Address, AddressError, Domain, LocalPart};
+pub use auth_results::{
+    ArcResult, AuthResult, AuthResults, DkimResult, DmarcPolicy, DmarcResult, IprevResult, SpfResult,
+};
 pub use envelope::{Body, Cut, Envelope, Protocol, Recipient, TlsFacts, Trace};
 pub use fold::fold;
 pub use header::write_field;
 pub use id::{QueueId, Uid};
+pub use known::Known;
 pub use name::{MailboxName, NameError, ViewName};
 pub use path::{ForwardPath, PathError, ReversePath};
+pub use ruling::Ruling;
 pub use secret::Secret;
 pub use shown::{harmless, shown};
+pub use verdicts::{Spam, Verdicts, Virus};

@@ -7,6 +7,7 @@
 mod plan;
 mod prelude;
 mod router;
+pub mod rules;
 
 pub use plan::{Plan, plan};
 pub use prelude::Host;
