@@ -57,12 +57,11 @@ impl SledIncoming {
             Some(reserved) => reserved.grow(wanted),
             None => {
                 self.reserved = self.engine.buffers.reserve(wanted);
-                self.buffer = if self.reserved.is_some() { self.engine.buffers.buffer() } else { Vec::new() };
                 self.reserved.is_some()
             }
         };
         if enough {
-            self.buffer.reserve_exact(wanted + 8 - self.buffer.len());
+            self.buffer = self.engine.buffers.grown(std::mem::take(&mut self.buffer), wanted + 8);
         }
         enough
     }
@@ -82,6 +81,8 @@ impl SledIncoming {
         self.reserved = None;
         if buffer.capacity() <= STAGE {
             self.buffer = buffer;
+        } else {
+            self.engine.buffers.give_back(buffer);
         }
         Ok(())
     }
