@@ -4,6 +4,7 @@
 //! It knows no store, no socket and no file format: configuration hands it a [`Spec`], and it answers with
 //! a checked [`Table`] or with every [`Fault`] at once. Read [`Directory`] first.
 
+mod ask;
 mod build;
 mod directory;
 mod fault;

@@ -240,7 +240,7 @@ fn glob<'t>(table: &'t Table, domain: usize, local: &str, told: &mut impl Tell) 
 }
 
 /// The local part before the first separator, and the rest with the separator (RFC 5233 §1).
-fn cut(separator: Option<char>, local: &str) -> Option<(&str, &str)> {
+pub(crate) fn cut(separator: Option<char>, local: &str) -> Option<(&str, &str)> {
     let at = local.find(separator?)?;
     (at > 0).then(|| local.split_at(at))
 }

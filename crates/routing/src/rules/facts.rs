@@ -1,6 +1,6 @@
 use std::net::IpAddr;
 
-use mail::{ArcResult, DkimResult, DmarcResult, IprevResult, Known, SpfResult, Verdicts};
+use mail::{ArcResult, DkimResult, DmarcResult, ForwardPath, IprevResult, Known, SpfResult, Verdicts};
 use serde::{Deserialize, Serialize};
 
 /// All that rules may look at, of one message: it fills up from phase to phase. Recorded in the trace, so that
@@ -21,6 +21,9 @@ pub struct Facts {
     pub iprev: Known<Option<IprevResult>>,
     /// DNS block lists that name the address.
     pub listed: Known<Vec<String>>,
+    /// It came by a forwarder whose word is taken: that the address is not the sender's own says nothing.
+    #[serde(default)]
+    pub trusted_forwarder: bool,
 
     // From MAIL on.
     /// What the client called itself.
@@ -52,6 +55,20 @@ pub struct To {
     pub address: String,
     /// What stands behind the separator: `shop` of `alice+shop@`.
     pub detail: Option<String>,
+    /// Postmaster and abuse: rules neither refuse their mail nor hold it back (RFC 5321 §4.5.1).
+    #[serde(default)]
+    pub protected: bool,
+}
+
+impl To {
+    /// A recipient by what the directory says of it.
+    pub fn new(path: &ForwardPath, directory: &directory::Table) -> Self {
+        Self {
+            address: path.to_string(),
+            detail: directory.detail(path),
+            protected: directory.always_open(path),
+        }
+    }
 }
 
 /// What a message says, decoded.

@@ -1,0 +1,245 @@
+use std::cell::OnceCell;
+use std::collections::HashMap;
+
+use mail::Known;
+
+use super::super::answer::Answer;
+use super::super::facts::{Attachment, Content, Facts, Person, To};
+use super::super::pattern::Text;
+
+/// The values that a message has in one place, or why they are not known.
+pub(super) type Values<'e> = Result<&'e [Text<'e>], Answer>;
+type Cell<'f> = OnceCell<Vec<Text<'f>>>;
+
+/// The facts of one message in the forms that conditions compare: each made when it is first asked for, and once
+/// for all recipients.
+#[derive(Debug)]
+pub(crate) struct Evidence<'f> {
+    pub(super) facts: &'f Facts,
+    sender: Cell<'f>,
+    helo: Cell<'f>,
+    tls: Cell<'f>,
+    reverse_dns: Cell<'f>,
+    listed: Cell<'f>,
+    from: Cell<'f>,
+    author_names: Cell<'f>,
+    to: Cell<'f>,
+    cc: Cell<'f>,
+    list_id: Cell<'f>,
+    fields: OnceCell<HashMap<&'f str, Vec<Text<'f>>>>,
+    names: Cell<'f>,
+    types: Cell<'f>,
+    content_type: Cell<'f>,
+    body: Cell<'f>,
+    virus: Cell<'f>,
+    symbols: Cell<'f>,
+}
+
+/// The recipient of one search in the same forms.
+#[derive(Debug)]
+pub(crate) struct Recipient<'f> {
+    pub(super) address: [Text<'f>; 1],
+    pub(super) detail: Vec<Text<'f>>,
+    /// Postmaster and abuse: never refused nor held back.
+    pub(crate) protected: bool,
+}
+
+impl<'f> Recipient<'f> {
+    pub(crate) fn new(to: &'f To) -> Self {
+        Self {
+            address: [Text::address(&to.address)],
+            detail: to.detail.as_deref().map(Text::new).into_iter().collect(),
+            protected: to.protected,
+        }
+    }
+}
+
+/// What is known of something; otherwise the answer to whatever is asked about it.
+pub(super) fn known<T>(known: &Known<T>) -> Result<&T, Answer> {
+    match known {
+        Known::Is(value) => Ok(value),
+        Known::Unknown(why) => Err(Answer::unknown(why.as_str())),
+        Known::NotYet => Err(Answer::NotYet),
+    }
+}
+
+impl<'f> Evidence<'f> {
+    pub(crate) fn new(facts: &'f Facts) -> Self {
+        Self {
+            facts,
+            sender: OnceCell::new(),
+            helo: OnceCell::new(),
+            tls: OnceCell::new(),
+            reverse_dns: OnceCell::new(),
+            listed: OnceCell::new(),
+            from: OnceCell::new(),
+            author_names: OnceCell::new(),
+            to: OnceCell::new(),
+            cc: OnceCell::new(),
+            list_id: OnceCell::new(),
+            fields: OnceCell::new(),
+            names: OnceCell::new(),
+            types: OnceCell::new(),
+            content_type: OnceCell::new(),
+            body: OnceCell::new(),
+            virus: OnceCell::new(),
+            symbols: OnceCell::new(),
+        }
+    }
+
+    /// Whether more will be known later.
+    pub(crate) fn is_early(&self) -> bool {
+        matches!(self.facts.content, Known::NotYet)
+    }
+
+    pub(super) fn sender(&self) -> Values<'_> {
+        let sender = known(&self.facts.sender)?;
+        Ok(self.sender.get_or_init(|| vec![Text::address(sender)]))
+    }
+
+    pub(super) fn helo(&self) -> Values<'_> {
+        let helo = known(&self.facts.helo)?;
+        Ok(self.helo.get_or_init(|| vec![Text::domain(helo)]))
+    }
+
+    pub(super) fn tls(&self) -> Values<'_> {
+        let tls = known(&self.facts.tls)?;
+        Ok(self.tls.get_or_init(|| tls.as_deref().map(Text::new).into_iter().collect()))
+    }
+
+    /// The name that leads back to the address.
+    pub(super) fn reverse_dns(&self) -> Values<'_> {
+        use mail::AuthResult::TempError;
+        let iprev = known(&self.facts.iprev)?;
+        if iprev.as_ref().is_some_and(|iprev| iprev.result == TempError) {
+            return Err(Answer::unknown("the reverse lookup failed for now"));
+        }
+        let verified = iprev.as_ref().filter(|iprev| iprev.result == mail::AuthResult::Pass);
+        let name = verified.and_then(|iprev| iprev.name.as_deref());
+        Ok(self.reverse_dns.get_or_init(|| name.map(Text::domain).into_iter().collect()))
+    }
+
+    pub(super) fn listed(&self) -> Values<'_> {
+        let listed = known(&self.facts.listed)?;
+        Ok(self.listed.get_or_init(|| listed.iter().map(|zone| Text::domain(zone)).collect()))
+    }
+
+    pub(super) fn content(&self) -> Result<&'f Content, Answer> {
+        known(&self.facts.content)
+    }
+
+    pub(super) fn authors(&self) -> Values<'_> {
+        let people = &self.content()?.from;
+        Ok(self.from.get_or_init(|| addresses(people)))
+    }
+
+    pub(super) fn author_names(&self) -> Values<'_> {
+        let people = self.content()?.from.iter().filter(|person| !person.name.is_empty());
+        Ok(self.author_names.get_or_init(|| people.map(|person| Text::new(&person.name)).collect()))
+    }
+
+    pub(super) fn to(&self) -> Values<'_> {
+        let people = &self.content()?.to;
+        Ok(self.to.get_or_init(|| addresses(people)))
+    }
+
+    pub(super) fn cc(&self) -> Values<'_> {
+        let people = &self.content()?.cc;
+        Ok(self.cc.get_or_init(|| addresses(people)))
+    }
+
+    /// Every field of a name, which is in lower case.
+    pub(super) fn fields(&self, name: &str) -> Values<'_> {
+        let content = self.content()?;
+        let fields = self.fields.get_or_init(|| {
+            let mut fields: HashMap<&str, Vec<Text<'_>>> = HashMap::with_capacity(content.headers.len());
+            for (name, value) in &content.headers {
+                fields.entry(name).or_default().push(Text::new(value));
+            }
+            fields
+        });
+        Ok(fields.get(name).map_or(&[], Vec::as_slice))
+    }
+
+    /// What stands in the angle brackets of List-Id (RFC 2919 §3), or all of it where there are none.
+    pub(super) fn list_id(&self) -> Values<'_> {
+        let field = self.content()?.headers.iter().find(|(name, _)| name == "list-id");
+        Ok(self.list_id.get_or_init(|| {
+            let id = field.map(|(_, value)| {
+                let inside = value.rsplit_once('<').and_then(|(_, rest)| rest.split_once('>'));
+                inside.map_or(value.as_str(), |(id, _)| id).trim()
+            });
+            id.map(Text::new).into_iter().collect()
+        }))
+    }
+
+    /// Names of attachments; a part without one is no name, and is there.
+    pub(super) fn attachment_names(&self) -> Values<'_> {
+        let attachments = &self.content()?.attachments;
+        Ok(self.names.get_or_init(|| attachments.iter().map(|it: &Attachment| Text::new(&it.name)).collect()))
+    }
+
+    /// What attachments say they are, and what their first octets say.
+    pub(super) fn attachment_types(&self) -> Values<'_> {
+        let attachments = &self.content()?.attachments;
+        let types =
+            attachments.iter().flat_map(|it| [Some(it.content_type.as_str()), it.detected.as_deref()]);
+        Ok(self.types.get_or_init(|| types.flatten().map(Text::new).collect()))
+    }
+
+    pub(super) fn content_type(&self) -> Values<'_> {
+        let content = self.content()?;
+        Ok(self.content_type.get_or_init(|| vec![Text::new(&content.content_type)]))
+    }
+
+    pub(super) fn body(&self) -> Values<'_> {
+        let content = self.content()?;
+        let Some(body) = content.body.as_deref() else {
+            return Err(match content.too_complex {
+                true => Answer::unknowable("it has more parts than are looked at"),
+                false => Answer::unknown("the body was not kept"),
+            });
+        };
+        Ok(self.body.get_or_init(|| vec![Text::new(body)]))
+    }
+
+    /// What the virus scanner found.
+    pub(super) fn virus(&self) -> Values<'_> {
+        let virus = known(&self.facts.verdicts.virus)?;
+        let name = virus.as_ref().and_then(|virus| virus.name.as_deref());
+        Ok(self.virus.get_or_init(|| name.map(Text::new).into_iter().collect()))
+    }
+
+    /// What the spam filter noticed.
+    pub(super) fn symbols(&self) -> Values<'_> {
+        let spam = known(&self.facts.verdicts.spam)?;
+        let symbols = spam.iter().flat_map(|spam| &spam.symbols);
+        Ok(self.symbols.get_or_init(|| symbols.map(|symbol| Text::new(symbol)).collect()))
+    }
+}
+
+fn addresses(people: &[Person]) -> Vec<Text<'_>> {
+    people.iter().map(|person| Text::address(&person.address)).collect()
+}
+
+/// Values in words.
+pub(super) fn words(values: &Values<'_>) -> String {
+    match values {
+        Ok([]) => "nothing".into(),
+        Ok(values) => mail::shown(Quoted(values)),
+        Err(Answer::Unknown(doubt)) => mail::shown(&doubt.why),
+        Err(Answer::NotYet | Answer::Yes | Answer::No) => "not known yet".into(),
+    }
+}
+
+struct Quoted<'v>(&'v [Text<'v>]);
+
+impl std::fmt::Display for Quoted<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        for (place, value) in self.0.iter().enumerate() {
+            let comma = if place > 0 { ", " } else { "" };
+            write!(f, "{comma}\"{}\"", value.raw())?;
+        }
+        Ok(())
+    }
+}
