@@ -6,10 +6,12 @@
 
 mod appliance;
 mod client;
+pub mod dns;
 mod maildrop;
 mod message;
 mod program;
 mod setup;
+pub mod spf_suite;
 mod tls;
 
 pub use appliance::{Appliance, Shared};

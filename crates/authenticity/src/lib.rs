@@ -1,9 +1,26 @@
-//! What a message's octets say about it before anybody believes them.
+//! What can be told of a message before anybody believes it: who sent it, and whether its octets are fit for a
+//! parser.
 //!
-//! Today that is the pre-scan: one linear pass over the octets as they arrive, with bounds on everything
-//! that a parser would later have to hold in memory. It knows no socket, no store and no parser of mail.
-//! Read [`Prescan`] first.
+//! The pre-scan is one linear pass over the octets as they arrive, with bounds on everything that a parser would
+//! later have to hold in memory. The verifier asks name servers: SPF, the names of the client's address, DKIM,
+//! DMARC and ARC. This crate knows no session, no store and no rules. Read [`Verifier`] first, [`Resolver`] where
+//! something else is to be asked of name servers.
 
+mod authors;
+mod dmarc;
+mod dns;
+mod iprev;
 mod prescan;
+mod results;
+mod section;
+mod signed;
+mod spf;
+#[cfg(test)]
+mod testing;
+mod verifier;
 
+pub use authors::{Author, Authors, authors};
+pub use dns::{Answer, DnsFault, DnsSettings, NoResolver, Resolver};
 pub use prescan::{HeaderFault, HeaderLimits, Prescan, Scanned};
+pub use results::{relayed, results_field};
+pub use verifier::{MessageResults, Verifier, VerifierLimits};

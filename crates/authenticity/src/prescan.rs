@@ -1,6 +1,8 @@
 use mail::Cut;
 use memchr::memchr;
 
+use crate::results::claim;
+
 /// Octets of one field that are kept to be looked at: the name, and the authserv-id of the results field.
 const HEAD: usize = 512;
 
@@ -167,18 +169,14 @@ impl Prescan {
         }
     }
 
-    /// Whether a results field claims to be ours, or has a version that nobody here can read: comments and
-    /// folding white space may stand before its authserv-id, and the version or `;` behind (RFC 8601 §2.2, §5).
+    /// Whether a results field claims to be ours, or has a version that nobody here can read (RFC 8601 §2.2, §5),
+    /// or keeps that to itself for longer than anybody looks.
     fn not_to_be_believed(&self, value: &[u8]) -> bool {
-        let mut rest = skip_comments(value);
-        let quoted = rest.first() == Some(&b'"');
-        if quoted {
-            rest = &rest[1..];
-        }
-        let ends = |octet: &u8| if quoted { *octet == b'"' } else { b" \t\r\n;(".contains(octet) };
-        let (id, behind) = rest.split_at(rest.iter().position(ends).unwrap_or(rest.len()));
-        id.eq_ignore_ascii_case(self.authserv_id.as_bytes())
-            || other_version(behind.strip_prefix(b"\"").unwrap_or(behind))
+        let claim = claim(value);
+        let cut_short = self.field.octets > self.field.head.len() as u64;
+        claim.authserv_id.eq_ignore_ascii_case(&self.authserv_id)
+            || claim.is_of_another_version()
+            || (cut_short && !claim.whole)
     }
 }
 
@@ -187,14 +185,6 @@ fn is_ours(name: &[u8]) -> bool {
     const NAMES: [&[u8]; 3] = [b"Return-Path", b"Delivered-To", b"X-Original-To"];
     NAMES.iter().any(|ours| name.eq_ignore_ascii_case(ours))
         || name.get(..11).is_some_and(|start| start.eq_ignore_ascii_case(b"X-Restante-"))
-}
-
-/// A version that is not the one there is; none at all is that one.
-fn other_version(behind: &[u8]) -> bool {
-    let version = skip_comments(behind);
-    let digits = version.iter().take_while(|octet| octet.is_ascii_digit()).count();
-    let number = version[..digits].iter().skip_while(|octet| **octet == b'0');
-    digits > 0 && !number.eq(b"1")
 }
 
 fn is_results(name: &[u8]) -> bool {
@@ -206,31 +196,6 @@ fn is_field(line: &[u8]) -> bool {
     let Some(colon) = memchr(b':', line) else { return false };
     let name = line[..colon].trim_ascii_end();
     !name.is_empty() && name.iter().all(|octet| (33..=126).contains(octet))
-}
-
-fn skip_comments(mut value: &[u8]) -> &[u8] {
-    loop {
-        value = value.trim_ascii_start();
-        if value.first() != Some(&b'(') {
-            return value;
-        }
-        let mut depth = 0_u32;
-        let mut escaped = false;
-        let closing = value.iter().position(|octet| {
-            match octet {
-                _ if escaped => escaped = false,
-                b'\\' => escaped = true,
-                b'(' => depth += 1,
-                b')' => depth -= 1,
-                _ => {}
-            }
-            depth == 0
-        });
-        match closing {
-            Some(at) => value = &value[at + 1..],
-            None => return &[],
-        }
-    }
 }
 
 #[cfg(test)]
@@ -275,6 +240,9 @@ mod tests {
             "\r\n mx.example.test; spf=pass",
             "\"mx.example.test\"; none",
             "mx.example.test",
+            "\"mx.ex\\ample.test\"; none",
+            "mx.\"example\".test; none",
+            "(\")mx.example.test(\"); none",
             // Another's, of a version that may mean anything.
             "other.test 2; spf=pass",
             "other.test (of) 10 ; spf=pass",
@@ -282,6 +250,16 @@ mod tests {
         ] {
             assert_eq!(served(&format!("Authentication-Results: {ours}\r\n\r\n")), "\r\n", "{ours}");
         }
+        let far = |octets: usize| format!("({}) mx.example.test; spf=pass", "x".repeat(octets));
+        for octets in [400, 600, 5000] {
+            assert_eq!(
+                served(&format!("Authentication-Results: {}\r\n\r\n", far(octets))),
+                "\r\n",
+                "{octets}"
+            );
+        }
+        let long = format!("Authentication-Results: other.test; spf=pass{}\r\n\r\n", " (x)".repeat(500));
+        assert_eq!(served(&long), long);
         for others in [
             "mx.example.test.evil; spf=pass",
             "other.test; x=mx.example.test",
@@ -290,6 +268,7 @@ mod tests {
             "other.test (2) 01; spf=pass",
             "\"other.test\" 1; spf=pass",
             "other.test; 2",
+            "spf=pass (sender IP is 192.0.2.1) smtp.mailfrom=other.test; dkim=none",
         ] {
             let text = format!("Authentication-Results: {others}\r\n\r\n");
             assert_eq!(served(&text), text);
