@@ -7,6 +7,8 @@ mod body;
 mod keys;
 mod names;
 mod pick;
+#[cfg(test)]
+mod tests;
 mod verify;
 
 use mail::{ArcResult, DkimResult};

@@ -3,6 +3,9 @@
 //! The library walks the tree and compares. Here is what it is shown: one author's domain after the other, and
 //! records that were asked for within the budget.
 
+#[cfg(test)]
+mod tests;
+
 use std::borrow::Borrow;
 use std::collections::HashMap;
 use std::hash::Hash;
