@@ -4,6 +4,9 @@ use std::sync::Arc;
 
 use crate::disk::{Disk, DiskFile, Open, read_exact, write_all};
 
+/// Where files go that no record names.
+const ORPHANS: &str = "orphans";
+
 /// Bodies too long for the log, one file each, in `big/`.
 #[derive(Clone)]
 pub(crate) struct BigFiles {
@@ -46,6 +49,33 @@ impl BigFiles {
         let names = self.disk.list(&self.folder)?;
         let id = |name: &String| name.strip_suffix(".msg").and_then(|id| u64::from_str_radix(id, 16).ok());
         Ok(names.iter().filter_map(id).collect())
+    }
+
+    /// Moves a file to where nobody looks for it, under a name that says since when.
+    pub(crate) fn set_aside(&self, id: u64, now_ms: u64) -> io::Result<()> {
+        let orphans = self.folder.join(ORPHANS);
+        self.disk.create_dir(&orphans)?;
+        match self.disk.rename(&self.path(id), &orphans.join(format!("{now_ms:013}-{}", file_name(id)))) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
+            outcome => outcome?,
+        }
+        self.disk.fsync_dir(&orphans)?;
+        self.disk.fsync_dir(&self.folder)
+    }
+
+    /// The names of these, and since when they are there.
+    pub(crate) fn orphans(&self) -> io::Result<Vec<(String, u64)>> {
+        let names = match self.disk.list(&self.folder.join(ORPHANS)) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
+            names => names?,
+        };
+        let since = |name: &str| name.split_once('-').and_then(|(stamp, _)| stamp.parse().ok());
+        Ok(names.into_iter().filter_map(|name| since(&name).map(|since| (name, since))).collect())
+    }
+
+    /// Removes one of them.
+    pub(crate) fn remove_orphan(&self, name: &str) -> io::Result<()> {
+        crate::fold::forget(&*self.disk, &self.folder.join(ORPHANS).join(name))
     }
 
     /// Removes a file; one that is gone already is no error.

@@ -30,7 +30,8 @@ pub struct Params {
     pub min_free: u64,
     /// Files that must still fit on the disk for mail to be taken. Default 1,000.
     pub min_inodes: u64,
-    /// Octets of the file that is let go when the disk is full. Default 64 MiB; 0 for none.
+    /// Octets of the file that is let go when the disk is full, at least; it grows with the snap. Default 64 MiB;
+    /// 0 for none.
     pub ballast: u64,
     /// Octets that must have died in the log before they are freed, unless they are a tenth of what is free.
     /// Default 1 GiB.

@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 
 use super::error::BackupError;
 use crate::disk::Disk;
-use crate::fold::Folder;
+use crate::fold::{Folder, snap_path};
 use crate::index::Published;
 use crate::index::rows::Digest;
 use crate::log::Lsn;
@@ -114,17 +114,16 @@ impl Freezer<'_> {
 
     fn link_snap(&self, frozen: &Path) -> Result<(), StoreError> {
         for _ in 0..SNAPS {
-            match self.folder.newest()? {
+            let durable = Lsn(self.durable.load(Ordering::SeqCst));
+            match self.folder.base(durable)? {
                 Some(snap) => {
-                    let name = snap.path.file_name().unwrap_or_default();
-                    match self.disk.link(&snap.path, &frozen.join("snap").join(name)) {
+                    // A copy is as good, and gets the name of what it is a copy of.
+                    match self.disk.link(&snap.path, &snap_path(&frozen.join("snap"), snap.lsn)) {
                         Err(error) if error.kind() == io::ErrorKind::NotFound => {}
                         outcome => return Ok(outcome?),
                     }
                 }
-                None if self.segments.unbroken(Lsn(0), Lsn(self.durable.load(Ordering::SeqCst))) => {
-                    return Ok(());
-                }
+                None if self.segments.unbroken(Lsn(0), durable) => return Ok(()),
                 None => {}
             }
             // A newer one is taking its place at this moment.

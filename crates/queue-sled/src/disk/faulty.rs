@@ -18,6 +18,7 @@ pub(crate) enum Op {
     Write,
     Fdatasync,
     Rename,
+    Exchange,
     Link,
     Unlink,
     FsyncDir,
@@ -46,9 +47,15 @@ struct Books {
     free: Option<u64>,
     /// No file can be made while this one is there.
     full_while: Option<PathBuf>,
+    /// No file of that name can be made.
+    full_for: Option<&'static str>,
     /// Nothing is synced until somebody says so.
     stalled: bool,
+    /// Is called once, by whoever looks into that folder next.
+    on_list: Option<(PathBuf, OnList)>,
 }
+
+type OnList = Box<dyn FnOnce() + Send>;
 
 /// The real disk, with its books kept and its faults ordered.
 #[derive(Clone, Default)]
@@ -92,6 +99,16 @@ impl FaultyDisk {
         self.books().full_while = file;
     }
 
+    /// Has something done when somebody looks into a folder, before he sees it.
+    pub(crate) fn on_list(&self, folder: PathBuf, call: impl FnOnce() + Send + 'static) {
+        self.books().on_list = Some((folder, Box::new(call)));
+    }
+
+    /// A disk that has no room for files of that name.
+    pub(crate) fn full_for(&self, name: Option<&'static str>) {
+        self.books().full_for = name;
+    }
+
     fn step(&self, op: Op) -> io::Result<()> {
         let mut books = self.books();
         *books.counts.entry(op).or_default() += 1;
@@ -110,7 +127,11 @@ impl FaultyDisk {
 
 impl Disk for FaultyDisk {
     fn open(&self, path: &Path, how: Open) -> io::Result<Arc<dyn DiskFile>> {
-        let full = self.books().full_while.as_ref().is_some_and(|file| file.exists());
+        let full = {
+            let books = self.books();
+            books.full_while.as_ref().is_some_and(|file| file.exists())
+                || books.full_for.is_some_and(|name| path.ends_with(name))
+        };
         if full && matches!(how, Open::Create | Open::CreateDirect) {
             return Err(rustix::io::Errno::NOSPC.into());
         }
@@ -127,6 +148,11 @@ impl Disk for FaultyDisk {
             books.unsynced.insert(to.to_owned());
         }
         Ok(())
+    }
+
+    fn exchange(&self, one: &Path, other: &Path) -> io::Result<()> {
+        self.step(Op::Exchange)?;
+        RealDisk.exchange(one, other)
     }
 
     fn link(&self, from: &Path, to: &Path) -> io::Result<()> {
@@ -149,6 +175,10 @@ impl Disk for FaultyDisk {
     }
 
     fn list(&self, path: &Path) -> io::Result<Vec<String>> {
+        let due = self.books().on_list.take_if(|(folder, _)| folder == path);
+        if let Some((_, call)) = due {
+            call();
+        }
         RealDisk.list(path)
     }
 

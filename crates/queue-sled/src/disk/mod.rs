@@ -52,6 +52,8 @@ pub(crate) trait Disk: Send + Sync + 'static {
     fn open(&self, path: &Path, how: Open) -> io::Result<Arc<dyn DiskFile>>;
     /// Gives a file another name, over any file that has it.
     fn rename(&self, from: &Path, to: &Path) -> io::Result<()>;
+    /// Swaps two names in one step, also of folders. [`io::ErrorKind::Unsupported`] where the file system cannot.
+    fn exchange(&self, one: &Path, other: &Path) -> io::Result<()>;
     /// Gives a file a second name, which must be free. [`io::ErrorKind::CrossesDevices`] when that lies on
     /// another file system.
     fn link(&self, from: &Path, to: &Path) -> io::Result<()>;

@@ -2,6 +2,7 @@
 //! is decided from this and never from sled, which may have lost rows without a word.
 
 mod liveness;
+mod rescue;
 mod snap;
 
 use std::collections::BTreeSet;
@@ -11,7 +12,7 @@ use std::sync::Arc;
 
 pub(crate) use snap::{Snap, snap_lsn, snap_path};
 
-use crate::disk::{Disk, is_no_space};
+use crate::disk::{Disk, is_exhausted, is_no_space};
 use crate::index::kv::{EachRow, Op};
 use crate::index::rows::StateRow;
 use crate::index::{Deferred, Index, IndexError, IndexKv};
@@ -22,7 +23,7 @@ use crate::log::record::{BESIDE, Kind, RecordHeader};
 use crate::log::scan::{Extent, Image, Stop};
 use crate::log::segment::PAGE;
 use crate::log::segments::Segments;
-use snap::SnapWriter;
+use snap::{SnapWriter, copy_path};
 
 /// Segments that are folded into one snap at most: bounds what is held in memory meanwhile.
 const SEGMENTS_MAX: usize = 32;
@@ -40,6 +41,8 @@ pub(crate) enum FoldError {
     Gap(Lsn),
     #[error("the log and the index disagree about what came up to {0}")]
     Disagree(Lsn),
+    #[error("no snap can be believed, the log lacks what came first, and the index does not add up: {0}")]
+    Unproven(IndexError),
     #[error("the store is closing")]
     Stopped,
     #[error(transparent)]
@@ -52,7 +55,12 @@ impl FoldError {
         match self {
             Self::Index(error) => error.is_no_space(),
             Self::Io(error) => is_no_space(error),
-            Self::Damaged(_) | Self::Newer(_) | Self::Gap(_) | Self::Disagree(_) | Self::Stopped => false,
+            Self::Damaged(_)
+            | Self::Newer(_)
+            | Self::Gap(_)
+            | Self::Disagree(_)
+            | Self::Unproven(_)
+            | Self::Stopped => false,
         }
     }
 }
@@ -77,23 +85,36 @@ impl Folder {
         self.store.join("snap")
     }
 
-    /// The newest snap that is whole.
+    /// The newest snap that is whole; its copy where it is not.
     pub(crate) fn newest(&self) -> io::Result<Option<Arc<Snap>>> {
+        self.find(&|_| true)
+    }
+
+    /// The newest one from which the log goes on without a gap up to `end`.
+    pub(crate) fn base(&self, end: Lsn) -> io::Result<Option<Arc<Snap>>> {
+        self.find(&|lsn| self.segments.unbroken(lsn, end))
+    }
+
+    fn find(&self, serves: &dyn Fn(Lsn) -> bool) -> io::Result<Option<Arc<Snap>>> {
         let mut found: Vec<_> = match self.disk.list(&self.folder()) {
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
-            names => names?.iter().filter_map(|name| snap_lsn(name)).collect(),
+            names => names?.into_iter().filter_map(|name| Some((snap_lsn(&name)?, name))).collect(),
         };
+        found.retain(|(lsn, _)| serves(*lsn));
+        // A snap comes before its copy: `idx` after `copy`, from the end.
         found.sort_unstable();
-        for lsn in found.into_iter().rev() {
-            match Snap::open(&*self.disk, &snap_path(&self.folder(), lsn), self.store_id) {
+        for (lsn, name) in found.into_iter().rev() {
+            match Snap::open(&*self.disk, &self.folder().join(&name), self.store_id) {
                 Ok(snap) if snap.lsn == lsn => return Ok(Some(Arc::new(snap))),
                 // Its store is one of that version by now.
                 Err(error @ IndexError::Newer(_)) => {
-                    let text = format!("snap/{:016x}.idx: {error}", lsn.0);
+                    let text = format!("snap/{name}: {error}");
                     return Err(io::Error::new(io::ErrorKind::Unsupported, text));
                 }
-                Ok(_) => tracing::error!(%lsn, "a snap of another place"),
-                Err(error) => tracing::error!(%lsn, %error, "a snap cannot be believed"),
+                // That passes, and says nothing of the file.
+                Err(IndexError::Io(error)) if is_exhausted(&error) => return Err(error),
+                Ok(_) => tracing::error!(snap = %name, "a snap of another place"),
+                Err(error) => tracing::error!(snap = %name, %error, "a snap cannot be believed"),
             }
         }
         Ok(None)
@@ -122,10 +143,7 @@ impl Folder {
                 return Err(FoldError::Disagree(to));
             }
             let draft = self.write(&rows, to, "tmp-snap", pace)?;
-            let path = snap_path(&self.folder(), to);
-            self.disk.rename(&draft.path, &path)?;
-            self.disk.fsync_dir(&self.folder())?;
-            let snap = Arc::new(Snap::open(&*self.disk, &path, self.store_id)?);
+            let snap = self.name(&draft, &snap_path(&self.folder(), to))?;
             return Ok(Folded { snap, named });
         }
     }
@@ -209,6 +227,18 @@ impl Folder {
         name: &str,
         pace: &dyn Fn() -> bool,
     ) -> Result<Arc<Snap>, FoldError> {
+        self.begin(rows, lsn, name, pace)?.finish()?;
+        Ok(Arc::new(Snap::open(&*self.disk, &self.folder().join(name), self.store_id)?))
+    }
+
+    /// Writes all rows and leaves the end to the caller.
+    fn begin(
+        &self,
+        rows: &Arc<dyn IndexKv>,
+        lsn: Lsn,
+        name: &str,
+        pace: &dyn Fn() -> bool,
+    ) -> Result<SnapWriter, FoldError> {
         let folder = self.folder();
         self.disk.create_dir(&folder)?;
         self.disk.fsync_dir(&self.store)?;
@@ -221,11 +251,38 @@ impl Folder {
             count = count.wrapping_add(1);
             if count.is_multiple_of(256) && !pace() { Err(IndexError::Damaged("stopped")) } else { Ok(true) }
         })?;
-        writer.finish()?;
-        Ok(Arc::new(Snap::open(&*self.disk, &draft, self.store_id)?))
+        Ok(writer)
     }
 
-    /// Removes all snaps but one, and what a fold that was cut off has left.
+    /// Gives a draft the name by which it counts.
+    fn name(&self, draft: &Snap, path: &Path) -> Result<Arc<Snap>, FoldError> {
+        self.disk.rename(&draft.path, path)?;
+        self.disk.fsync_dir(&self.folder())?;
+        Ok(Arc::new(Snap::open(&*self.disk, path, self.store_id)?))
+    }
+
+    /// Sees to it that a snap that was just read is there twice, and whole both times: of what was freed by its
+    /// word there is nothing else, and one bad sector is enough for one file. True when one of the two had rotted.
+    pub(crate) fn double(&self, snap: &Arc<Snap>, pace: &dyn Fn() -> bool) -> Result<bool, FoldError> {
+        let folder = self.folder();
+        let mut rotten = false;
+        for path in [snap_path(&folder, snap.lsn), copy_path(&folder, snap.lsn)] {
+            if path == snap.path {
+                continue;
+            }
+            match Snap::open(&*self.disk, &path, self.store_id) {
+                Ok(other) if other.lsn == snap.lsn => continue,
+                Err(IndexError::Io(error)) if error.kind() == io::ErrorKind::NotFound => {}
+                Ok(_) | Err(_) => rotten = true,
+            }
+            let rows: Arc<dyn IndexKv> = snap.clone();
+            let draft = self.write(&rows, snap.lsn, "tmp-copy", pace)?;
+            self.name(&draft, &path)?;
+        }
+        Ok(rotten)
+    }
+
+    /// Removes all snaps but one and its copy, and what a fold that was cut off has left.
     pub(crate) fn keep_only(&self, kept: Lsn) -> io::Result<()> {
         for name in self.disk.list(&self.folder())? {
             let old = snap_lsn(&name).is_some_and(|lsn| lsn != kept);

@@ -1,4 +1,5 @@
-//! `snap/<lsn:016x>.idx`: the rows of the index as the log alone makes them, up to one place of it.
+//! `snap/<lsn:016x>.idx`: the rows of the index as the log alone makes them, up to one place of it. Beside it
+//! `snap/<lsn:016x>.copy`, the same once more.
 //!
 //! | octets | what |
 //! |---|---|
@@ -45,10 +46,15 @@ pub(crate) fn snap_path(folder: &Path, lsn: Lsn) -> PathBuf {
     folder.join(format!("{:016x}.idx", lsn.0))
 }
 
-/// The place in the name of a snap.
+/// Where its copy is.
+pub(super) fn copy_path(folder: &Path, lsn: Lsn) -> PathBuf {
+    folder.join(format!("{:016x}.copy", lsn.0))
+}
+
+/// The place in the name of a snap, or of a copy.
 pub(crate) fn snap_lsn(name: &str) -> Option<Lsn> {
-    let digits = name.strip_suffix(".idx").filter(|digits| digits.len() == 16)?;
-    u64::from_str_radix(digits, 16).ok().map(Lsn)
+    let digits = name.strip_suffix(".idx").or_else(|| name.strip_suffix(".copy"));
+    u64::from_str_radix(digits.filter(|digits| digits.len() == 16)?, 16).ok().map(Lsn)
 }
 
 /// Writes a snap, row by row in the order of keys.

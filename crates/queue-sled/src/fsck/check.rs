@@ -11,7 +11,7 @@ use crate::OpenError;
 use crate::backup::{Frozen, Progress, Told};
 use crate::big::BigFiles;
 use crate::disk::{Disk, Lock, Open, RealDisk};
-use crate::fold::{FoldError, Folder, Snap, snap_lsn, snap_path};
+use crate::fold::{FoldError, Folder, Snap, snap_lsn};
 use crate::index::checkpoint::Checkpoint;
 use crate::index::rows::{StateRow, decode};
 use crate::index::{Index, IndexKv, OpenIndex, SledIndex, keys};
@@ -191,13 +191,13 @@ impl Check<'_> {
             names => names?,
         };
         let mut newest: Option<Arc<Snap>> = None;
-        for lsn in names.iter().filter_map(|name| snap_lsn(name)) {
-            match Snap::open(&**self.disk, &snap_path(&folder, lsn), self.store_id) {
+        for name in names.iter().filter(|name| snap_lsn(name).is_some()) {
+            match Snap::open(&**self.disk, &folder.join(name), self.store_id) {
                 Ok(snap) if newest.as_ref().is_none_or(|newest| newest.lsn < snap.lsn) => {
                     newest = Some(Arc::new(snap));
                 }
                 Ok(_) => {}
-                Err(error) => self.checked.fault(Grade::Mends, format!("snap/{:016x}.idx", lsn.0), error),
+                Err(error) => self.checked.fault(Grade::Mends, format!("snap/{name}"), error),
             }
         }
         Ok(newest)

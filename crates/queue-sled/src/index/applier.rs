@@ -1,4 +1,4 @@
-use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -19,9 +19,11 @@ use crate::health::Health;
 use crate::log::change::Change;
 use crate::log::committer::Committed;
 use crate::log::record::HEADER;
+use crate::log::scan::Damage;
 use crate::log::{Answer, Lsn};
 use crate::mailbox::{Backlog, Mailboxes, Pending};
 use crate::reader::{Reader, Wait};
+use crate::start::known;
 
 /// Messages fetched from behind the queue's horizon at once.
 const FETCH: usize = 1000;
@@ -40,6 +42,8 @@ pub(crate) struct Published {
     pub(crate) dead: AtomicU64,
     /// Why nothing is freed.
     pub(crate) unfreed: Mutex<Option<String>>,
+    /// Damage of the log was found since the start.
+    pub(crate) damaged: AtomicBool,
     pub(crate) gate: Gate,
 }
 
@@ -241,13 +245,22 @@ impl Applier {
     fn rebuild(&mut self) -> Result<Index, super::rebuild::ReplayError> {
         let Folder { disk, store, store_id, segments } = &*self.folder;
         let _kept = segments.keep();
-        let snap = self.folder.newest()?.filter(|snap| segments.unbroken(snap.lsn, self.applied));
+        let snap = self.folder.base(self.applied)?;
         // The keeper may be replacing its snap at this moment; half of the mail is no index.
         if snap.is_none() && !segments.unbroken(Lsn(0), self.applied) {
             return Err(super::rebuild::ReplayError::Gap);
         }
-        let (store, snap) = ((store.as_path(), *store_id), snap.as_deref());
-        let (kv, index, replayed) = rebuild(&*self.kind, &**disk, store, snap, segments, self.applied)?;
+        let (place, snap) = ((store.as_path(), *store_id), snap.as_deref());
+        let (kv, index, replayed) = rebuild(&*self.kind, &**disk, place, snap, segments, self.applied)?;
+        if !replayed.damage.is_empty() {
+            let places: Vec<_> = replayed.damage.iter().map(Damage::to_string).collect();
+            tracing::error!(places = places.join(", "), "the log is damaged there: set aside");
+            let log = segments.all().iter().map(|segment| segment.id).collect();
+            let known = [known::read(&**disk, store, &log), replayed.damage].concat();
+            // Before the index can become durable beyond it: nothing would ever come back to it.
+            known::keep(&**disk, store, &known::unite(known)).map_err(IndexError::from)?;
+            self.published.damaged.store(true, Ordering::SeqCst);
+        }
         tracing::info!(records = replayed.records, "the index was built again");
         self.kv.set(Some(kv));
         // Whoever waits for an index looks again.

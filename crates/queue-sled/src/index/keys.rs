@@ -13,6 +13,8 @@ pub(crate) const VIEWS: &[u8] = b"V";
 pub(crate) const QUEUE: &[u8] = b"Q";
 /// See [`MAILBOXES`].
 pub(crate) const ENTRIES: &[u8] = b"M";
+/// See [`MAILBOXES`].
+pub(crate) const BODIES: &[u8] = b"B";
 
 /// `A` mailbox: its totals.
 pub(crate) fn mailbox(name: &MailboxName) -> Vec<u8> {

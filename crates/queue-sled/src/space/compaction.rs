@@ -36,19 +36,37 @@ struct Message {
     entries: Vec<(MailboxName, Uid, EntryRow)>,
 }
 
+impl Message {
+    /// The segments that it keeps alive.
+    fn segments(&self) -> impl Iterator<Item = u32> {
+        let routes = self.entries.iter().filter(|(_, _, row)| row.slot.is_none()).map(|(_, uid, _)| uid.0);
+        routes.chain([self.place.0]).map(|place| Lsn(place).segment())
+    }
+}
+
+/// What came of emptying segments.
+#[derive(Default)]
+pub(super) struct Emptied {
+    /// Messages that were moved.
+    pub(super) moved: u64,
+    /// Segments with a message in them that cannot be read, and therefore not be moved.
+    pub(super) stuck: BTreeSet<u32>,
+}
+
 type Waiting = oneshot::Receiver<Result<Outcome, StoreError>>;
 
 impl Mover {
-    /// Moves everything that lives in these segments: how many messages. In the order of mailboxes, so that
-    /// what is collected together lies together.
+    /// Moves everything that lives in these segments. In the order of mailboxes, so that what is collected
+    /// together lies together.
     pub(super) fn empty(
         &self,
         segments: &BTreeSet<u32>,
         mailboxes: &[MailboxName],
         orders: &Orders,
-    ) -> Result<u64, StoreError> {
+    ) -> Result<Emptied, StoreError> {
         let started = Instant::now();
-        let (mut moved, mut octets) = (0, 0u64);
+        let mut emptied = Emptied::default();
+        let mut octets = 0u64;
         let mut waiting: Vec<Waiting> = Vec::new();
         let mut ahead = 0;
         for (message, what) in self.alive(segments, mailboxes).map_err(|error| unreadable(&error))? {
@@ -63,11 +81,13 @@ impl Mover {
                 Err(error @ (StoreError::Damaged(_) | StoreError::Io(_))) => {
                     // Never under a fresh checksum: its segment stays, and whoever asks for it is told.
                     tracing::error!(%error, id = %message, "a message cannot be moved");
+                    emptied.stuck.extend(what.segments().filter(|id| segments.contains(id)));
                     continue;
                 }
                 Err(error) => return Err(error),
             };
-            (moved, octets, ahead) = (moved + 1, octets + size as u64, ahead + size);
+            emptied.moved += 1;
+            (octets, ahead) = (octets + size as u64, ahead + size);
             if ahead > AHEAD {
                 settle(&mut waiting)?;
                 ahead = 0;
@@ -76,7 +96,7 @@ impl Mover {
             }
         }
         settle(&mut waiting)?;
-        Ok(moved)
+        Ok(emptied)
     }
 
     /// What lives in these segments. All entries of a message have one place, and their slots one segment.

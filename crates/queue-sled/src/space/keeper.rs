@@ -1,21 +1,22 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::io;
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::sync::atomic::Ordering;
-use std::sync::{Arc, PoisonError};
 use std::time::{Duration, Instant};
 
-use mail::MailboxName;
 use queue::StoreError;
 use tokio::sync::oneshot;
 
 use super::compaction::Mover;
 use super::orders::{Orders, Tidied};
+use super::orphans::Orphans;
 use super::pins::Pins;
 use super::scrub::Scrub;
+use super::victims::stuck_words;
 use crate::big::BigFiles;
 use crate::disk::{Disk, Open};
-use crate::fold::{FoldError, Folder, Snap, forget};
+use crate::fold::{Folder, Snap, forget};
 use crate::health::Health;
 use crate::index::ballast::Ballast;
 use crate::index::checkpoint::Bell;
@@ -30,21 +31,12 @@ use crate::params::Params;
 /// How often is looked whether there is something to do.
 const EVERY: Duration = Duration::from_secs(5);
 /// A snap is made at least so often when something has changed: it shortens a rebuild.
-const DAILY: Duration = Duration::from_secs(24 * 3600);
-/// After a fold that failed; after one that had no room, which may be back in a moment.
-const AGAIN: Duration = Duration::from_secs(600);
-const AGAIN_WITH_ROOM: Duration = Duration::from_secs(30);
+pub(super) const DAILY: Duration = Duration::from_secs(24 * 3600);
 /// How often, and for how long at once, a checkpoint is waited for.
 const CHECKPOINT_PAUSES: u32 = 500;
 const CHECKPOINT_PAUSE: Duration = Duration::from_millis(10);
 /// Less than this is not worth a fold, however full the disk is.
 const LEAST: u64 = 16 << 20;
-/// Segments that are emptied in one round.
-const VICTIMS: usize = 8;
-/// A segment is emptied when less of it lives, in hundredths.
-const SPARSE: u64 = 50;
-/// The same while the disk has less room than it should.
-const SPARSE_WHEN_FULL: u64 = 90;
 
 /// The one thread that frees.
 pub(crate) struct Keeper {
@@ -66,20 +58,27 @@ pub(crate) struct Keeper {
     pub(crate) scrub: Scrub,
     pub(crate) orders: Arc<Orders>,
     pub(crate) mover: Mover,
-    /// Files beside the log that may be dead: those that were there at the start, and those that records name.
-    /// `None`: this start or an earlier one has seen damage that is still there, and what no record names now may
+    /// Files beside the log that may be dead: those that records name.
+    /// `None`: there is damage, known to this start or found since, and what no record names now may
     /// be what the damage named.
     pub(crate) files: Option<BTreeSet<u64>>,
+    /// Files that were there at the start, as long as no record that is read names them.
+    pub(crate) strangers: BTreeSet<u64>,
+    pub(crate) orphans: Orphans,
     /// What the index had at the start. An older snap does not know of all the files that were there then.
     pub(crate) began: Lsn,
 }
 
 /// What has been decided, and what is left to do of it.
-struct Work {
-    snap: Option<Arc<Snap>>,
-    made: Instant,
+pub(super) struct Work {
+    pub(super) snap: Option<Arc<Snap>>,
+    pub(super) made: Instant,
+    /// When the snaps were read last.
+    pub(super) looked: Instant,
     /// No fold before.
-    not_before: Instant,
+    pub(super) not_before: Instant,
+    /// Segments that were not emptied because mail in them cannot be read, and since when.
+    pub(super) stuck: BTreeMap<u32, Instant>,
     /// Dead, by the moment at which that was found; they go when nobody reads any more who began before it.
     segments: BTreeMap<u32, u64>,
     files: BTreeMap<u64, u64>,
@@ -87,13 +86,18 @@ struct Work {
 
 impl Keeper {
     pub(crate) fn run(mut self) {
-        let snap = self.folder.newest().unwrap_or_else(|error| {
-            tracing::error!(%error, "the snaps cannot be read");
-            None
-        });
         let now = Instant::now();
         let (segments, files) = (BTreeMap::new(), BTreeMap::new());
-        let mut work = Work { snap, made: now, not_before: now, segments, files };
+        let mut work = Work {
+            snap: None,
+            made: now,
+            looked: now,
+            not_before: now,
+            stuck: BTreeMap::new(),
+            segments,
+            files,
+        };
+        self.look(&mut work);
         self.published.dead.fetch_add(self.dead_at_start(work.snap.as_deref()), Ordering::Relaxed);
         while !self.orders.is_closed() {
             let waiters = self.orders.wait(EVERY);
@@ -101,6 +105,9 @@ impl Keeper {
                 break;
             }
             if waiters.is_empty() {
+                if self.orders.wants_look() || work.looked.elapsed() > DAILY {
+                    self.look(&mut work);
+                }
                 let mut tidied = Tidied::default();
                 // A checkpoint may have come since the fold.
                 self.doom(&mut work);
@@ -129,6 +136,9 @@ impl Keeper {
         if now < work.not_before || self.health.read_only().is_some() {
             return false;
         }
+        if self.is_lost(work) {
+            return true;
+        }
         let dead = self.published.dead.load(Ordering::Relaxed);
         let free = self.disk.space(&self.log).map_or(u64::MAX, |space| space.free);
         let snap = work.snap.as_ref();
@@ -137,7 +147,7 @@ impl Keeper {
         dead > enough || dead > (free / 10).max(LEAST) || (moved && now.duration_since(work.made) > DAILY)
     }
 
-    fn is_full(&self) -> bool {
+    pub(super) fn is_full(&self) -> bool {
         self.disk.space(&self.log).is_ok_and(|space| space.free < 2 * self.params.min_free)
     }
 
@@ -191,45 +201,6 @@ impl Keeper {
         }
     }
 
-    fn fold(&mut self, work: &mut Work) -> Result<(), StoreError> {
-        let state = self.published.state();
-        if work.snap.as_ref().is_some_and(|snap| snap.lsn.0 >= state.applied) || state.applied == 0 {
-            return Ok(());
-        }
-        let fold = || self.folder.fold(work.snap.clone(), state, &|| !self.orders.is_closed());
-        let folded = match fold() {
-            // Without room for a snap nothing could ever be freed.
-            Err(error) if error.is_no_space() && self.ballast.release() => fold(),
-            outcome => outcome,
-        };
-        match folded {
-            Ok(folded) => {
-                if let Some(files) = &mut self.files {
-                    files.extend(folded.named);
-                }
-                work.made = Instant::now();
-                self.say(None);
-                self.folder.keep_only(folded.snap.lsn)?;
-                work.snap = Some(folded.snap);
-                Ok(())
-            }
-            Err(FoldError::Stopped) => Err(StoreError::Unavailable),
-            Err(error) => {
-                work.not_before = Instant::now() + if error.is_no_space() { AGAIN_WITH_ROOM } else { AGAIN };
-                tracing::error!(%error, "nothing is freed in the log now");
-                self.say(Some(error.to_string()));
-                if matches!(error, FoldError::Disagree(_)) {
-                    self.lag.want_rebuild();
-                }
-                Err(StoreError::Damaged(error.to_string()))
-            }
-        }
-    }
-
-    fn say(&self, unfreed: Option<String>) {
-        *self.published.unfreed.lock().unwrap_or_else(PoisonError::into_inner) = unfreed;
-    }
-
     /// Notes what the fold says is dead.
     fn doom(&self, work: &mut Work) {
         let Some(snap) = &work.snap else { return };
@@ -249,7 +220,7 @@ impl Keeper {
     }
 
     /// All segments but the newest, and where they end.
-    fn sealed(&self) -> Vec<(u32, Lsn)> {
+    pub(super) fn sealed(&self) -> Vec<(u32, Lsn)> {
         let all = self.segments.all();
         let end = |pair: &[crate::log::segment::SegmentHeader]| {
             let linked = pair[1].previous == pair[0].id;
@@ -272,6 +243,9 @@ impl Keeper {
                 Ok(()) => {
                     work.segments.remove(&id);
                     tidied.segments += 1;
+                    if work.stuck.remove(&id).is_some() {
+                        self.say(stuck_words(work));
+                    }
                 }
                 Err(error) => tracing::error!(%error, segment = format_args!("{id:08x}"), "cannot be freed"),
             }
@@ -303,48 +277,5 @@ impl Keeper {
             return Ok(());
         }
         forget(&*self.disk, &path)
-    }
-
-    /// Moves what lives out of segments that are mostly dead: how many messages.
-    fn empty(&self, work: &Work) -> Result<u64, StoreError> {
-        let Some(snap) = &work.snap else { return Ok(0) };
-        let sparse = if self.is_full() { SPARSE_WHEN_FULL } else { SPARSE };
-        let limit = u64::from(self.segment_size) / 100 * sparse;
-        let alive = |id: &u32| snap.liveness().segments.get(id).copied();
-        let mut victims: Vec<(u64, u32)> = self
-            .sealed()
-            .into_iter()
-            .filter(|(_, end)| *end <= snap.lsn)
-            .filter_map(|(id, _)| alive(&id).filter(|alive| *alive < limit).map(|alive| (alive, id)))
-            .collect();
-        victims.sort_unstable();
-        victims.truncate(VICTIMS);
-        if self.is_full() {
-            // No more than one segment holds: each of them must be empty before the room for copies runs out.
-            let mut copied = 0;
-            victims.retain(|(alive, _)| {
-                copied += alive;
-                copied <= u64::from(self.segment_size)
-            });
-        }
-        if victims.is_empty() {
-            return Ok(0);
-        }
-        let freed = victims.len() as u64 * u64::from(self.segment_size);
-        let mailboxes: Vec<MailboxName> = self.published.mailboxes.names();
-        let ids = victims.into_iter().map(|(_, id)| id).collect();
-        let moved = match self.mover.empty(&ids, &mailboxes, &self.orders) {
-            // The last segment is not for this: deletions need it. What has been freed is freed all the same.
-            Err(StoreError::Full(why)) => {
-                tracing::warn!("no segment is emptied now: {why}");
-                return Ok(0);
-            }
-            outcome => outcome?,
-        };
-        if moved > 0 {
-            // Where nothing can be moved there is nothing to come back for at once.
-            self.published.dead.fetch_add(freed, Ordering::Relaxed);
-        }
-        Ok(moved)
     }
 }

@@ -4,12 +4,16 @@
 mod compaction;
 mod keeper;
 mod orders;
+mod orphans;
 mod pins;
 mod scrub;
+mod snaps;
+mod victims;
 
 pub(crate) use compaction::Mover;
 pub(crate) use keeper::Keeper;
 pub(crate) use orders::Orders;
 pub use orders::Tidied;
+pub(crate) use orphans::Orphans;
 pub(crate) use pins::{Pin, Pins};
 pub(crate) use scrub::Scrub;

@@ -29,6 +29,8 @@ pub(crate) struct Orders {
 #[derive(Default)]
 struct State {
     waiters: Vec<Waiter>,
+    /// Somebody wants the snaps looked at.
+    look: bool,
     closed: bool,
 }
 
@@ -51,6 +53,17 @@ impl Orders {
         done.await.unwrap_or(Err(StoreError::Unavailable))
     }
 
+    /// For tests: asks for what is otherwise done once a day.
+    #[cfg(test)]
+    pub(crate) fn look(&self) {
+        self.lock().look = true;
+        self.changed.notify_all();
+    }
+
+    pub(super) fn wants_look(&self) -> bool {
+        std::mem::take(&mut self.lock().look)
+    }
+
     pub(crate) fn close(&self) {
         self.lock().closed = true;
         self.changed.notify_all();
@@ -63,7 +76,7 @@ impl Orders {
     /// Waits so long for orders, or for the end.
     pub(super) fn wait(&self, time: Duration) -> Vec<Waiter> {
         let mut state = self.lock();
-        if state.waiters.is_empty() && !state.closed {
+        if state.waiters.is_empty() && !state.look && !state.closed {
             state = self.changed.wait_timeout(state, time).unwrap_or_else(PoisonError::into_inner).0;
         }
         std::mem::take(&mut state.waiters)

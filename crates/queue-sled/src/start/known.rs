@@ -1,5 +1,5 @@
-//! `DAMAGE`: the places of the log that a start has found damaged, kept for those that come after it. The index
-//! goes on behind them, so that no later start would see them again.
+//! `DAMAGE`: the places of the log that were found damaged when an index was brought up to it, kept for all starts
+//! to come. The index goes on behind them, so that none of these would see them again.
 
 use std::collections::BTreeSet;
 use std::io;
@@ -29,7 +29,7 @@ pub(crate) fn read(disk: &dyn Disk, store: &Path, log: &BTreeSet<u32>) -> Vec<Da
 }
 
 /// Each place once, in order, and not too many of them.
-pub(super) fn unite(mut places: Vec<Damage>) -> Vec<Damage> {
+pub(crate) fn unite(mut places: Vec<Damage>) -> Vec<Damage> {
     places.sort_unstable_by_key(|place| (place.from, place.to));
     places.dedup();
     let of_one = |one: &Damage, other: &Damage| one.from.segment() == other.from.segment();
@@ -44,7 +44,7 @@ pub(super) fn unite(mut places: Vec<Damage>) -> Vec<Damage> {
 }
 
 /// Leaves these places, and no others, to the next start.
-pub(super) fn keep(disk: &dyn Disk, store: &Path, places: &[Damage]) -> io::Result<()> {
+pub(crate) fn keep(disk: &dyn Disk, store: &Path, places: &[Damage]) -> io::Result<()> {
     let kept = match load(disk, store) {
         Ok(kept) => Some(kept),
         Err(error) if error.kind() == io::ErrorKind::NotFound => None,

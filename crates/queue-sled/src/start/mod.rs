@@ -235,8 +235,7 @@ impl Base<'_> {
             store_id: self.store_id,
             segments: self.segments.clone(),
         };
-        let snap = folder.newest().map_err(IndexError::from)?;
-        let snap = snap.filter(|snap| self.segments.unbroken(snap.lsn, self.tail.end));
+        let snap = folder.base(self.tail.end).map_err(IndexError::from)?;
         if snap.is_none() && !self.segments.unbroken(Lsn(0), self.tail.end) {
             return Err(Distrust::Gap);
         }

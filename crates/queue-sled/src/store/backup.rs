@@ -9,6 +9,17 @@ impl SledStore {
     /// Holds what is durable now, in a folder inside the store, for whoever backs it up or checks it. The store
     /// runs on; what it frees meanwhile takes room until the moment is let go. One at a time.
     pub async fn freeze(&self) -> Result<Held, BackupError> {
+        match self.freeze_once().await {
+            // No snap can be believed any more: whoever tidies makes another.
+            Err(BackupError::Store(StoreError::Damaged(why))) => {
+                self.tidy().await.map_err(|_| BackupError::Store(StoreError::Damaged(why)))?;
+                self.freeze_once().await
+            }
+            outcome => outcome,
+        }
+    }
+
+    async fn freeze_once(&self) -> Result<Held, BackupError> {
         let engine = self.engine.clone();
         let frozen = tokio::task::spawn_blocking(move || {
             let freezer = Freezer {

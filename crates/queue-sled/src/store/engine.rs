@@ -1,3 +1,4 @@
+use std::collections::BTreeSet;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -9,6 +10,7 @@ use tokio::sync::{Notify, Semaphore, watch};
 
 use crate::big::BigFiles;
 use crate::buffers::Buffers;
+use crate::clock::wall_ms;
 use crate::disk::{Disk, Lock, Space};
 use crate::fold::Folder;
 use crate::ground::{Ground, Sizes};
@@ -23,7 +25,7 @@ use crate::log::spares::Spares;
 use crate::mailbox::{Mailboxes, Pending};
 use crate::params::Params;
 use crate::reader::Reader;
-use crate::space::{Keeper, Mover, Orders, Pins, Scrub};
+use crate::space::{Keeper, Mover, Orders, Orphans, Pins, Scrub};
 use crate::start::Started;
 
 /// Spilled messages that are read back into memory at once, 4 MiB each.
@@ -89,6 +91,7 @@ impl Engine {
             state: Mutex::new(index.state()),
             dead: AtomicU64::new(0),
             unfreed: Mutex::default(),
+            damaged: AtomicBool::new(false),
             gate: Default::default(),
         });
         published.mailboxes.begin(&index);
@@ -183,7 +186,13 @@ impl Engine {
             },
             began: applied,
             // What no record names now may be what the damage named, in this run or in an earlier one.
-            files: if report.damaged.is_empty() { Some(big.ids()?.into_iter().collect()) } else { None },
+            files: report.damaged.is_empty().then(BTreeSet::new),
+            strangers: if report.damaged.is_empty() {
+                big.ids()?.into_iter().collect()
+            } else {
+                BTreeSet::new()
+            },
+            orphans: Orphans::new(Instant::now(), wall_ms()),
         };
         let threads = vec![
             preparer,

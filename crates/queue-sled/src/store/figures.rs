@@ -70,7 +70,7 @@ pub struct Files {
     pub checkpoint_age: Option<Duration>,
     /// Whether the last run was closed in good order; false as long as one runs.
     pub is_closed: bool,
-    /// Places of the log that a start has found damaged and whose segment is still there, as `from-to`.
+    /// Places of the log that were found damaged and whose segment is still there, as `from-to`.
     pub damaged: Vec<String>,
 }
 

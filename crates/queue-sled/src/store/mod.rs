@@ -92,6 +92,12 @@ impl SledStore {
         self.engine.scrub.run(None, &self.engine.orders);
     }
 
+    /// For tests: has the keeper read its snaps.
+    #[cfg(test)]
+    pub(crate) fn look(&self) {
+        self.engine.orders.look();
+    }
+
     /// For tests: the index, and the log with the place where what is durable ends.
     #[cfg(test)]
     pub(crate) fn kv(&self) -> Option<Arc<dyn crate::index::IndexKv>> {

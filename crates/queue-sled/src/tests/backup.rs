@@ -18,41 +18,47 @@ use crate::log::Lsn;
 
 const SEGMENT: u32 = 64 << 10;
 
-fn place() -> Place {
+pub(super) fn place() -> Place {
     Place::with_segments(SEGMENT)
 }
 
-fn dir(place: &Place) -> PathBuf {
+pub(super) fn dir(place: &Place) -> PathBuf {
     place.folder.path().join("backup")
 }
 
-async fn backup(store: &SledStore, place: &Place, dir: &Path) -> Result<Report, BackupError> {
+pub(super) async fn backup(store: &SledStore, place: &Place, dir: &Path) -> Result<Report, BackupError> {
     let held = store.freeze().await?;
     take_on(&place.disk, held.frozen(), dir, &mut |_| {})
 }
 
 /// A store made from a backup, in a place of its own.
-fn restored(place: &Place, dir: &Path, now_ms: u64) -> Place {
+pub(super) fn restored(place: &Place, dir: &Path, now_ms: u64) -> Place {
     let new = place_like(place);
     restore(place, dir, &new, false, now_ms).expect("restored");
     new
 }
 
-fn restore(place: &Place, dir: &Path, new: &Place, over: bool, now_ms: u64) -> Result<Restored, BackupError> {
+pub(super) fn restore(
+    place: &Place,
+    dir: &Path,
+    new: &Place,
+    over: bool,
+    now_ms: u64,
+) -> Result<Restored, BackupError> {
     restore_on(&place.disk, dir, &new.path(), over, (now_ms, &|_| Ok(())), &mut |_| {})
 }
 
-fn place_like(place: &Place) -> Place {
+pub(super) fn place_like(place: &Place) -> Place {
     Place { sizes: place.sizes, ..Place::new(place.params.clone()) }
 }
 
-fn body(n: usize) -> Vec<u8> {
+pub(super) fn body(n: usize) -> Vec<u8> {
     format!("Subject: {n}\r\n\r\n{}\r\n", "x".repeat(n * 37 % 9000)).into_bytes()
 }
 
-type Contents = BTreeMap<String, Vec<(Uid, Vec<u8>)>>;
+pub(super) type Contents = BTreeMap<String, Vec<(Uid, Vec<u8>)>>;
 
-async fn all(place: &Place) -> (Contents, Vec<QueueId>) {
+pub(super) async fn all(place: &Place) -> (Contents, Vec<QueueId>) {
     let (store, report) = place.open();
     assert!(report.damaged.is_empty(), "{report}");
     let found = (contents(&store).await, queued(&store).await);
@@ -83,7 +89,7 @@ fn what_is_restored_is_the_moment_of_the_backup() {
             store.delete(vec![group]).await.expect("deleted");
             if tidied {
                 store.tidy().await.expect("tidied");
-                assert_eq!(names(&place.path().join("snap")).len(), 1);
+                assert_eq!(names(&place.path().join("snap")).len(), 2);
             }
             accept(&store, &body(4)).await;
             let wanted = (contents(&store).await, queued(&store).await);
@@ -171,6 +177,40 @@ fn what_was_acknowledged_before_is_in_it_however_busy_the_store_is() {
             .filter(|(uid, _)| live.iter().any(|(other, _)| other == uid))
             .all(|one| live.contains(one))
     );
+}
+
+/// A snap that came in between is in it with all that it says.
+#[test]
+fn the_log_of_a_frozen_moment_goes_as_far_as_its_snap() {
+    let place = place();
+    let snaps = place.path().join("snap");
+    block_on(async {
+        let (store, _) = place.open();
+        deliver(&store, &body(1), &["alice"]).await;
+        store.tidy().await.expect("tidied");
+        let before = names(&snaps);
+        let runtime = tokio::runtime::Handle::current();
+        let (busy, seen) = (store.clone(), snaps.clone());
+        place.disk.on_list(snaps.clone(), move || {
+            // The last moment before the snap is chosen: mail comes, and a snap that has it.
+            runtime.block_on(deliver(&busy, &body(2), &["alice"]));
+            runtime.spawn(async move { busy.tidy().await });
+            while names(&seen).iter().all(|name| before.contains(name) || !name.ends_with(".idx")) {
+                std::thread::sleep(std::time::Duration::from_millis(2));
+            }
+        });
+        let held = store.freeze().await.expect("frozen");
+        let linked = names(&held.frozen().folder.join("snap"));
+        let snap = crate::fold::snap_lsn(&linked[0]).expect("a snap");
+        assert!(snap.0 <= held.frozen().end, "it says more than the log that is with it");
+        let dir = dir(&place);
+        take_on(&place.disk, held.frozen(), &dir, &mut |_| {}).expect("taken");
+        drop(held);
+        let new = restored(&place, &dir, wall_ms());
+        let found = std::thread::spawn(move || block_on(all(&new)).0).join().expect("no panic");
+        assert_eq!(found["alice"].len(), 2);
+        store.close().await.expect("closed");
+    });
 }
 
 #[test]

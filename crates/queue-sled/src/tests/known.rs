@@ -53,7 +53,7 @@ fn damage_of_one_run_is_known_and_guards_big_files_until_its_segment_is_freed() 
         let (store, report) = place.open();
         assert_eq!(report.damaged, found.damaged, "{report}");
         store.tidy().await.expect("tidied");
-        assert_eq!(big(), [file], "salvage can still make use of it");
+        assert_eq!(big(), std::slice::from_ref(&file), "salvage can still make use of it");
         assert_eq!(store.figures().expect("figures").files.damaged, found.damaged);
         delete(&store, "bob", uids).await;
         store.tidy().await.expect("tidied");
@@ -66,7 +66,47 @@ fn damage_of_one_run_is_known_and_guards_big_files_until_its_segment_is_freed() 
         assert!(report.damaged.is_empty() && !place.path().join("DAMAGE").exists(), "{report}");
         accept(&store, b"one\r\n").await;
         store.tidy().await.expect("tidied");
-        assert!(big().is_empty());
+        assert_eq!(big(), ["orphans"], "nothing names it any more");
+        let orphans = names(&place.path().join("big/orphans"));
+        assert!(orphans.len() == 1 && orphans[0].ends_with(&file), "{orphans:?}");
+        store.close().await.expect("closed");
+    });
+}
+
+#[test]
+fn damage_that_a_running_store_finds_is_known_and_guards_big_files_too() {
+    let place = Place::with_segments(4 * SEGMENT);
+    let big = || names(&place.path().join("big"));
+    block_on(async {
+        let (store, _) = place.open();
+        deliver(&store, &body(1).repeat(12), &["alice"]).await;
+        for n in 0..9 {
+            deliver(&store, &body(n).repeat(10), &["bob"]).await;
+        }
+        let file = big().pop().expect("a big file");
+        let id = u64::from_str_radix(file.trim_end_matches(".msg"), 16).expect("a number");
+        let (log, at) = find(&place, &id.to_le_bytes());
+        scribble(&log, at, b"!rotten!");
+        let known = || store.figures().expect("figures").files.damaged;
+        assert!(known().is_empty());
+        store.condemn();
+        for _ in 0..500 {
+            if !known().is_empty() && store.kv().is_some() {
+                break;
+            }
+            tokio::time::sleep(std::time::Duration::from_millis(10)).await;
+        }
+        let found = known();
+        assert_eq!(found.len(), 1);
+        assert!(store.kv().is_some(), "the index was built again");
+        store.tidy().await.expect("the fold passes by it as the index does");
+        assert_eq!(big(), std::slice::from_ref(&file));
+        store.close().await.expect("closed");
+        drop(store);
+        let (store, report) = place.open();
+        assert_eq!(report.damaged, found, "{report}");
+        store.tidy().await.expect("tidied");
+        assert_eq!(big(), [file]);
         store.close().await.expect("closed");
     });
 }

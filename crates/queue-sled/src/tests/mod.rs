@@ -12,6 +12,7 @@ mod model;
 mod opening;
 mod reading;
 mod salvage;
+mod snaps;
 mod space;
 mod waiting;
 

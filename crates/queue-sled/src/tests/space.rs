@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use mail::Uid;
-use queue::contract::{accept, deliver, envelope, name, read, route, view};
+use queue::contract::{accept, deliver, envelope, listed, name, read, route, view};
 use queue::{Expunge, Incoming, Maildrop, Message, Store, StoreError};
 
 use super::{Place, assert_holders, block_on, names, rows};
@@ -75,7 +75,7 @@ fn what_everybody_deleted_leaves_the_disk() {
         let tidied = store.tidy().await.expect("tidied");
         assert_eq!((tidied.waiting, segments(&place)), (0, 1), "{tidied:?}");
         assert!(names(&place.path().join("big")).is_empty());
-        assert_eq!(names(&place.path().join("snap")).len(), 1);
+        assert_eq!(names(&place.path().join("snap")).len(), 2, "a snap and its copy");
         let last = deliver(&store, b"x\r\n", &["alice"]).await[0];
         assert!(uids.iter().flatten().all(|uid| *uid < last));
         store.close().await.expect("closed");
@@ -266,8 +266,9 @@ fn a_store_that_has_lost_index_and_snap_is_not_taken_for_an_empty_one() {
         store.close().await.expect("closed");
     });
     std::fs::remove_dir_all(place.path().join("idx")).expect("removed");
-    let snap = names(&place.path().join("snap")).remove(0);
-    super::scribble(&place.path().join("snap").join(snap), 100, b"rot");
+    for snap in names(&place.path().join("snap")) {
+        super::scribble(&place.path().join("snap").join(snap), 100, b"rot");
+    }
     assert!(matches!(place.try_open(), Err(crate::OpenError::Salvage(_))));
 }
 
@@ -455,6 +456,52 @@ fn a_body_that_has_rotted_is_not_moved_under_a_fresh_checksum() {
             let message = maildrop.message(index, 0..u64::MAX).await;
             assert_eq!(message.is_err(), maildrop.entry(index).expect("within").uid == rotten);
         }
+        store.close().await.expect("closed");
+    });
+}
+
+/// They are more than are emptied at once, and less of them lives than of the others.
+#[test]
+fn segments_that_cannot_be_emptied_keep_no_others() {
+    let place = Place::with_segments(SEGMENT);
+    block_on(async {
+        let (store, _) = place.open();
+        let uids: Vec<_> = fill(&store, &["alice"], 0..110).await.into_iter().flatten().collect();
+        let mut segments: BTreeMap<u32, Vec<usize>> = BTreeMap::new();
+        for (n, uid) in uids.iter().enumerate() {
+            segments.entry(crate::log::Lsn(uid.0).segment()).or_default().push(n);
+        }
+        segments.pop_last();
+        assert!(segments.len() > 14, "{}", segments.len());
+        let (mut stay, mut rotten, mut others) = (Vec::new(), Vec::new(), Vec::new());
+        for (ordinal, of) in segments.values().enumerate() {
+            let (file, at) = find(&place, &body(of[2]));
+            if ordinal < 10 {
+                super::scribble(&file, at + 3000, b"rot");
+                rotten.push(file);
+                stay.push(of[2]);
+            } else {
+                others.push(file);
+                stay.extend_from_slice(&of[2..4]);
+            }
+        }
+        let gone = uids.iter().enumerate().filter(|(n, _)| !stay.contains(n)).map(|(_, uid)| *uid);
+        delete(&store, "alice", gone.collect()).await;
+        for _ in 0..6 {
+            store.tidy().await.expect("tidied");
+        }
+        assert!(others.iter().all(|file| !file.exists()), "they wait behind those that cannot be emptied");
+        assert!(rotten.iter().all(|file| file.exists()), "they stay");
+        let why = store.figures().expect("figures").unfreed.expect("said");
+        let name = rotten[0].file_stem().expect("a name").to_str().expect("text");
+        assert!(why.contains(name), "{why}");
+        // When nobody wants the rotten ones any more, all is well again.
+        let left = listed(&store, "alice", "").await;
+        delete(&store, "alice", left).await;
+        store.tidy().await.expect("tidied");
+        store.tidy().await.expect("tidied");
+        assert!(rotten.iter().all(|file| !file.exists()));
+        assert_eq!(store.figures().expect("figures").unfreed, None);
         store.close().await.expect("closed");
     });
 }

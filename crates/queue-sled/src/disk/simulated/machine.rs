@@ -45,6 +45,10 @@ pub(crate) enum Action {
         from: (Inode, String),
         to: (Inode, String),
     },
+    Exchange {
+        one: (Inode, String),
+        other: (Inode, String),
+    },
     Link {
         folder: Inode,
         name: String,
@@ -145,6 +149,11 @@ impl Machine {
             Action::Rename { from, to } => {
                 let inode = self.folder(from.0).cache.get(&from.1).copied();
                 self.rename(vec![(from.0, from.1.clone(), None), (to.0, to.1.clone(), inode)]);
+            }
+            Action::Exchange { one, other } => {
+                let inode = |(folder, name): &(Inode, String)| self.folder(*folder).cache.get(name).copied();
+                let (first, second) = (inode(one), inode(other));
+                self.rename(vec![(one.0, one.1.clone(), second), (other.0, other.1.clone(), first)]);
             }
             Action::Link { folder, name, inode } => {
                 self.rename(vec![(*folder, name.clone(), Some(*inode))]);

@@ -259,6 +259,16 @@ impl Disk for SimulatedDisk {
         Ok(())
     }
 
+    fn exchange(&self, one: &Path, other: &Path) -> io::Result<()> {
+        let mut state = self.state();
+        state.begin(Op::Exchange)?;
+        state.machine.find(one)?;
+        state.machine.find(other)?;
+        let action = Action::Exchange { one: state.machine.place(one)?, other: state.machine.place(other)? };
+        state.act(Op::Exchange, other, action);
+        Ok(())
+    }
+
     fn link(&self, from: &Path, to: &Path) -> io::Result<()> {
         let mut state = self.state();
         state.begin(Op::Link)?;

@@ -309,6 +309,7 @@ fn a_segment_has_its_name_before_its_first_record() {
                 | Action::Link { .. }
                 | Action::Unlink { .. }
                 | Action::Sync { .. }
+                | Action::Exchange { .. }
                 | Action::LostSync { .. } => {}
             }
         }
