@@ -43,6 +43,16 @@ pub enum BackupError {
     /// A process has the store.
     #[error("{0} is in use by another process")]
     Locked(PathBuf),
+    /// It would not fit, or leave the store no room to live.
+    #[error("{} has {} MiB free, and the restored store needs {} MiB", path.display(), free >> 20, needed.div_ceil(1 << 20))]
+    NoRoom {
+        /// Where.
+        path: PathBuf,
+        /// Octets of the copy, and of what a store keeps ready beside it.
+        needed: u64,
+        /// Octets that are there.
+        free: u64,
+    },
     /// The store could not be frozen.
     #[error(transparent)]
     Store(#[from] StoreError),

@@ -21,6 +21,7 @@ mod freeze;
 mod manifest;
 mod place;
 mod restore;
+mod swap;
 mod take;
 
 pub use error::BackupError;

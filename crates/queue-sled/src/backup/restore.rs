@@ -5,12 +5,14 @@ use super::error::{At, BackupError};
 use super::manifest::{Kept, Manifest};
 use super::place::{self, FOLDERS};
 use super::take::store_name;
-use super::{Progress, Told};
+use super::{Progress, Told, swap};
 use crate::clock::wall_ms;
-use crate::disk::{Disk, Open, RealDisk, read_exact};
+use crate::disk::{Disk, Lock, Open, RealDisk, read_exact};
+use crate::index::ballast;
 use crate::index::checkpoint::replace;
 use crate::log::Lsn;
 use crate::log::segment::segment_id;
+use crate::params::Params;
 use crate::start::identity::{Identity, STORE};
 
 /// Beside the backup: below which id no store that is made from it may begin any more.
@@ -104,22 +106,26 @@ pub(crate) fn restore_on(
         .max(noted.map_or(0, |noted| noted.saturating_add(AGAIN)))
         .max(old.as_ref().map_or(0, |old| old.last_id.saturating_add(MARGIN)));
 
-    let parent = store.parent().unwrap_or(store);
     let draft = store.with_extension("restoring");
-    if disk.list(&draft).is_ok() {
-        disk.remove_folder(&draft).at(&draft)?;
-    }
-    disk.create_dir(&draft).at(&draft)?;
-    let octets = copy_all(disk, &manifest, dir, &draft, told)?;
-    replace(disk, &draft, STORE, Identity { ids_from, ..identity }.text().as_bytes()).at(&draft)?;
-    give(&draft).at(&draft)?;
+    swap::clear(disk, &draft, store, now_ms)?;
+    has_room(disk, &manifest, identity, store.parent().unwrap_or(store))?;
+    let mut make = || {
+        disk.create_dir(&draft).at(&draft)?;
+        let octets = copy_all(disk, &manifest, dir, &draft, told)?;
+        replace(disk, &draft, STORE, Identity { ids_from, ..identity }.text().as_bytes()).at(&draft)?;
+        give(&draft).at(&draft)?;
+        Ok(octets)
+    };
+    // Half of a store would only take the room that is lacking.
+    let octets = make().inspect_err(|_: &BackupError| drop(disk.remove_folder(&draft)))?;
     // A backup that cannot be written to keeps no such note; then the clock alone keeps two restores apart.
     if let Err(error) = replace(disk, dir, RESTORED, format!("{ids_from}\n").as_bytes()) {
         tracing::debug!(%error, "the restore is not noted beside the backup");
     }
-    let aside = old.map(|old| old.move_aside(disk, store, now_ms)).transpose()?;
-    disk.rename(&draft, store).at(store)?;
-    disk.fsync_dir(parent).at(parent)?;
+    // Nobody opens the old one before it is out of the way.
+    let lock = old.map(|old| old.lock);
+    let aside = swap::put(disk, &draft, store, lock.is_some(), now_ms)?;
+    drop(lock);
     let (made_ms, files) = (manifest.made_ms, manifest.files.len() as u64);
     Ok(Restored { made_ms, files, octets, aside, clock_behind: now_ms < made_ms })
 }
@@ -178,44 +184,49 @@ fn copy_all(
 /// A store where the restored one shall be.
 struct Old {
     last_id: u32,
+    lock: Lock,
 }
 
-/// Finds it; nobody may have it open.
+/// Finds it, and locks it; nobody may have it open. A folder with nothing in it is none.
 fn old_store(disk: &dyn Disk, store: &Path, over: bool) -> Result<Option<Old>, BackupError> {
     let names = match disk.list(store) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
         names => names.at(store)?,
     };
-    if names.iter().any(|name| name == "LOCK") {
-        match disk.lock(&store.join("LOCK")) {
-            Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
-                return Err(BackupError::Locked(store.to_owned()));
-            }
-            lock => drop(lock.at(store)?),
-        }
+    if names.is_empty() {
+        return Ok(None);
     }
-    if !over && !names.is_empty() {
+    let locked = || match disk.lock(&store.join("LOCK")) {
+        Err(error) if error.kind() == io::ErrorKind::WouldBlock => Err(BackupError::Locked(store.to_owned())),
+        lock => lock.at(store),
+    };
+    if !over {
+        // That it is in use says more.
+        if names.iter().any(|name| name == "LOCK") {
+            drop(locked()?);
+        }
         return Err(BackupError::Exists(store.to_owned()));
     }
+    let lock = locked()?;
     let segments = disk.list(&store.join("log")).unwrap_or_default();
     let last_id = segments.iter().filter_map(|name| segment_id(name)).max().unwrap_or(0);
     let ids_from = Identity::read(disk, store).ok().flatten().map_or(0, |identity| identity.ids_from);
-    Ok(Some(Old { last_id: last_id.max(ids_from) }))
+    Ok(Some(Old { last_id: last_id.max(ids_from), lock }))
 }
 
-impl Old {
-    fn move_aside(self, disk: &dyn Disk, store: &Path, now_ms: u64) -> Result<PathBuf, BackupError> {
-        let mut stamp = now_ms / 1000;
-        loop {
-            let aside = store.with_extension(format!("aside-{stamp}"));
-            if disk.list(&aside).is_ok() {
-                stamp += 1;
-                continue;
-            }
-            disk.rename(store, &aside).at(&aside)?;
-            return Ok(aside);
-        }
+/// Refuses where the copy would fit and nothing beside it: the store could not even be opened.
+fn has_room(disk: &dyn Disk, manifest: &Manifest, identity: Identity, at: &Path) -> Result<(), BackupError> {
+    let Params { ballast: least, spares, .. } = Params::default();
+    let snaps = manifest.files.iter().filter(|(name, _)| name.starts_with("snap/"));
+    let snap = snaps.map(|(_, kept)| kept.octets).max().unwrap_or(0);
+    let copied: u64 = manifest.files.values().map(|kept| kept.octets).sum();
+    let spares = spares as u64 * u64::from(identity.segment_size);
+    let needed = copied.saturating_add(spares).saturating_add(ballast::beside(snap, least));
+    let free = disk.space(at).at(at)?.free;
+    if free < needed {
+        return Err(BackupError::NoRoom { path: at.to_owned(), needed, free });
     }
+    Ok(())
 }
 
 #[cfg(test)]

@@ -11,6 +11,7 @@ mod limits;
 mod model;
 mod opening;
 mod reading;
+mod restore;
 mod salvage;
 mod snaps;
 mod space;

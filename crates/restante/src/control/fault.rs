@@ -140,6 +140,7 @@ impl From<BackupError> for Fault {
             BackupError::Damaged { .. } => {
                 (Code::Data, Some("use another backup; `restante fsck --salvage` gets out what is intact"))
             }
+            BackupError::NoRoom { .. } => (Code::Io, Some("make room there, or restore onto a larger disk")),
             BackupError::Newer(_) => (Code::Data, Some("use the later restante")),
             BackupError::Io { error, .. } if error.kind() == std::io::ErrorKind::PermissionDenied => {
                 (Code::Permission, Some(super::WHO_MAY))

@@ -17,6 +17,7 @@
 //! | a sync that fails (I9) | `a_sync_that_fails`, `a_last_batch_whose_sync_failed_is_written_again` |
 //! | slow readers and hard links (I10) | `tests/space.rs`, `tests/backup.rs` |
 //! | a kill in open, roll, checkpoint, snap, compaction (I11) | every operation point; start: the later generations |
+//! | the same in freeze, backup and restore | [`backups`] |
 //! | an index that was truncated, changed, removed (I12) | `tests/damage.rs`; removed: an eighth of all images |
 //! | one bad sector (I13) | `a_sector_that_cannot_be_read_loses_its_record_only`, `tests/damage.rs` |
 //! | two views on one mailbox (I14) | the views of the script |
@@ -29,6 +30,7 @@
 //!
 //! Freed too early, a body moved that has rotted, a second restore: `tests/space.rs` and `tests/backup.rs`. The checkpoint, the full disk and the lost log: [`room`].
 
+mod backups;
 mod errors;
 mod ledger;
 mod life;
