@@ -2,7 +2,7 @@ use std::net::IpAddr;
 
 use serde::{Deserialize, Serialize};
 
-use crate::{ForwardPath, MailboxName, ReversePath};
+use crate::{AuthResults, ForwardPath, MailboxName, ReversePath, Ruling};
 
 /// What is known of an accepted message beside its octets: who sent it to whom, how it came to us, and
 /// which of its header fields are never served.
@@ -25,6 +25,10 @@ pub struct Envelope {
     pub cuts: Vec<Cut>,
     /// The octets lack a CRLF at their end (possible by BDAT alone): one is added when they are served.
     pub unterminated: bool,
+    /// What authentication found, for the results field; none: nothing was asked.
+    pub results: Option<AuthResults>,
+    /// The fields that a [`Ruling`] hides or changes, in the order in which they stand.
+    pub fields: Vec<RuledField>,
 }
 
 impl Envelope {
@@ -38,29 +42,6 @@ impl Envelope {
         let hidden: u64 = self.cuts.iter().map(|cut| u64::from(cut.octets)).sum();
         body - hidden + if self.unterminated { 2 } else { 0 }
     }
-
-    /// The copies that the directory's answers make of the message: each mailbox, with the places of the
-    /// recipients that led there. A mailbox gets one however many recipients lead to it; a recipient that came
-    /// by an alias with `duplicate = true` has one to itself.
-    pub fn copies(&self) -> Vec<(MailboxName, Vec<u16>)> {
-        let mut shared: Vec<(MailboxName, Vec<u16>)> = Vec::new();
-        let mut own = Vec::new();
-        for (index, recipient) in (0..).zip(&self.recipients) {
-            for mailbox in &recipient.mailboxes {
-                if recipient.duplicate {
-                    own.push((mailbox.clone(), vec![index]));
-                    continue;
-                }
-                match shared.iter_mut().find(|(name, _)| name == mailbox) {
-                    Some((_, recipients)) if recipients.last() == Some(&index) => {}
-                    Some((_, recipients)) => recipients.push(index),
-                    None => shared.push((mailbox.clone(), vec![index])),
-                }
-            }
-        }
-        shared.extend(own);
-        shared
-    }
 }
 
 /// One recipient of the envelope, with the directory's answer at RCPT. The 250 promises that answer:
@@ -73,6 +54,8 @@ pub struct Recipient {
     pub mailboxes: Vec<MailboxName>,
     /// The alias asks for a copy of its own even where another recipient leads to the same mailbox.
     pub duplicate: bool,
+    /// What the rules decided for it; none: nothing was asked of any.
+    pub ruling: Option<Ruling>,
 }
 
 /// The BODY parameter of MAIL (RFC 6152).
@@ -128,4 +111,21 @@ pub struct Cut {
     pub at: u32,
     /// How long it is.
     pub octets: u32,
+}
+
+/// A field of the received header that some recipient's [`Ruling`] hides or changes. The octets are not at hand
+/// any more when it is carried out.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RuledField {
+    /// Its name, in lower case.
+    pub name: String,
+    /// All of it, up to the last line end.
+    pub cut: Cut,
+    /// Of a Subject: what stands behind the colon, unfolded, at most [`RuledField::VALUE_MAX`] octets.
+    pub value: Vec<u8>,
+}
+
+impl RuledField {
+    /// Of a longer value the beginning is kept: nobody reads more, and it is written with each message.
+    pub const VALUE_MAX: usize = 4096;
 }

@@ -6,6 +6,7 @@
 
 mod address;
 mod auth_results;
+mod copies;
 mod envelope;
 mod fold;
 mod header;
@@ -15,6 +16,7 @@ mod name;
 mod path;
 mod ruling;
 mod secret;
+mod section;
 mod shown;
 mod verdicts;
 
@@ -22,14 +24,16 @@ pub use address::{Address, AddressError, Domain, LocalPart};
 pub use auth_results::{
     ArcResult, AuthResult, AuthResults, DkimResult, DmarcPolicy, DmarcResult, IprevResult, SpfResult,
 };
-pub use envelope::{Body, Cut, Envelope, Protocol, Recipient, TlsFacts, Trace};
+pub use copies::MailboxCopy;
+pub use envelope::{Body, Cut, Envelope, Protocol, Recipient, RuledField, TlsFacts, Trace};
 pub use fold::fold;
-pub use header::write_field;
+pub use header::{write_field, write_subject, write_text};
 pub use id::{QueueId, Uid};
 pub use known::Known;
 pub use name::{MailboxName, NameError, ViewName};
 pub use path::{ForwardPath, PathError, ReversePath};
 pub use ruling::Ruling;
 pub use secret::Secret;
+pub use section::{ReceivedField, header_fields};
 pub use shown::{harmless, shown};
 pub use verdicts::{Spam, Verdicts, Virus};

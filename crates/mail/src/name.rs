@@ -47,7 +47,22 @@ impl MailboxName {
     pub fn as_str(&self) -> &str {
         &self.0
     }
+
+    /// Where a store keeps what is held back from this mailbox: `alice+quarantine`, which nobody can be called.
+    pub fn quarantine(&self) -> Self {
+        let (local, domain) = self.0.split_at(self.0.find('@').unwrap_or(self.0.len()));
+        Self(format!("{local}{QUARANTINE}{domain}").into())
+    }
+
+    /// The mailbox that this one is the quarantine of.
+    pub fn quarantined_from(&self) -> Option<Self> {
+        let (local, domain) = self.0.split_at(self.0.find('@').unwrap_or(self.0.len()));
+        local.strip_suffix(QUARANTINE).map(|local| Self(format!("{local}{domain}").into()))
+    }
 }
+
+/// What stands behind the local part of a quarantine's name; a `+` is in no mailbox's name.
+const QUARANTINE: &str = "+quarantine";
 
 impl fmt::Display for MailboxName {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -110,6 +125,17 @@ mod tests {
             MailboxName::parse("ALICE@bücher.example")
         );
         assert_eq!(MailboxName::parse("a@straße.example").expect("valid").as_str(), "a@straße.example");
+    }
+
+    #[test]
+    fn a_quarantine_has_a_name_that_no_mailbox_can_have() {
+        for text in ["alice", "alice@other.example"] {
+            let name = MailboxName::parse(text).expect("valid");
+            let held = name.quarantine();
+            assert_eq!(held.as_str(), text.replace("alice", "alice+quarantine"));
+            assert!(MailboxName::parse(held.as_str()).is_err());
+            assert_eq!((held.quarantined_from(), name.quarantined_from()), (Some(name), None));
+        }
     }
 
     /// RFC 5321 §4.1.2.

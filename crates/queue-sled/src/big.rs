@@ -108,6 +108,16 @@ impl Spill {
         Ok(())
     }
 
+    /// Octets written so far.
+    pub(crate) fn octets(&self) -> u64 {
+        self.octets
+    }
+
+    /// The file, for whoever reads while it is still being written.
+    pub(crate) fn file(&self) -> Arc<dyn DiskFile> {
+        self.file.clone()
+    }
+
     /// Reads all of it back: it was spilled for want of memory, and is short enough for the log.
     pub(crate) fn read_back(&self) -> io::Result<Vec<u8>> {
         let mut body = vec![0; usize::try_from(self.octets).map_err(io::Error::other)?];

@@ -42,7 +42,7 @@ macro_rules! contract_tests {
             the_queue_comes_in_pages, big_messages_come_back, foreign_names_stay,
             envelopes_stay, arrival_wakes,
             uids_are_never_used_again, many_at_once_all_arrive, what_is_queued_counts_for_its_mailboxes,
-            the_oldest_are_told_by_their_age
+            the_oldest_are_told_by_their_age, what_is_coming_in_is_read_again
         );
     };
     ($engine:expr; $($case:ident),+) => {
@@ -71,6 +71,7 @@ pub fn envelope(mailboxes: &[&str]) -> Envelope {
         path: ForwardPath::Postmaster,
         mailboxes: vec![name(name_)],
         duplicate: false,
+        ruling: None,
     };
     Envelope {
         reverse_path: ReversePath::Null,
@@ -86,6 +87,8 @@ pub fn envelope(mailboxes: &[&str]) -> Envelope {
         },
         cuts: Vec::new(),
         unterminated: false,
+        results: None,
+        fields: Vec::new(),
     }
 }
 
@@ -186,6 +189,45 @@ pub async fn dropped_leaves_nothing<E: Engine>(engine: &E) {
     settled(&store, &[]).await;
     close(store).await;
     assert!(queued_ids(&engine.open().await).await.is_empty());
+}
+
+/// What has come so far can be read before it is committed, from any octet on, however long it is; and reading
+/// changes nothing.
+pub async fn what_is_coming_in_is_read_again<E: Engine>(engine: &E) {
+    let store = engine.open().await;
+    // In memory, in a file for want of memory, and too long for a log; with a declared size and without.
+    for (octets, declared) in [(0, false), (1, true), (70_000, false), (300_000, true), (9 << 20, false)] {
+        let body: Vec<u8> =
+            (0..octets).map(|n: u64| n.wrapping_mul(2_654_435_761).to_le_bytes()[2]).collect();
+        let mut incoming = store.incoming(declared.then_some(octets)).expect("admitted");
+        let half = body.len() / 2;
+        for (part, so_far) in [(&body[..half], &body[..half]), (&body[half..], &body[..])] {
+            for chunk in part.chunks(100_000) {
+                incoming.write(chunk).await.expect("taken");
+            }
+            for from in [0, so_far.len() / 3, so_far.len().saturating_sub(1), so_far.len(), so_far.len() + 9]
+            {
+                let expected = so_far.get(from..).unwrap_or_default();
+                assert!(reread(&mut incoming, from).await == expected, "{octets} from {from}");
+            }
+        }
+        let id = incoming.commit(envelope(&["alice"])).await.expect("committed");
+        store.deliver(vec![route(id, &["alice"])]).await.expect("delivered");
+        let maildrop = store.open(&name("alice"), &view("")).await.expect("opened");
+        let kept = read(&maildrop, maildrop.len() - 1).await;
+        assert!(kept.ends_with(&body) && kept.starts_with(b"Delivered-To: alice\r\n"), "{octets}");
+    }
+}
+
+async fn reread<I: Incoming>(incoming: &mut I, from: usize) -> Vec<u8> {
+    let mut octets = Vec::new();
+    loop {
+        let chunk = incoming.reread((from + octets.len()) as u64).await.expect("readable");
+        if chunk.is_empty() {
+            return octets;
+        }
+        octets.extend_from_slice(chunk);
+    }
 }
 
 /// Out of the queue and into the mailbox at once, and only once.

@@ -345,8 +345,8 @@ impl State {
             usage.octets += entry.octets;
         }
         for (queued, _) in self.queue.values() {
-            let copies =
-                queued.envelope.copies().iter().filter(|(mailbox, _)| mailbox == name).count() as u64;
+            let copies = queued.envelope.copies();
+            let copies = copies.iter().filter(|copy| copy.kept_in() == *name).count() as u64;
             usage.queued.messages += copies;
             usage.queued.octets += copies * queued.octets;
         }
@@ -373,6 +373,11 @@ impl Incoming for MemoryIncoming {
 
     fn octets(&self) -> u64 {
         self.received.len() as u64
+    }
+
+    async fn reread(&mut self, from: u64) -> Result<&[u8], StoreError> {
+        let from = usize::try_from(from).unwrap_or(usize::MAX);
+        Ok(self.received.get(from..).unwrap_or_default())
     }
 
     async fn commit(self, envelope: Envelope) -> Result<QueueId, StoreError> {

@@ -120,6 +120,10 @@ pub trait Incoming: Send + 'static {
     /// Octets taken so far.
     fn octets(&self) -> u64;
 
+    /// The octets taken so far, from the `from`-th on: as many as are at hand, and none behind the last. Whoever
+    /// decides before the commit reads the message by this, chunk by chunk.
+    fn reread(&mut self, from: u64) -> impl Future<Output = Result<&[u8], StoreError>> + Send;
+
     /// Makes the message durable. **When this returns an id, the message is ours**; on an error nothing of
     /// it will ever be seen (but see [`StoreError::Unsure`]).
     fn commit(self, envelope: Envelope) -> impl Future<Output = Result<QueueId, StoreError>> + Send;

@@ -11,4 +11,4 @@ pub mod rules;
 
 pub use plan::{Plan, plan};
 pub use prelude::Host;
-pub use router::Router;
+pub use router::{Expiring, Router};

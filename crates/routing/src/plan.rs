@@ -1,5 +1,5 @@
 use directory::Directory;
-use mail::MailboxName;
+use mail::{Cut, Envelope, MailboxCopy, MailboxName};
 use queue::{Additions, Queued, Route, RouteEntry};
 
 use crate::prelude::{Host, render};
@@ -16,26 +16,40 @@ pub enum Plan {
     Pass,
 }
 
-/// Plans one message from what its envelope recorded at RCPT: the 250 promised that answer, so a directory
-/// that has changed since does not send it elsewhere. Of the envelope an alias changes the recipient alone
-/// (RFC 5321 §3.9.1).
+/// Plans one message from what its envelope recorded before the 250, the directory's answers and the rulings: that
+/// is what was promised, so neither a directory nor rules that have changed since send it elsewhere, and a mailbox
+/// that is full meanwhile gets it all the same. Of the envelope an alias changes the recipient alone (RFC 5321
+/// §3.9.1).
 pub fn plan(host: &Host, directory: &Directory, queued: &Queued) -> Plan {
     let envelope = &queued.envelope;
     if envelope.is_import() {
         return Plan::Pass;
     }
     let mut entries = Vec::new();
-    for (mailbox, recipients) in envelope.copies() {
-        if !directory.has_mailbox(&mailbox) {
-            return Plan::Wait(mailbox);
+    for copy in envelope.copies() {
+        if !directory.has_mailbox(&copy.mailbox) {
+            return Plan::Wait(copy.mailbox);
         }
-        let delivered_to = directory.home_address(&mailbox);
+        let delivered_to = directory.home_address(&copy.mailbox);
         let additions = Additions {
-            prelude: render(host, queued.id, envelope, &recipients, &delivered_to),
-            cuts: envelope.cuts.clone(),
+            prelude: render(host, queued.id, envelope, &copy, &delivered_to),
+            cuts: cuts(envelope, &copy),
             terminate: envelope.unterminated,
         };
-        entries.push(RouteEntry { mailbox, recipients, additions, foreign_uidl: None });
+        let mailbox = copy.kept_in();
+        entries.push(RouteEntry { mailbox, recipients: copy.recipients, additions, foreign_uidl: None });
     }
     Plan::Deliver(Route { id: queued.id, entries })
+}
+
+/// What is hidden from every copy, and what the rules hide from this one: ascending, and apart.
+fn cuts(envelope: &Envelope, copy: &MailboxCopy) -> Vec<Cut> {
+    let mut cuts = envelope.cuts.clone();
+    cuts.extend(envelope.fields.iter().filter(|field| copy.hides(field)).map(|field| field.cut));
+    if cuts.len() > envelope.cuts.len() {
+        cuts.sort_by_key(|cut| cut.at);
+        // A field that only we may write is hidden already.
+        cuts.dedup();
+    }
+    cuts
 }

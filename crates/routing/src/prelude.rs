@@ -1,24 +1,33 @@
+use std::net::IpAddr;
+
 use jiff::Timestamp;
 use jiff::fmt::rfc2822::DateTimePrinter;
 use jiff::tz::TimeZone;
-use mail::{Envelope, Protocol, QueueId, Trace, write_field};
+use mail::{
+    AuthResults, Envelope, MailboxCopy, Protocol, QueueId, Trace, write_field, write_subject, write_text,
+};
 
-/// What this host calls itself.
+/// What this host calls itself, and how it words what authentication found.
 #[derive(Debug, Clone)]
 pub struct Host {
-    /// The `by` of our Received field.
+    /// The `by` of our Received field, and the authserv-id of our results (RFC 8601 §2.5).
     pub name: String,
+    /// Words what authentication found as a whole Authentication-Results field of the host that is named, with the
+    /// address that was judged.
+    pub results: fn(&str, &AuthResults, Option<IpAddr>) -> String,
 }
 
 /// The fields on top of one stored copy: Return-Path, exactly one Delivered-To, one X-Original-To for each
-/// recipient that led to the mailbox in RCPT order, and our Received (RFC 5321 §4.4).
+/// recipient that led to the mailbox in RCPT order, what was found and decided, our Received (RFC 5321 §4.4), and
+/// the fields that rules add or change.
 pub(crate) fn render(
     host: &Host,
     id: QueueId,
     envelope: &Envelope,
-    recipients: &[u16],
+    copy: &MailboxCopy,
     delivered_to: &str,
 ) -> Vec<u8> {
+    let MailboxCopy { recipients, ruling, .. } = copy;
     let mut out = String::with_capacity(512);
     // Addresses have no control characters, and folding one would change it.
     write_field(&mut out, "Return-Path", &[&format!("<{}>", envelope.reverse_path)]);
@@ -28,8 +37,32 @@ pub(crate) fn render(
             write_field(&mut out, "X-Original-To", &[&recipient.path.to_string()]);
         }
     }
+    if let Some(reason) = &ruling.quarantine {
+        write_field(&mut out, "X-Restante-Quarantine", &[reason]);
+    }
+    if let Some(last) = ruling.rules.len().checked_sub(1) {
+        let comma =
+            |(place, rule): (usize, &String)| format!("{rule}{}", if place < last { "," } else { "" });
+        let rules: Vec<String> = ruling.rules.iter().enumerate().map(comma).collect();
+        write_field(&mut out, "X-Restante-Rule", &words(&rules));
+    }
+    if let Some(results) = &envelope.results {
+        out.push_str(&(host.results)(&host.name, results, envelope.trace.peer));
+    }
     received(&mut out, host, id, envelope);
-    out.into_bytes()
+    let mut out = out.into_bytes();
+    for (name, value) in &ruling.add {
+        write_text(&mut out, name, value);
+    }
+    if !ruling.tags.is_empty() {
+        let subject = envelope.fields.iter().find(|field| field.name == "subject");
+        write_subject(&mut out, &ruling.tags, subject.map_or(&[][..], |field| &field.value));
+    }
+    out
+}
+
+fn words(list: &[String]) -> Vec<&str> {
+    list.iter().map(String::as_str).collect()
 }
 
 fn received(out: &mut String, host: &Host, id: QueueId, envelope: &Envelope) {
@@ -51,8 +84,8 @@ fn received(out: &mut String, host: &Host, id: QueueId, envelope: &Envelope) {
     };
     let id = if single.is_some() { id } else { format!("{id};") };
     let date = date(trace.received_ms);
-    let words = [Some(from), Some(by), Some(with), tls, Some(id), single, Some(date)];
-    let words: Vec<&str> = words.iter().flatten().map(String::as_str).collect();
+    let all = [Some(from), Some(by), Some(with), tls, Some(id), single, Some(date)];
+    let words: Vec<&str> = all.iter().flatten().map(String::as_str).collect();
     write_field(out, "Received", &words);
 }
 
@@ -81,7 +114,9 @@ fn date(ms: u64) -> String {
 
 #[cfg(test)]
 mod tests {
-    use mail::{Address, Body, ForwardPath, MailboxName, Recipient, ReversePath, TlsFacts};
+    use mail::{
+        Address, Body, Cut, ForwardPath, MailboxName, Recipient, ReversePath, RuledField, Ruling, TlsFacts,
+    };
 
     use super::*;
 
@@ -90,6 +125,7 @@ mod tests {
             path: ForwardPath::Address(Address::parse(text).expect("an address")),
             mailboxes: vec![MailboxName::parse("alice").expect("a name")],
             duplicate: false,
+            ruling: None,
         };
         Envelope {
             reverse_path: ReversePath::Null,
@@ -105,13 +141,53 @@ mod tests {
             },
             cuts: Vec::new(),
             unterminated: false,
+            results: None,
+            fields: Vec::new(),
         }
     }
 
     fn rendered(envelope: &Envelope, recipients: &[u16]) -> String {
-        let host = Host { name: "mx.example.test".into() };
-        let prelude = render(&host, QueueId(0x2a), envelope, recipients, "alice@example.test");
+        rendered_as(envelope, recipients, Ruling::default())
+    }
+
+    fn rendered_as(envelope: &Envelope, recipients: &[u16], ruling: Ruling) -> String {
+        let results = |id: &str, _: &AuthResults, ip: Option<IpAddr>| {
+            format!("Authentication-Results: {id}; spf=pass ({})\r\n", ip.is_some())
+        };
+        let host = Host { name: "mx.example.test".into(), results };
+        let mailbox = MailboxName::parse("alice").expect("a name");
+        let copy = MailboxCopy { mailbox, recipients: recipients.to_vec(), ruling };
+        let prelude = render(&host, QueueId(0x2a), envelope, &copy, "alice@example.test");
         String::from_utf8(prelude).expect("text")
+    }
+
+    /// RFC 8601 §4.1: results stand above the Received of the host that found them.
+    #[test]
+    fn what_was_found_and_decided_stands_there() {
+        let mut envelope = envelope(&["a@example.test"]);
+        envelope.results = Some(AuthResults::default());
+        let cut = Cut { at: 0, octets: 9 };
+        envelope.fields = vec![RuledField { name: "subject".into(), cut, value: b"Hello".to_vec() }];
+        let ruling = Ruling {
+            rules: vec!["one".into(), "two".into()],
+            quarantine: Some("looks\r\nforged".into()),
+            add: vec![("X-Dept".into(), "Büro\r\nBcc: x".into())],
+            tags: vec!["[SPAM]".into()],
+            ..Ruling::default()
+        };
+        let text = rendered_as(&envelope, &[0], ruling);
+        let (before, behind) = text.split_once("Received: ").expect("our Received");
+        assert_eq!(
+            before,
+            "Return-Path: <>\r\n\
+             Delivered-To: alice@example.test\r\n\
+             X-Original-To: a@example.test\r\n\
+             X-Restante-Quarantine: looks  forged\r\n\
+             X-Restante-Rule: one, two\r\n\
+             Authentication-Results: mx.example.test; spf=pass (true)\r\n"
+        );
+        let added = "\r\nX-Dept: =?utf-8?q?B=C3=BCro__Bcc=3A_x?=\r\nSubject: [SPAM] Hello\r\n";
+        assert!(behind.ends_with(added), "{behind}");
     }
 
     /// RFC 5321 §4.4, §4.5.5.

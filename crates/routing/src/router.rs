@@ -2,7 +2,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use directory::Directory;
-use mail::{MailboxName, QueueId};
+use mail::{MailboxName, QueueId, shown};
 use queue::{Delivered, Queued, Route, Store, StoreError};
 use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
@@ -29,12 +29,23 @@ pub struct Router<S> {
     directory: Directory,
     host: Host,
     again: Arc<Notify>,
+    expiring: Option<Expiring>,
 }
+
+/// Told, before it happens, of a mailbox that gets mail with an age of its own.
+pub type Expiring = Box<dyn Fn(&MailboxName) + Send + Sync>;
 
 impl<S: Store> Router<S> {
     /// A router between a store and a directory.
     pub fn new(store: S, directory: Directory, host: Host) -> Self {
-        Self { store, directory, host, again: Arc::new(Notify::new()) }
+        Self { store, directory, host, again: Arc::new(Notify::new()), expiring: None }
+    }
+
+    /// Tells `expiring` of mail that a rule has given an age of its own.
+    #[must_use]
+    pub fn telling(mut self, expiring: Expiring) -> Self {
+        self.expiring = Some(expiring);
+        self
     }
 
     /// Notified, the router looks once more at all that waits: the directory has changed.
@@ -88,12 +99,23 @@ impl<S: Store> Router<S> {
 
     fn plan(&self, queued: &Queued) -> Option<Route> {
         match plan(&self.host, &self.directory, queued) {
-            Plan::Deliver(route) => Some(route),
+            Plan::Deliver(route) => {
+                self.tell_of_ages(queued, &route);
+                Some(route)
+            }
             Plan::Wait(mailbox) => {
                 warn!(id = %queued.id, %mailbox, "mail waits: its mailbox is not in the directory any more");
                 None
             }
             Plan::Pass => None,
+        }
+    }
+
+    fn tell_of_ages(&self, queued: &Queued, route: &Route) {
+        let mut rulings = queued.envelope.recipients.iter().filter_map(|to| to.ruling.as_ref());
+        let Some(expiring) = self.expiring.as_ref() else { return };
+        if rulings.any(|ruling| ruling.expire.is_some()) {
+            route.entries.iter().for_each(|entry| expiring(&entry.mailbox));
         }
     }
 
@@ -133,6 +155,11 @@ fn tell(queued: &Queued, mailboxes: &[MailboxName], outcome: &Delivered) {
     match outcome {
         // Somebody else delivered it, and said so.
         Delivered::NotQueued => {}
+        Delivered::Entries(uids) if uids.is_empty() => {
+            let rulings = queued.envelope.recipients.iter().filter_map(|to| to.ruling.as_ref());
+            let rules: Vec<&str> = rulings.flat_map(|ruling| &ruling.rules).map(String::as_str).collect();
+            info!(id = %queued.id, rule = %shown(rules.join(",")), status = "discarded", "message");
+        }
         Delivered::Entries(uids) => {
             let mailbox = mailboxes.iter().map(MailboxName::as_str).collect::<Vec<_>>().join(",");
             let uid = uids.iter().map(ToString::to_string).collect::<Vec<_>>().join(",");

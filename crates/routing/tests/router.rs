@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use directory::{Directory, DomainSpec, MailboxSpec, Spec, Table, VerifierParams};
-use mail::{QueueId, Recipient};
+use mail::{Cut, Envelope, QueueId, Recipient, RuledField, Ruling};
 use queue::contract::{accept, envelope, listed, name, view};
 use queue::{Incoming, Maildrop, MemoryStore, Message, Store, StoreError};
 use routing::{Host, Router};
@@ -46,7 +46,8 @@ struct Running {
 impl Running {
     fn new(store: MemoryStore, mailboxes: &[&str]) -> Self {
         let directory = Directory::new(table(mailboxes), VerifierParams::default());
-        let host = Host { name: "mx.example.test".into() };
+        let results = |_: &str, _: &mail::AuthResults, _| String::new();
+        let host = Host { name: "mx.example.test".into(), results };
         let router = Router::new(store.clone(), directory.clone(), host);
         let (again, stop) = (router.again(), CancellationToken::new());
         let task = tokio::spawn(router.run(stop.clone()));
@@ -89,6 +90,7 @@ async fn accept_to(store: &MemoryStore, recipients: &[(&[&str], bool)]) -> Queue
             path: mail::ForwardPath::Postmaster,
             mailboxes: mailboxes.iter().map(|text| name(text)).collect(),
             duplicate: *duplicate,
+            ruling: None,
         })
         .collect();
     let mut incoming = store.incoming(None).expect("admitted");
@@ -242,5 +244,87 @@ async fn mail_without_recipients_is_left_to_who_brought_it() {
     tokio::time::sleep(Duration::from_secs(5)).await;
     let queued = store.queued(None, 10).await.expect("readable");
     assert_eq!(queued.iter().map(|queued| queued.id).collect::<Vec<_>>(), [imported]);
+    running.stopped().await;
+}
+
+/// Alice and bob at one message, with what was decided for each.
+fn judged(alice: Option<Ruling>, bob: Option<Ruling>) -> Envelope {
+    let mut envelope = envelope(&["alice", "bob"]);
+    (envelope.recipients[0].ruling, envelope.recipients[1].ruling) = (alice, bob);
+    envelope.cuts = vec![Cut { at: 12, octets: 8 }];
+    let field = |name: &str, at, octets, value: &[u8]| RuledField {
+        name: name.into(),
+        cut: Cut { at, octets },
+        value: value.to_vec(),
+    };
+    envelope.fields =
+        vec![field("subject", 0, 12, b"x"), field("x-old", 12, 8, b""), field("x-new", 20, 8, b"")];
+    envelope
+}
+
+/// Runs it through the router; what each mailbox got, behind our Received.
+async fn routed(envelope: Envelope) -> Vec<(String, String)> {
+    let store = MemoryStore::new();
+    let running = Running::new(store.clone(), &["alice", "bob", "carol"]);
+    let mut incoming = store.incoming(None).expect("admitted");
+    incoming.write(b"Subject: x\r\nX-Old:\r\nX-New:\r\n\r\nbody\r\n").await.expect("taken");
+    incoming.commit(envelope).await.expect("committed");
+    running.drained().await;
+    running.stopped().await;
+    let mut got = Vec::new();
+    for status in store.mailboxes().await.expect("readable") {
+        let maildrop = store.open(&status.name, &view("")).await.expect("opened");
+        for index in 0..maildrop.len() {
+            let octets = queue::contract::read(&maildrop, index).await;
+            let text = String::from_utf8(octets).expect("text");
+            assert!(text.starts_with("Return-Path: <>\r\nDelivered-To: "), "{text}");
+            let (_, behind) = text.split_once("+0000\r\n").expect("our Received");
+            got.push((status.name.to_string(), behind.to_owned()));
+        }
+    }
+    got
+}
+
+fn pairs(list: &[(&str, &str)]) -> Vec<(String, String)> {
+    list.iter().map(|(name, text)| ((*name).to_owned(), (*text).to_owned())).collect()
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_ruling_is_carried_out_for_its_recipient_alone() {
+    let plain = "Subject: x\r\nX-New:\r\n\r\nbody\r\n";
+    assert_eq!(routed(judged(None, None)).await, pairs(&[("alice", plain), ("bob", plain)]));
+    let ruling = Ruling {
+        deliver: Some(vec![name("carol")]),
+        add: vec![("X-Dept".into(), "accounts".into())],
+        remove: vec!["X-OLD".into(), "X-New".into()],
+        tags: vec!["[bill]".into()],
+        ..Ruling::default()
+    };
+    let changed = "X-Dept: accounts\r\nSubject: [bill] x\r\n\r\nbody\r\n";
+    assert_eq!(routed(judged(Some(ruling), None)).await, pairs(&[("bob", plain), ("carol", changed)]));
+    let quarantine = Ruling { quarantine: Some("forged".into()), ..Ruling::default() };
+    let kept = pairs(&[("alice+quarantine", plain), ("bob", plain)]);
+    assert_eq!(routed(judged(Some(quarantine), None)).await, kept);
+    let nowhere = || Some(Ruling { deliver: Some(Vec::new()), ..Ruling::default() });
+    assert_eq!(routed(judged(nowhere(), None)).await, pairs(&[("bob", plain)]));
+    assert_eq!(routed(judged(nowhere(), nowhere())).await, []);
+}
+
+/// Whoever is named by a ruling was promised the message, as whoever is named by the directory.
+#[tokio::test(start_paused = true)]
+async fn mail_that_is_ruled_to_a_vanished_mailbox_waits() {
+    let store = MemoryStore::new();
+    let running = Running::new(store.clone(), &["alice", "bob"]);
+    let mut incoming = store.incoming(None).expect("admitted");
+    incoming.write(b"Subject: x\r\nX-Old:\r\nX-New:\r\n\r\nbody\r\n").await.expect("taken");
+    let ruling = Ruling { copy: vec![name("carol")], ..Ruling::default() };
+    incoming.commit(judged(Some(ruling), None)).await.expect("committed");
+    accept_to(&store, &[(&["alice"], false)]).await;
+    running.delivered(1).await;
+    assert_eq!(store.queued(None, 10).await.expect("readable").len(), 1);
+    running.directory.replace(table(&["alice", "bob", "carol"]));
+    running.again.notify_one();
+    running.drained().await;
+    assert_eq!(listed(&store, "carol", "").await.len(), 1);
     running.stopped().await;
 }

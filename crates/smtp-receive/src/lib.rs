@@ -10,7 +10,7 @@ mod policy;
 mod session;
 
 pub use driver::{Receiving, Service, Smtp, serve};
-pub use policy::{AcceptAll, Inspection, Policy, Verdict};
+pub use policy::{AcceptAll, Decision, Inspection, Policy, SessionPolicy, Verdict};
 pub use session::Session;
 pub use session::params::{BareNewline, Dialect, ErrorLimits, Params, Patience, Probes, Stress};
 pub use session::reply::{Ending, Fault, PolicyRefusal, Refusal, Reply};

@@ -1,16 +1,20 @@
-//! What is done to mailboxes while nobody looks: their owners are warned before one is full, and mail that is
-//! older than its mailbox keeps it goes.
+//! What is done to mailboxes while nobody looks: their owners are warned before one is full, and mail goes that is
+//! older than its mailbox, its quarantine or its own rule keeps it.
 //!
 //! It knows no socket, no protocol and no configuration: the store is a [`queue::Store`], the directory says
 //! what a mailbox may hold. Read [`Upkeep`] first.
 
 mod clock;
+mod expiring;
 mod expiry;
 mod fullness;
 mod notes;
 mod notice;
+mod quarantine;
 #[cfg(test)]
 mod tests;
 mod upkeep;
 
+pub use expiring::Expiring;
+pub use quarantine::Quarantine;
 pub use upkeep::Upkeep;

@@ -34,6 +34,7 @@ impl Notice<'_> {
             path: ForwardPath::Address(address),
             mailboxes: vec![self.mailbox.clone()],
             duplicate: false,
+            ruling: None,
         };
         Some(Envelope {
             reverse_path: ReversePath::Null,
@@ -49,6 +50,8 @@ impl Notice<'_> {
             },
             cuts: Vec::new(),
             unterminated: false,
+            results: None,
+            fields: Vec::new(),
         })
     }
 
@@ -192,7 +195,8 @@ mod tests {
         let envelope = warning.envelope().expect("an address");
         assert_eq!(envelope.reverse_path, ReversePath::Null);
         assert_eq!((envelope.smtputf8, envelope.body), (true, Body::EightBitMime));
-        assert_eq!(envelope.copies(), [(müller.clone(), vec![0])]);
+        let copies = envelope.copies();
+        assert_eq!((copies.len(), copies[0].kept_in()), (1, müller.clone()));
         assert!(warning.message().contains("Content-Transfer-Encoding: 8bit\r\n"));
         assert!(notice(&müller, "no address", None).envelope().is_none());
     }

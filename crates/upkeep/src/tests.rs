@@ -6,13 +6,14 @@ use std::time::{Duration, Instant};
 use directory::{
     Allowance, Directory, DomainSpec, MailboxSpec, Password, Spec, Table, VerifierParams, password,
 };
-use mail::{ReversePath, Secret, Uid};
+use mail::{MailboxName, ReversePath, Ruling, Secret, Uid};
 use queue::contract::{deliver, listed, name};
-use queue::{MemoryStore, Queued, Store, StoreError};
+use queue::{Incoming, MemoryStore, Queued, Route, Store, StoreError};
 use tempfile::TempDir;
+use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
-use crate::Upkeep;
+use crate::{Expiring, Quarantine, Upkeep};
 
 const DAY: Duration = Duration::from_secs(24 * 60 * 60);
 
@@ -67,7 +68,14 @@ impl World {
     }
 
     fn upkeep_at(&self, path: &Path) -> Upkeep<MemoryStore> {
-        Upkeep::new(self.store.clone(), self.directory.clone(), "mx.example.test".into(), path.to_owned())
+        let (store, directory) = (self.store.clone(), self.directory.clone());
+        let quarantine = watch::channel(Quarantine { keep: 3 * DAY, octets: 100 }).1;
+        let expiring = self.expiring();
+        Upkeep::new(store, directory, "mx.example.test".into(), path.to_owned(), quarantine, expiring)
+    }
+
+    fn expiring(&self) -> Expiring {
+        Expiring::open(self.folder.path().join("expiring"))
     }
 
     /// Delivers so many octets to a mailbox; `Delivered-To` takes some more.
@@ -97,7 +105,8 @@ async fn the_owner_is_told_once_and_again_after_there_was_room() {
     let warnings = world.queued().await;
     assert_eq!(warnings.len(), 1, "90 %");
     assert_eq!(warnings[0].envelope.reverse_path, ReversePath::Null);
-    assert_eq!(warnings[0].envelope.copies(), [(name("alice"), vec![0])]);
+    let copies = warnings[0].envelope.copies();
+    assert_eq!((copies.len(), copies[0].kept_in()), (1, name("alice")));
     // Not again: neither now, nor after a start, nor when it goes up and down above 80 %.
     upkeep.warn(1).await;
     let mut upkeep = world.upkeep();
@@ -188,4 +197,79 @@ async fn much_old_mail_goes_in_steps() {
     let now = crate::upkeep::wall_ms() + 40 * 86_400_000;
     crate::expiry::remove_old(&world.store, &[(name("alice"), 30 * DAY)], now, &stop).await;
     assert!(listed(&world.store, "alice", "").await.is_empty());
+}
+
+/// When such a message came.
+const RECEIVED: u64 = 1_795_000_000_000;
+
+/// Delivers a message to alice that a rule lets go after so many seconds.
+async fn ruled(world: &World, expire: Option<u64>) -> Uid {
+    let mut envelope = queue::contract::envelope(&["alice"]);
+    envelope.trace.received_ms = RECEIVED;
+    envelope.recipients[0].ruling = Some(Ruling { expire, ..Ruling::default() });
+    let mut incoming = world.store.incoming(None).expect("admitted");
+    incoming.write(b"x\r\n").await.expect("taken");
+    let id = incoming.commit(envelope).await.expect("committed");
+    world.store.deliver(vec![queue::contract::route(id, &["alice"])]).await.expect("delivered");
+    *listed(&world.store, "alice", "").await.last().expect("there")
+}
+
+#[tokio::test]
+async fn mail_with_an_age_of_its_own_goes_then_and_no_other() {
+    let world = World::new();
+    let (alice, start) = (name("alice"), Instant::now());
+    let mut upkeep = world.upkeep();
+    // The clock has run well for a day.
+    let begin = RECEIVED - 86_400_000;
+    upkeep.grow_old(&[], begin, start, &CancellationToken::new()).await;
+    upkeep.grow_old(&[], RECEIVED, start + DAY, &CancellationToken::new()).await;
+    let now = start + DAY;
+    world.expiring().mark(&alice).expect("marked");
+    let mut upkeep_of = world.upkeep();
+    drop(upkeep);
+    let (short, stays, long) =
+        (ruled(&world, Some(60)).await, ruled(&world, None).await, ruled(&world, Some(3600)).await);
+    let after = async |upkeep: &mut Upkeep<MemoryStore>, seconds: u64| {
+        upkeep.expire(RECEIVED + seconds * 1000, now + Duration::from_secs(seconds)).await;
+        listed(&world.store, "alice", "").await
+    };
+    assert_eq!(after(&mut upkeep_of, 59).await, [short, stays, long]);
+    assert_eq!(after(&mut upkeep_of, 60).await, [stays, long]);
+    // The next start knows where to look, and looks there until nothing is left.
+    let mut upkeep = world.upkeep();
+    assert_eq!(after(&mut upkeep, 3000).await, [stays, long]);
+    let newest = ruled(&world, Some(3700)).await;
+    assert_eq!(after(&mut upkeep, 3650).await, [stays, newest]);
+    assert_eq!(after(&mut upkeep, 3700).await, [stays]);
+    let marks = || std::fs::read_to_string(world.folder.path().join("expiring")).expect("written");
+    assert_eq!(marks(), "alice\n");
+    after(&mut upkeep, 3701).await;
+    assert_eq!(marks(), "", "nothing is left to look for");
+}
+
+#[tokio::test]
+async fn a_quarantine_is_kept_for_a_while_and_up_to_its_cap() {
+    let world = World::new();
+    let (stop, start) = (CancellationToken::new(), Instant::now());
+    let held = name("alice").quarantine();
+    let put = async |octets: usize| {
+        let id = queue::contract::accept(&world.store, &vec![b'x'; octets]).await;
+        let mut route: Route = queue::contract::route(id, &["alice"]);
+        route.entries[0].mailbox = held.clone();
+        route.entries[0].additions.prelude.clear();
+        world.store.deliver(vec![route]).await.expect("delivered");
+    };
+    let left = async |mailbox: &MailboxName| world.store.usage(mailbox).octets;
+    let today = crate::upkeep::wall_ms();
+    let mut upkeep = world.upkeep();
+    for octets in [30, 40, 50] {
+        put(octets).await;
+    }
+    world.fill("alice", 500).await;
+    upkeep.grow_old(&[], today, start, &stop).await;
+    assert_eq!(left(&held).await, 90, "the oldest went, whatever the clock");
+    upkeep.grow_old(&[], today + 2 * 86_400_000, start + 2 * DAY, &stop).await;
+    assert_eq!(left(&held).await, 90, "nothing is known of the clock, and then it is young");
+    upkeep.grow_old(&[], today + 4 * 86_400_000, start + 4 * DAY, &stop).await;
+    assert_eq!((left(&held).await, left(&name("alice")).await > 500), (0, true));
 }

@@ -6,15 +6,17 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 use directory::Directory;
 use mail::MailboxName;
 use queue::{Incoming, Store, StoreError};
-use tokio::sync::Notify;
+use tokio::sync::{Notify, watch};
 use tokio_util::sync::CancellationToken;
-use tracing::warn;
+use tracing::{info, warn};
 
 use crate::clock::{AgeClock, Reading};
+use crate::expiring::{Expiring, Found};
 use crate::expiry::{ages, remove_old};
 use crate::fullness::{FORGET, WARN, fullness};
 use crate::notes::Notes;
 use crate::notice::Notice;
+use crate::quarantine::{Quarantine, cap, quarantines};
 
 /// How often fullness is looked at.
 const LOOK: Duration = Duration::from_secs(10);
@@ -32,7 +34,8 @@ const LATEST: Duration = Duration::from_secs(60 * 60);
 /// noted after the message is ours, so a crash in between tells once more. A mailbox that nobody can log in to
 /// would only grow fuller: of that the log is told.
 ///
-/// **Age**: what is older than its mailbox keeps it goes, in small steps, by a clock that does not believe jumps.
+/// **Age**: what is older than its mailbox keeps it goes, in small steps, by a clock that does not believe jumps;
+/// and so does what is held back in quarantine for too long, and what a rule has given an age of its own.
 pub struct Upkeep<S> {
     store: S,
     directory: Directory,
@@ -41,14 +44,26 @@ pub struct Upkeep<S> {
     warned: BTreeSet<MailboxName>,
     clock: AgeClock,
     again: Arc<Notify>,
+    quarantine: watch::Receiver<Quarantine>,
+    expiring: Expiring,
+    found: Found,
 }
 
 impl<S: Store> Upkeep<S> {
-    /// What the run before has left in the file at `path` is gone on from. `host` is what this host calls itself.
-    pub fn new(store: S, directory: Directory, host: String, path: PathBuf) -> Self {
+    /// What the run before has left in the file at `path` is gone on from. `host` is what this host calls itself,
+    /// `quarantine` what holds of what is held back, and `expiring` where mail has ages of its own.
+    pub fn new(
+        store: S,
+        directory: Directory,
+        host: String,
+        path: PathBuf,
+        quarantine: watch::Receiver<Quarantine>,
+        expiring: Expiring,
+    ) -> Self {
         let Notes { time_ms, suspended, warned } = Notes::read(&path);
         let clock = AgeClock::new(time_ms, suspended);
-        Self { store, directory, host, path, warned, clock, again: Arc::new(Notify::new()) }
+        let (again, found) = (Arc::new(Notify::new()), Found::default());
+        Self { store, directory, host, path, warned, clock, again, quarantine, expiring, found }
     }
 
     /// Notified, it looks at everything at once: the directory has changed.
@@ -62,12 +77,14 @@ impl<S: Store> Upkeep<S> {
         while !stop.is_cancelled() {
             self.warn(wall_ms()).await;
             let ages = ages(&self.directory);
-            let every =
-                ages.iter().map(|(_, age)| *age / PARTS).min().unwrap_or(LATEST).clamp(SOONEST, LATEST);
+            let kept = std::iter::once(self.quarantine.borrow().keep);
+            let shortest = ages.iter().map(|(_, age)| *age).chain(kept).min();
+            let every = shortest.map_or(LATEST, |age| age / PARTS).clamp(SOONEST, LATEST);
             if aged.is_none_or(|last| last.elapsed() >= every) {
                 aged = Some(Instant::now());
                 self.grow_old(&ages, wall_ms(), Instant::now(), &stop).await;
             }
+            self.expire(wall_ms(), Instant::now()).await;
             tokio::select! {
                 () = stop.cancelled() => return,
                 () = self.again.notified() => aged = None,
@@ -128,18 +145,64 @@ impl<S: Store> Upkeep<S> {
         now: Instant,
         stop: &CancellationToken,
     ) {
-        let reading = self.clock.look(wall_ms, now);
-        // Before anything goes: a start after a crash must not believe what this one did not.
-        self.note().await;
+        let reading = self.look_at_clock(wall_ms, now).await;
+        let held = match quarantines(&self.store).await {
+            Ok(held) => held,
+            Err(error) => {
+                warn!(%error, "the quarantines are not looked at: the store does not say what it holds");
+                Vec::new()
+            }
+        };
+        let Quarantine { keep, octets } = *self.quarantine.borrow();
         match reading {
-            Reading::Now(now_ms) => remove_old(&self.store, ages, now_ms, stop).await,
-            Reading::Suspended(_) if ages.is_empty() => {}
+            Reading::Now(now_ms) => {
+                remove_old(&self.store, ages, now_ms, stop).await;
+                let held: Vec<_> = held.iter().map(|(name, _)| (name.clone(), keep)).collect();
+                remove_old(&self.store, &held, now_ms, stop).await;
+            }
+            Reading::Suspended(_) if ages.is_empty() && held.is_empty() => {}
             Reading::Suspended(left) => warn!(
                 hours = left.as_secs().div_ceil(3600),
                 "no mail goes for its age: the clock was over a day from where it was expected, or nothing was \
                  known of it; look at it now, for after so many hours of running it is believed"
             ),
         }
+        for quarantine in &held {
+            if let Err(error) = cap(&self.store, quarantine, octets).await {
+                warn!(%error, mailbox = %quarantine.0, "a quarantine holds more than it may for now");
+            }
+        }
+    }
+
+    /// Lets go what a rule has given an age of its own.
+    pub(crate) async fn expire(&mut self, wall_ms: u64, now: Instant) {
+        if let Err(error) = self.found.look(&self.store, &self.expiring).await {
+            warn!(%error, "mail with an age of its own stays for now: the store does not say what there is");
+        }
+        if self.found.due(wall_ms).is_empty() {
+            return;
+        }
+        let Reading::Now(now_ms) = self.look_at_clock(wall_ms, now).await else { return };
+        for (mailbox, mut uids) in self.found.due(now_ms) {
+            uids.sort_unstable();
+            let messages = uids.len();
+            match self.store.purge(&mailbox, uids.clone()).await {
+                Ok(()) => {
+                    self.found.gone(&mailbox, &uids);
+                    info!(%mailbox, messages, status = "expired", "messages older than their rule keeps them");
+                }
+                Err(error) => {
+                    warn!(%error, %mailbox, "mail with an age of its own stays for now");
+                }
+            }
+        }
+    }
+
+    async fn look_at_clock(&mut self, wall_ms: u64, now: Instant) -> Reading {
+        let reading = self.clock.look(wall_ms, now);
+        // Before anything goes: a start after a crash must not believe what this one did not.
+        self.note().await;
+        reading
     }
 
     async fn note(&self) {

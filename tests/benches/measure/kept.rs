@@ -20,6 +20,7 @@ pub(crate) fn envelope(mailbox: &str) -> Envelope {
             path: ForwardPath::Postmaster,
             mailboxes: vec![mailbox],
             duplicate: false,
+            ruling: None,
         }],
         body: Body::SevenBit,
         smtputf8: false,
@@ -32,6 +33,8 @@ pub(crate) fn envelope(mailbox: &str) -> Envelope {
         },
         cuts: Vec::new(),
         unterminated: false,
+        results: None,
+        fields: Vec::new(),
     }
 }
 

@@ -5,12 +5,16 @@ use queue::{Expunge, Join, Route, RouteEntry};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
+use self::envelope_v1::EnvelopeV1;
 use super::record::{BESIDE, FINAL, HEADER, Kind, RECORD_MAX, RecordHeader};
 
 /// The version of the metas below: their first octet behind the slots. What a version has written is read
 /// for ever, so a change of any type in here, [`Envelope`] and [`RouteEntry`] included, is a new version
 /// beside the old one, never another shape under the same number.
 const VERSION: u8 = 1;
+/// The same of metas with an [`Envelope`] in them. Version 1 had none of what rules and authentication say:
+/// [`EnvelopeV1`].
+const ENVELOPE_VERSION: u8 = 2;
 /// Bodies from here on are not read a second time for the crc of the whole record.
 const COMBINE_FROM: usize = 16 << 10;
 /// Octets of a slot: where its entry stands, counted from the slot itself, and how long it is.
@@ -126,13 +130,13 @@ impl Draft {
 
     /// A message with its body inside; gives the body back when both do not fit one record.
     pub(crate) fn accept(envelope: &Envelope, body: Vec<u8>, body_crc: u32) -> Result<Self, Vec<u8>> {
-        let head = head(&(body.len() as u64, envelope));
+        let head = head_as(ENVELOPE_VERSION, &(body.len() as u64, envelope));
         Self::with_body(Kind::Accept, 0, head, body, body_crc)
     }
 
     /// A message whose body is in the file `big/<file>`.
     pub(crate) fn big(envelope: &Envelope, octets: u64, file: u64, body_crc: u32) -> Result<Self, TooLong> {
-        let mut draft = Self::new(Kind::Big, file, head(&(octets, envelope)))?;
+        let mut draft = Self::new(Kind::Big, file, head_as(ENVELOPE_VERSION, &(octets, envelope)))?;
         draft.body_crc = body_crc;
         Ok(draft)
     }
@@ -149,7 +153,8 @@ impl Draft {
         let Ok(slots) = u16::try_from(moved.entries.len()) else { return Err(body) };
         let uids: Vec<u64> = moved.uids.iter().map(|uid| uid.0).collect();
         let mut between = Vec::with_capacity(512);
-        append(&mut between, &(moved.message, moved.from, moved.octets, uids, &moved.envelope));
+        let moved_to = (moved.message, moved.from, moved.octets, uids, &moved.envelope);
+        append_as(ENVELOPE_VERSION, &mut between, &moved_to);
         let mut draft = match moved.file {
             None => {
                 let head = with_slots(&between, &moved.entries);
@@ -195,7 +200,13 @@ impl Change {
     pub(crate) fn decode(header: &RecordHeader, meta: &[u8]) -> Result<Self, BadMeta> {
         Ok(match header.kind {
             Kind::Accept | Kind::Big => {
-                let (octets, envelope): (_, Envelope) = body_of(meta)?;
+                let (octets, envelope) = match version_of(meta)? {
+                    VERSION => {
+                        let (octets, envelope): (_, EnvelopeV1) = body_of(meta)?;
+                        (octets, envelope.into())
+                    }
+                    _ => body_as::<(_, Envelope)>(ENVELOPE_VERSION, meta)?,
+                };
                 Self::Accept { octets, envelope: Arc::new(envelope) }
             }
             Kind::Route => Self::Route { message: QueueId(header.id), entries: slots_of(header, meta)? },
@@ -223,7 +234,14 @@ impl Change {
 
 fn relocated(header: &RecordHeader, meta: &[u8]) -> Result<Relocated, BadMeta> {
     let between = meta.get(header.slots as usize * SLOT..).ok_or(BadMeta)?;
-    let (message, from, octets, uids, envelope): (_, _, _, Vec<u64>, Envelope) = body_of(between)?;
+    type Moved<E> = (QueueId, u64, u64, Vec<u64>, E);
+    let (message, from, octets, uids, envelope): Moved<Envelope> = match version_of(between)? {
+        VERSION => {
+            let (message, from, octets, uids, envelope): Moved<EnvelopeV1> = body_of(between)?;
+            (message, from, octets, uids, envelope.into())
+        }
+        _ => body_as(ENVELOPE_VERSION, between)?,
+    };
     let entries = slots_of(header, meta)?;
     if uids.len() != entries.len() {
         return Err(BadMeta);
@@ -235,9 +253,13 @@ fn relocated(header: &RecordHeader, meta: &[u8]) -> Result<Relocated, BadMeta> {
 
 /// Space for a header, then a meta without slots.
 fn head<T: Serialize>(meta: &T) -> Vec<u8> {
+    head_as(VERSION, meta)
+}
+
+fn head_as<T: Serialize>(version: u8, meta: &T) -> Vec<u8> {
     let mut head = Vec::with_capacity(HEADER + 448);
     head.resize(HEADER, 0);
-    append(&mut head, meta);
+    append_as(version, &mut head, meta);
     head
 }
 
@@ -290,14 +312,26 @@ fn slots_of(header: &RecordHeader, meta: &[u8]) -> Result<Vec<RouteEntry>, BadMe
 }
 
 fn append<T: Serialize>(to: &mut Vec<u8>, value: &T) {
-    to.push(VERSION);
+    append_as(VERSION, to, value);
+}
+
+fn append_as<T: Serialize>(version: u8, to: &mut Vec<u8>, value: &T) {
+    to.push(version);
     postcard::to_io(value, to).expect("these types serialize, and a Vec takes all");
 }
 
+fn version_of(octets: &[u8]) -> Result<u8, BadMeta> {
+    octets.first().copied().ok_or(BadMeta)
+}
+
 fn body_of<T: DeserializeOwned>(octets: &[u8]) -> Result<T, BadMeta> {
+    body_as(VERSION, octets)
+}
+
+fn body_as<T: DeserializeOwned>(version: u8, octets: &[u8]) -> Result<T, BadMeta> {
     match octets.split_first() {
-        Some((&VERSION, rest)) => postcard::from_bytes(rest).map_err(|_| BadMeta),
-        _ => Err(BadMeta),
+        Some((found, rest)) if *found == version => postcard::from_bytes(rest).map_err(|_| BadMeta),
+        Some(_) | None => Err(BadMeta),
     }
 }
 
@@ -337,5 +371,6 @@ fn undelta(deltas: &[u64]) -> Result<Vec<Uid>, BadMeta> {
     deltas.iter().map(step).collect()
 }
 
+mod envelope_v1;
 #[cfg(test)]
 mod tests;

@@ -7,7 +7,7 @@ use tokio::sync::{OwnedSemaphorePermit, oneshot};
 use super::engine::Engine;
 use crate::big::Spill;
 use crate::buffers::{Held, Reserved};
-use crate::disk::is_no_space;
+use crate::disk::{is_no_space, read_exact};
 use crate::inflight::Share;
 use crate::log::change::Draft;
 use crate::log::{Answer, Job};
@@ -26,6 +26,8 @@ pub struct SledIncoming {
     buffer: Vec<u8>,
     reserved: Option<Reserved>,
     spill: Option<Spill>,
+    /// What was read back of the file last, for whoever decides before the commit.
+    window: Vec<u8>,
     share: Share,
     octets: u64,
     crc: u32,
@@ -35,7 +37,8 @@ impl SledIncoming {
     pub(super) fn new(engine: Arc<Engine>, expected: Option<u64>) -> Self {
         let expected = expected.map_or(FIRST_MIN, |octets| usize::try_from(octets).unwrap_or(usize::MAX));
         let share = engine.inflight.share();
-        Self { engine, expected, buffer: Vec::new(), reserved: None, spill: None, share, octets: 0, crc: 0 }
+        let (buffer, window) = (Vec::new(), Vec::new());
+        Self { engine, expected, buffer, reserved: None, spill: None, window, share, octets: 0, crc: 0 }
     }
 
     /// Makes room in memory for so many more octets; false when they must go to a file.
@@ -98,6 +101,10 @@ impl SledIncoming {
             }
             let draft = self.keep(envelope).await?;
             return Ok((draft, Held::Nothing));
+        }
+        // A write that was cut off has taken its part with it.
+        if self.buffer.len() as u64 != self.octets {
+            return Err(StoreError::Unavailable);
         }
         match Draft::accept(envelope, std::mem::take(&mut self.buffer), self.crc) {
             Ok(draft) => Ok((draft, self.reserved.take().map_or(Held::Nothing, Held::Budget))),
@@ -171,7 +178,28 @@ impl Incoming for SledIncoming {
         self.octets
     }
 
+    async fn reread(&mut self, from: u64) -> Result<&[u8], StoreError> {
+        let staged = self.spill.as_ref().map_or(0, Spill::octets);
+        if let Some(at) = from.checked_sub(staged) {
+            let at = usize::try_from(at).unwrap_or(usize::MAX);
+            return Ok(self.buffer.get(at..).unwrap_or_default());
+        }
+        // The spill stays where it is: whoever asks may be cut off while it waits.
+        let Some(file) = self.spill.as_ref().map(Spill::file) else { return Err(StoreError::Unavailable) };
+        let mut window = std::mem::take(&mut self.window);
+        let octets = usize::try_from(staged - from).map_or(STAGE, |left| left.min(STAGE));
+        self.window = blocking(move || {
+            window.resize(octets, 0);
+            read_exact(&*file, &mut window, from)?;
+            Ok(window)
+        })
+        .await?;
+        Ok(&self.window)
+    }
+
     async fn commit(mut self, envelope: Envelope) -> Result<QueueId, StoreError> {
+        // What was read again need not be held over the sync.
+        self.window = Vec::new();
         let (engine, octets) = (self.engine.clone(), self.octets);
         // Until it is in the log it takes what it took.
         let _share = self.share.take();

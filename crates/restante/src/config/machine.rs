@@ -66,6 +66,10 @@ pub(super) fn read(top: &mut Section<'_, '_>, dir: &Path) -> (Config, Places) {
         s.set("detail-separator", &mut config.detail_separator, value::separator);
         places.detail_separator = s.span_of("detail-separator");
     });
+    top.table("quarantine", |s| {
+        s.set("keep", &mut config.quarantine.keep, duration(SECOND..=Duration::from_secs(36_525 * 86_400)));
+        s.set("size", &mut config.quarantine.size, size(MIB..=TIB));
+    });
     top.table("store", |s| store(s, &mut config.store));
     top.table("log", |s| {
         s.set("format", &mut config.log.format, choice(&FORMATS));
@@ -92,6 +96,7 @@ fn smtp(s: &mut Section<'_, '_>, smtp: &mut Smtp) {
     listeners(s, "listen", &mut smtp.listen);
     let words = &[("refuse", BareNewline::Refuse), ("normalize", BareNewline::Normalize)];
     s.set("bare-newline", &mut smtp.bare_newline, choice(words));
+    s.set("one-refuses-all", &mut smtp.one_refuses_all, value::flag);
     s.table("limits", |s| smtp_limits(s, &mut smtp.limits));
 }
 

@@ -40,6 +40,8 @@ pub struct Config {
     pub limits: Limits,
     /// What cuts the detail off a local part; none: nothing does.
     pub detail_separator: Option<char>,
+    /// `[quarantine]`
+    pub quarantine: Quarantine,
     /// `[store]`
     pub store: Store,
     /// `[log]`
@@ -62,6 +64,7 @@ impl Default for Config {
             tls: None,
             limits: Limits::default(),
             detail_separator: Some('+'),
+            quarantine: Quarantine::default(),
             store: Store::default(),
             log: Log::default(),
             relays: Vec::new(),
@@ -76,13 +79,20 @@ pub struct Smtp {
     pub listen: Vec<ListenAddress>,
     /// What happens to bare CR, bare LF and NUL from strangers.
     pub bare_newline: BareNewline,
+    /// Whether a message that the rules refuse for one recipient is refused for all.
+    pub one_refuses_all: bool,
     /// `[smtp.limits]`
     pub limits: SmtpLimits,
 }
 
 impl Default for Smtp {
     fn default() -> Self {
-        Self { listen: every_interface(25), bare_newline: BareNewline::Refuse, limits: SmtpLimits::default() }
+        Self {
+            listen: every_interface(25),
+            bare_newline: BareNewline::Refuse,
+            one_refuses_all: false,
+            limits: SmtpLimits::default(),
+        }
     }
 }
 
@@ -361,6 +371,21 @@ impl Default for Limits {
             min_free_disk: 256 * MIB,
             min_free_inodes: 1_000,
         }
+    }
+}
+
+/// `[quarantine]`: what is held back from each mailbox.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Quarantine {
+    /// How long.
+    pub keep: Duration,
+    /// How much of one mailbox's, in octets: past it the oldest go first.
+    pub size: u64,
+}
+
+impl Default for Quarantine {
+    fn default() -> Self {
+        Self { keep: 30 * DAY, size: GIB }
     }
 }
 

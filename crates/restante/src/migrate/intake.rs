@@ -173,6 +173,8 @@ fn envelope(arrival: &Arrival) -> Envelope {
         },
         cuts: Vec::new(),
         unterminated: arrival.unterminated,
+        results: None,
+        fields: Vec::new(),
     }
 }
 

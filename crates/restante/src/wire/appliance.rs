@@ -11,16 +11,16 @@ use net::{Gate, ListenAddress, LoginBudget, Tls, TlsError};
 use pop3_serve::Pop3;
 use queue::{Store, StoreError};
 use queue_sled::{OpenError, SledStore, StartReport};
-use routing::{Host, Router};
+use routing::Router;
 use smtp_receive::{Receiving, Smtp};
-use tokio::sync::{Notify, mpsc, oneshot};
+use tokio::sync::{Notify, mpsc, oneshot, watch};
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 use tracing::{error, info, warn};
-use upkeep::Upkeep;
+use upkeep::{Expiring, Quarantine, Upkeep};
 
+use super::gate::Gatekeeper;
 use super::listeners::{Listeners, Reloadable};
-use super::policy::Gatekeeper;
 use super::signals::{Signals, Told};
 use super::{certificate, known, manager, params};
 use crate::config::{self, Config, Loaded, Overlay};
@@ -90,6 +90,7 @@ pub struct Appliance {
     pub(super) pop3s: Reloadable<Pop3Handler>,
     pub(super) route_again: Arc<Notify>,
     pub(super) upkeep_again: Arc<Notify>,
+    pub(super) quarantine: watch::Sender<Quarantine>,
     router: JoinHandle<()>,
     stop_router: CancellationToken,
 }
@@ -144,10 +145,14 @@ impl Appliance {
         let budget = LoginBudget::new(params::login_budget(&config));
         let stop = CancellationToken::new();
         let stop_router = CancellationToken::new();
-        let router = Router::new(store.clone(), directory.clone(), Host { name: config.hostname.clone() });
+        let router = Router::new(store.clone(), directory.clone(), params::host(&config));
+        let expiring = Expiring::open(config.state_dir.join("expiring"));
+        let router = router.telling(marker(expiring.clone()));
         let route_again = router.again();
         let notes = config.state_dir.join("upkeep");
-        let upkeep = Upkeep::new(store.clone(), directory.clone(), config.hostname.clone(), notes);
+        let (quarantine, limits) = watch::channel(params::quarantine(&config));
+        let upkeep =
+            Upkeep::new(store.clone(), directory.clone(), config.hostname.clone(), notes, limits, expiring);
         let upkeep_again = upkeep.again();
         let receiving = Receiving::default();
         let handlers = Handlers {
@@ -179,6 +184,7 @@ impl Appliance {
             tls,
             route_again,
             upkeep_again,
+            quarantine,
             stop_router,
         };
         appliance.listen().map_err(|(address, error)| ServeError::Listen(address, error))?;
@@ -319,6 +325,19 @@ async fn open(config: &Config) -> Result<(SledStore, StartReport), ServeError> {
     let folder = path.clone();
     let opened = tokio::task::spawn_blocking(move || SledStore::open(&folder, params)).await;
     opened.map_err(io::Error::other)?.map_err(|error| ServeError::Store { path, error })
+}
+
+/// Notes where mail has an age of its own, before it is there.
+fn marker(expiring: Expiring) -> routing::Expiring {
+    Box::new(move |mailbox| {
+        // A quarantine has an age of its own, for all that it holds.
+        if mailbox.quarantined_from().is_some() {
+            return;
+        }
+        if let Err(error) = expiring.mark(mailbox) {
+            warn!(%error, %mailbox, "what a rule lets go early stays as long as the mailbox keeps it");
+        }
+    })
 }
 
 /// What the start of the store found, in the log.

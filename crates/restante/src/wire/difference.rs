@@ -22,7 +22,8 @@ pub(super) fn changes(old: (&Config, &Spec), new: (&Config, &Spec)) -> Vec<Chang
 
 /// The tables of `restante.toml` that say something else now.
 fn settings(old: &Config, new: &Config) -> Vec<&'static str> {
-    let smtp = |config: &Config| (config.smtp.listen.clone(), config.smtp.bare_newline);
+    let smtp =
+        |config: &Config| (config.smtp.listen.clone(), config.smtp.bare_newline, config.smtp.one_refuses_all);
     let pop3 = |config: &Config| {
         let listen = (config.pop3.listen.clone(), config.pop3.listen_tls.clone());
         (listen, config.pop3.plain_on_loopback, config.pop3.plain_on_trusted, config.pop3.utf8_fallback)
@@ -41,6 +42,7 @@ fn settings(old: &Config, new: &Config) -> Vec<&'static str> {
         ("tls", old.tls == new.tls),
         ("limits", old.limits == new.limits),
         ("directory", old.detail_separator == new.detail_separator),
+        ("quarantine", old.quarantine == new.quarantine),
         ("store", old.store == new.store),
         ("log", old.log == new.log),
         ("relay", old.relays == new.relays),

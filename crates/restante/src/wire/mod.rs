@@ -5,13 +5,13 @@
 mod appliance;
 mod certificate;
 mod difference;
+mod gate;
 mod known;
 mod listeners;
 mod log;
 mod log_writer;
 mod manager;
 mod params;
-mod policy;
 mod reload;
 mod signals;
 

@@ -4,7 +4,9 @@ use authenticity::HeaderLimits;
 use directory::Expiry;
 use net::{GateParams, LoginBudgetParams, Networks, ProbeLimits};
 use pop3_serve::{Access, Utf8Fallback as Fallback};
+use routing::Host;
 use smtp_receive::{BareNewline as Newline, ErrorLimits, Patience};
+use upkeep::Quarantine;
 
 use crate::config::{BareNewline, Config, Utf8Fallback};
 
@@ -15,6 +17,17 @@ pub(super) fn header_limits(config: &Config) -> HeaderLimits {
         lines: u32::try_from(config.limits.header_lines).unwrap_or(u32::MAX),
         field: config.limits.header_field,
     }
+}
+
+/// What the router writes on top of copies.
+pub(super) fn host(config: &Config) -> Host {
+    // Nothing is asked of authentication yet, so there are no results to word.
+    Host { name: config.hostname.clone(), results: |_, _, _| String::new() }
+}
+
+/// How long mail is held back, and how much of it.
+pub(super) fn quarantine(config: &Config) -> Quarantine {
+    Quarantine { keep: config.quarantine.keep, octets: config.quarantine.size }
 }
 
 /// A public SMTP listener.

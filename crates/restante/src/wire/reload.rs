@@ -62,6 +62,7 @@ impl Appliance {
         self.lmtp.replace(handlers.smtp(params::lmtp(&self.config)));
         self.pop3.replace(handlers.pop3(&self.budget, false));
         self.pop3s.replace(handlers.pop3(&self.budget, true));
+        self.quarantine.send_replace(params::quarantine(&self.config));
         self.route_again.notify_one();
         self.upkeep_again.notify_one();
         Outcome::InForce { warnings, changes, restart }

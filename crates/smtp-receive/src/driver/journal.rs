@@ -112,7 +112,8 @@ impl Journal {
             | Reply::Help
             | Reply::ReadyForTls
             | Reply::Goodbye
-            | Reply::Refused(_) => ("cut off", "given up by the peer".into()),
+            | Reply::Refused(_)
+            | Reply::TurnedAway(_) => ("cut off", "given up by the peer".into()),
         };
         match (abandoned, reply) {
             (Some((entry, octets)), _) => self.not_taken(&entry, octets, status, "-", &why),
@@ -125,10 +126,17 @@ impl Journal {
         self.not_taken(entry, octets, "cut off", "-", &reason.to_string());
     }
 
+    /// There is no service for this peer.
+    pub(super) fn turned_away(&mut self, refusal: &Refusal) {
+        self.refused += 1;
+        let reason = shown(refusal.said());
+        info!(status = status(refusal), peer = %self.peer, rule = rule(refusal), reason, "connection");
+    }
+
     pub(super) fn sender_refused(&mut self, from: &ReversePath, refusal: &Refusal) {
         self.refused += 1;
-        let (peer, reason) = (self.peer, shown(refusal.said()));
-        info!(from = %shown(format_args!("<{from}>")), status = status(refusal), %peer, reason, "sender");
+        let (peer, rule, reason) = (self.peer, rule(refusal), shown(refusal.said()));
+        info!(from = %shown(format_args!("<{from}>")), status = status(refusal), %peer, rule, reason, "sender");
     }
 
     pub(super) fn recipient_refused(
@@ -148,7 +156,8 @@ impl Journal {
             None => Default::default(),
         };
         let (to, peer, tls) = (shown(format_args!("<{to}>")), self.peer, self.tls.unwrap_or("-"));
-        info!(from, to, status = status(refusal), %peer, helo, tls, reason = shown(refusal.said()), "recipient");
+        let (status, rule, reason) = (status(refusal), rule(refusal), shown(refusal.said()));
+        info!(from, to, status, %peer, helo, tls, rule, reason, "recipient");
     }
 
     /// The peer has asked for too many addresses that are not there.

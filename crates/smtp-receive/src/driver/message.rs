@@ -7,17 +7,20 @@ use tokio::time::Instant;
 
 use super::journal::{Entry, Journal};
 use super::{Intake, Reason};
-use crate::policy::{Inspection, Policy, Verdict};
+use crate::policy::{Inspection, Policy, SessionPolicy, Verdict};
 use crate::session::reply::Refusal;
 use crate::session::step::Answer;
 
 /// Recipients that do not get a message, by their place in its envelope.
 type Refused = Vec<(usize, Refusal)>;
 
+/// How a policy examines one message.
+type InspectionOf<P> = <<P as Policy>::Session as SessionPolicy>::Inspection;
+
 /// A message on its way from the wire into the store.
 pub(super) struct Message<S: Store, P: Policy> {
     entry: Entry,
-    inspection: P::Inspection,
+    inspection: InspectionOf<P>,
     /// Until a write fails: the rest passes by, and the end of data is answered with why.
     incoming: Result<S::Incoming, StoreError>,
 }
@@ -48,7 +51,7 @@ impl<S: Store, P: Policy> Intake<'_, S, P> {
         let incoming = store.admit(expected.unwrap_or(0)).and_then(|()| store.incoming(expected));
         match (incoming, self.session.envelope()) {
             (Ok(incoming), Some(envelope)) => {
-                let inspection = self.service.policy.begin(envelope);
+                let inspection = self.policy.begin(envelope);
                 let entry = Entry::of(envelope);
                 self.message = Some(Message { entry, inspection, incoming: Ok(incoming) });
                 Answer::Proceed
@@ -77,9 +80,13 @@ impl<S: Store, P: Policy> Intake<'_, S, P> {
                 }
                 Answer::Queued { id, refused }
             }
-            Err(refusal) => {
+            Err(NotTaken::ForAll(refusal)) => {
                 self.journal.refused(&entry, octets, &refusal);
                 Answer::Refused(refusal)
+            }
+            Err(NotTaken::ForEach(refused)) => {
+                refused.iter().for_each(|refusal| self.journal.refused(&entry, octets, refusal));
+                Answer::RefusedEach(refused)
             }
         }
     }
@@ -87,13 +94,13 @@ impl<S: Store, P: Policy> Intake<'_, S, P> {
     /// The one place where a message becomes ours.
     async fn take(
         &mut self,
-        inspection: P::Inspection,
+        inspection: InspectionOf<P>,
         incoming: Result<S::Incoming, StoreError>,
         mut envelope: Envelope,
         octets: u64,
-    ) -> Result<(QueueId, Refused), Refusal> {
-        let incoming = incoming.map_err(|error| self.store_refuses("write a message", &error))?;
-        let verdict = inspection.finish(&mut envelope, octets).await;
+    ) -> Result<(QueueId, Refused), NotTaken> {
+        let mut incoming = incoming.map_err(|error| self.store_refuses("write a message", &error))?;
+        let verdict = inspection.finish(&mut envelope, octets, &mut incoming).await;
         let outgrown = envelope.recipients.iter().enumerate();
         let outgrown = outgrown.filter(|(_, to)| self.outgrows(&to.path, &to.mailboxes, octets));
         let outgrown: Vec<usize> = outgrown.map(|(place, _)| place).collect();
@@ -105,12 +112,26 @@ impl<S: Store, P: Policy> Intake<'_, S, P> {
     }
 }
 
+/// Why nobody gets a message.
+enum NotTaken {
+    /// One reason for all.
+    ForAll(Refusal),
+    /// Each recipient's own.
+    ForEach(Vec<Refusal>),
+}
+
+impl From<Refusal> for NotTaken {
+    fn from(refusal: Refusal) -> Self {
+        Self::ForAll(refusal)
+    }
+}
+
 /// Takes the recipients out of the envelope that do not get the message; they are told by LMTP alone. What has
 /// outgrown some of them is taken for all by SMTP, and for nobody when it has outgrown all.
-fn leave_out(verdict: Verdict, outgrown: &[usize], envelope: &mut Envelope) -> Result<Refused, Refusal> {
+fn leave_out(verdict: Verdict, outgrown: &[usize], envelope: &mut Envelope) -> Result<Refused, NotTaken> {
     let each = envelope.trace.protocol == Protocol::Lmtp;
     let mut refused: Refused = match verdict {
-        Verdict::Refuse(refusal) => return Err(Refusal::Policy(refusal)),
+        Verdict::Refuse(refusal) => return Err(Refusal::Policy(refusal).into()),
         Verdict::AcceptExcept(refused) if each => {
             refused.into_iter().map(|(place, refusal)| (place, Refusal::Policy(refusal))).collect()
         }
@@ -122,10 +143,13 @@ fn leave_out(verdict: Verdict, outgrown: &[usize], envelope: &mut Envelope) -> R
         refused.extend(outgrown.into_iter().map(|place| (place, Refusal::LargerThanMailbox)));
     }
     let is_refused = |place: usize| refused.iter().any(|(refused, _)| *refused == place);
-    if let Some((_, refusal)) = refused.first()
-        && (0..envelope.recipients.len()).all(is_refused)
-    {
-        return Err(refusal.clone());
+    if (0..envelope.recipients.len()).all(is_refused) && !refused.is_empty() {
+        refused.sort_by_key(|(place, _)| *place);
+        let reasons: Vec<Refusal> = refused.into_iter().map(|(_, refusal)| refusal).collect();
+        return Err(match reasons.as_slice() {
+            [first, rest @ ..] if rest.iter().all(|other| other == first) => NotTaken::ForAll(first.clone()),
+            _ => NotTaken::ForEach(reasons),
+        });
     }
     let mut place = 0;
     envelope.recipients.retain(|_| {

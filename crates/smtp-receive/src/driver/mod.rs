@@ -17,7 +17,7 @@ use tokio::sync::watch;
 use tokio::time::{Instant, sleep};
 use tokio_util::sync::CancellationToken;
 
-use crate::policy::Policy;
+use crate::policy::{Policy, SessionPolicy};
 use crate::session::Session;
 use crate::session::reply::{Ending, Refusal, Reply};
 use crate::session::step::{Answer, Ask, Step};
@@ -39,6 +39,8 @@ enum Reason {
     Ended(Ending),
     /// The session closed after a fault that leaves no other way.
     Fault,
+    /// There was no service for it.
+    TurnedAway,
     /// The peer closed, or the connection broke.
     Disconnected,
     /// The peer did not take what we sent.
@@ -53,6 +55,7 @@ impl fmt::Display for Reason {
             Self::Quit => "quit",
             Self::Ended(ending) => ending.text(),
             Self::Fault => "protocol fault",
+            Self::TurnedAway => "turned away",
             Self::Disconnected => "disconnected",
             Self::WriteTimeout => "peer does not read",
             Self::Handshake => "TLS handshake failed",
@@ -80,8 +83,10 @@ pub async fn serve<S: Store, P: Policy>(
     let params = service.params(conn.peer());
     let session = Session::new(params, conn.peer().ip(), Instant::now().into_std());
     let journal = Journal::new(conn.peer());
+    let policy = service.policy.session(conn.peer());
     let scarce = permit.gate().stress();
-    let mut intake = Intake { service, permit, stop, scarce, session, message: None, claim: None, journal };
+    let (message, claim) = (None, None);
+    let mut intake = Intake { service, permit, stop, scarce, session, policy, message, claim, journal };
     let reason = intake.run(conn).await;
     if let Some(message) = intake.message.take() {
         message.cut_off(&mut intake.journal, reason);
@@ -97,6 +102,7 @@ struct Intake<'s, S: Store, P: Policy> {
     /// Whether connections are scarce.
     scarce: watch::Receiver<bool>,
     session: Session,
+    policy: P::Session,
     message: Option<Message<S, P>>,
     /// What the transaction may bring to its mailboxes, from its first recipient on.
     claim: Option<Claim>,
@@ -203,15 +209,22 @@ impl<S: Store, P: Policy> Intake<'_, S, P> {
 
     async fn decide(&mut self, ask: Ask) -> Answer {
         match ask {
-            Ask::Sender { reverse_path, declared } => {
-                let admitted = self.service.store.admit(declared.unwrap_or(0));
-                let refused = admitted.err().map(|error| self.store_refuses("admit", &error));
-                refused.map_or(Answer::Proceed, |refusal| {
+            Ask::Connected => match self.policy.connected().await {
+                Ok(()) => Answer::Proceed,
+                Err(refusal) => {
+                    let refusal = Refusal::Policy(refusal);
+                    self.journal.turned_away(&refusal);
+                    Answer::Refused(refusal)
+                }
+            },
+            Ask::Sender { reverse_path, declared } => match self.sender(declared).await {
+                Ok(()) => Answer::Proceed,
+                Err(refusal) => {
                     self.journal.sender_refused(&reverse_path, &refusal);
                     Answer::Refused(refusal)
-                })
-            }
-            Ask::Recipient { path, declared } => self.recipient(path, declared),
+                }
+            },
+            Ask::Recipient { path, declared } => self.recipient(path, declared).await,
             Ask::Begin { expected } => self.begin(expected),
             Ask::Finish { envelope, octets } => {
                 let answer = self.finish(*envelope, octets).await;
@@ -220,6 +233,13 @@ impl<S: Store, P: Policy> Intake<'_, S, P> {
                 answer
             }
         }
+    }
+
+    async fn sender(&mut self, declared: Option<u64>) -> Result<(), Refusal> {
+        let admitted = self.service.store.admit(declared.unwrap_or(0));
+        admitted.map_err(|error| self.store_refuses("admit", &error))?;
+        let Some(envelope) = self.session.envelope() else { return Err(Refusal::Unavailable) };
+        self.policy.sender(envelope).await.map_err(Refusal::Policy)
     }
 
     /// Our failure in the words of a reply; the log is told more.
@@ -255,6 +275,7 @@ fn reason(reply: &Reply) -> Option<Reason> {
     match reply {
         Reply::Goodbye => Some(Reason::Quit),
         Reply::Ended(ending) => Some(Reason::Ended(*ending)),
+        Reply::TurnedAway(_) => Some(Reason::TurnedAway),
         Reply::Greeting
         | Reply::Helo
         | Reply::Extensions { .. }

@@ -5,7 +5,7 @@ use queue::Store;
 use tokio::time::Instant;
 
 use super::{Intake, Service};
-use crate::policy::Policy;
+use crate::policy::{Policy, SessionPolicy};
 use crate::session::params::Probes;
 use crate::session::reply::Refusal;
 use crate::session::step::Answer;
@@ -23,10 +23,17 @@ fn weight(path: &ForwardPath, mailboxes: usize) -> usize {
 }
 
 impl<S: Store, P: Policy> Intake<'_, S, P> {
-    /// What the directory says of a path, and whether there is room behind it.
-    pub(super) fn recipient(&mut self, path: ForwardPath, declared: Option<u64>) -> Answer {
-        match self.resolve(&path, declared) {
-            Ok((mailboxes, duplicate)) => Answer::Recipient(Recipient { path, mailboxes, duplicate }),
+    /// What the directory says of a path, what the policy does, and whether there is room behind it.
+    pub(super) async fn recipient(&mut self, path: ForwardPath, declared: Option<u64>) -> Answer {
+        let taken = match self.resolve(&path, declared) {
+            Ok((mailboxes, duplicate)) => {
+                self.judge(Recipient { path: path.clone(), mailboxes, duplicate, ruling: None }, declared)
+                    .await
+            }
+            Err(refusal) => Err(refusal),
+        };
+        match taken {
+            Ok(recipient) => Answer::Recipient(recipient),
             Err(refusal) => {
                 self.journal.recipient_refused(self.session.envelope(), &path, &refusal);
                 if refusal.is_probe() {
@@ -49,8 +56,19 @@ impl<S: Store, P: Policy> Intake<'_, S, P> {
         });
     }
 
+    async fn judge(&mut self, recipient: Recipient, declared: Option<u64>) -> Result<Recipient, Refusal> {
+        let Some(envelope) = self.session.envelope() else { return Err(Refusal::Unavailable) };
+        self.policy.recipient(envelope, &recipient).await.map_err(Refusal::Policy)?;
+        // Room is claimed last: what is refused must take none.
+        let Recipient { path, mailboxes, duplicate, .. } = &recipient;
+        match self.admit(path, mailboxes, *duplicate, declared) {
+            true => Ok(recipient),
+            false => Err(Refusal::MailboxFull),
+        }
+    }
+
     fn resolve(
-        &mut self,
+        &self,
         path: &ForwardPath,
         declared: Option<u64>,
     ) -> Result<(Vec<MailboxName>, bool), Refusal> {
@@ -62,9 +80,6 @@ impl<S: Store, P: Policy> Intake<'_, S, P> {
                 // An estimate may be wrong (RFC 1870 §6.1), but this much never fits: later is no better.
                 if declared.is_some_and(|octets| self.outgrows(path, &mailboxes, octets)) {
                     return Err(Refusal::LargerThanMailbox);
-                }
-                if !self.admit(path, &mailboxes, duplicate, declared) {
-                    return Err(Refusal::MailboxFull);
                 }
                 Ok((mailboxes, duplicate))
             }

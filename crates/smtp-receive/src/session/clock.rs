@@ -10,9 +10,14 @@ pub(crate) enum WaitsFor {
     Greeting,
     /// A command; the next BDAT of a message too.
     Command,
+    /// QUIT, of a peer that was turned away.
+    Farewell,
     /// The octets of a message.
     Content,
 }
+
+/// Whoever was turned away must not keep others out.
+const FAREWELL: Duration = Duration::from_secs(30);
 
 /// How long the peer may still keep us waiting (RFC 5321 §3.8, §4.5.3.2.5, §4.5.3.2.7). Time passes only by
 /// what callers say it is.
@@ -74,8 +79,10 @@ impl Clock {
     pub(crate) fn wait(&mut self, waits_for: WaitsFor, now: Instant) -> Option<Ending> {
         match waits_for {
             WaitsFor::Greeting => return None,
-            WaitsFor::Command if self.stop_by.is_some() => return Some(Ending::ShuttingDown),
-            WaitsFor::Command => {
+            WaitsFor::Command | WaitsFor::Farewell if self.stop_by.is_some() => {
+                return Some(Ending::ShuttingDown);
+            }
+            WaitsFor::Command | WaitsFor::Farewell => {
                 self.waiting.get_or_insert(now);
             }
             WaitsFor::Content => self.roll_window(now),
@@ -100,6 +107,9 @@ impl Clock {
         let limit = match waits_for {
             WaitsFor::Greeting => return self.started + patience.greeting,
             WaitsFor::Command => self.command_deadline(),
+            WaitsFor::Farewell => {
+                self.command_deadline().min(self.waiting.unwrap_or(self.started) + FAREWELL)
+            }
             WaitsFor::Content => self.window.map_or(self.started, |(since, _)| since) + patience.data_window,
         };
         let bought = Duration::from_secs(self.content / patience.session_rate.max(1));

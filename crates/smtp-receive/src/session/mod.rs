@@ -162,11 +162,13 @@ impl Session {
                 &receiving.transaction
             }
             State::Connected
+            | State::Welcome
+            | State::TurnedAway
             | State::Ungreeted
             | State::Idle(_)
             | State::Passing(_)
             | State::Securing
-            | State::Asked(Asked::Finish(..))
+            | State::Asked(Asked::Connected | Asked::Finish(..))
             | State::Closed => return None,
         };
         Some(&transaction.envelope)
@@ -179,10 +181,16 @@ impl Session {
 
     fn advance<'i>(&mut self, input: &'i [u8], now: Instant) -> (usize, Progress<'i>) {
         match self.state {
-            State::Connected => (0, self.greet(input, now)),
-            State::Ungreeted | State::Idle(_) | State::Transaction(_) | State::Chunks(_) => {
-                self.command(input)
+            State::Connected => {
+                self.ask(Asked::Connected, Ask::Connected);
+                (0, Progress::Again)
             }
+            State::Welcome => (0, self.greet(input, now)),
+            State::TurnedAway
+            | State::Ungreeted
+            | State::Idle(_)
+            | State::Transaction(_)
+            | State::Chunks(_) => self.command(input),
             State::Data(..) => self.data(input),
             State::Chunk(..) => self.chunk(input),
             State::Passing(_) => self.passing(input),
@@ -208,6 +216,9 @@ impl Session {
         let (octets, line) = self.lines.read(input, self.params.command_line, self.params.bare_newline);
         match line {
             Line::TooLittle => return (octets, Progress::Starved),
+            Line::Command(text) if matches!(self.state, State::TurnedAway) => {
+                command::turned_away(self, text);
+            }
             Line::Command(text) => command::run(self, text),
             Line::Bad(fault) => self.fault(fault),
             Line::BadChunk(fault) => {
@@ -222,6 +233,7 @@ impl Session {
 
     fn resolve(&mut self, asked: Asked, answer: Answer) {
         match (asked, answer) {
+            (Asked::Connected, Answer::Proceed) => self.state = State::Welcome,
             (Asked::Sender(transaction), Answer::Proceed) => {
                 self.counts.mails += 1;
                 self.state = State::Transaction(transaction);
@@ -241,9 +253,17 @@ impl Session {
                 self.counts.junk = 0;
                 self.report(recipients, Reply::Queued(id), refused);
             }
+            (Asked::Finish(hello, recipients), Answer::RefusedEach(refused)) => {
+                self.state = State::Idle(hello);
+                let first = refused.first().cloned().unwrap_or(Refusal::Unavailable);
+                self.report(recipients, Reply::Refused(first), refused.into_iter().enumerate().collect());
+            }
             (asked, Answer::Refused(refusal)) => self.refused(asked, refusal),
             // A driver that answers another question than was asked has decided nothing.
-            (asked, Answer::Proceed | Answer::Recipient(_) | Answer::Queued { .. }) => {
+            (
+                asked,
+                Answer::Proceed | Answer::Recipient(_) | Answer::Queued { .. } | Answer::RefusedEach(_),
+            ) => {
                 self.refused(asked, Refusal::Unavailable);
             }
         }
@@ -251,6 +271,7 @@ impl Session {
 
     fn refused(&mut self, asked: Asked, refusal: Refusal) {
         match asked {
+            Asked::Connected => self.turn_away(refusal),
             Asked::Sender(transaction) => {
                 self.state = State::Idle(transaction.hello);
                 self.send(Reply::Refused(refusal));
@@ -269,6 +290,13 @@ impl Session {
                 self.report(recipients, Reply::Refused(refusal), Vec::new());
             }
         }
+    }
+
+    /// There is no service for this peer, now or ever. Told the latter, it has the last word (RFC 5321 §3.1).
+    fn turn_away(&mut self, refusal: Refusal) {
+        let reply = Reply::TurnedAway(refusal);
+        self.state = if reply.code() < 500 { State::Closed } else { State::TurnedAway };
+        self.send(reply);
     }
 
     fn refuse_recipient(&mut self, refusal: Refusal) {
@@ -373,7 +401,8 @@ impl Session {
 
     fn waits_for(&self) -> clock::WaitsFor {
         match &self.state {
-            State::Connected => clock::WaitsFor::Greeting,
+            State::Connected | State::Welcome => clock::WaitsFor::Greeting,
+            State::TurnedAway => clock::WaitsFor::Farewell,
             State::Data(..) | State::Chunk(..) | State::Passing(_) => clock::WaitsFor::Content,
             State::Ungreeted
             | State::Idle(_)

@@ -46,6 +46,8 @@ pub enum Reply {
     Fault(Fault),
     /// Somebody decided against it.
     Refused(Refusal),
+    /// Instead of the greeting: there is no service for this peer (RFC 5321 §3.1).
+    TurnedAway(Refusal),
     /// The session ends here.
     Ended(Ending),
 }
@@ -87,6 +89,8 @@ pub enum Fault {
     InChunks,
     /// A second STARTTLS.
     SecuredAlready,
+    /// Anything but QUIT, of a peer that there is no service for.
+    TurnedAway,
     /// All recipients were refused.
     NoRecipients,
     /// One recipient more than a message may have.
@@ -179,6 +183,10 @@ impl Reply {
             Self::Helo => line(format_args!("{}", params.hostname)),
             Self::Chunk(octets) => line(format_args!("{octets} octets taken")),
             Self::Queued(id) => line(format_args!("queued as {id}")),
+            Self::TurnedAway(refusal) => {
+                line(format_args!("{} ", params.hostname));
+                out.extend(refusal.text().chars().map(printable).take(TEXT));
+            }
             Self::Goodbye | Self::Ended(_) => line(format_args!("{} {}", params.hostname, self.text())),
             Self::Help if params.dialect == Dialect::Lmtp => line(format_args!("LHLO {}", self.text())),
             Self::Help => line(format_args!("EHLO HELO {}", self.text())),
@@ -203,6 +211,11 @@ impl Reply {
             Self::Goodbye => (221, "2.0.0"),
             Self::Fault(fault) => fault.status(),
             Self::Refused(refusal) => refusal.status(),
+            // Of a greeting there is one code for good, and one for now.
+            Self::TurnedAway(refusal) => match refusal.status() {
+                (500.., enhanced) => (554, enhanced),
+                (_, enhanced) => (421, enhanced),
+            },
             Self::Ended(ending) => ending.status(),
         }
     }
@@ -219,7 +232,7 @@ impl Reply {
             Self::ReadyForTls => "go ahead",
             Self::Goodbye => "closing",
             Self::Fault(fault) => fault.text(),
-            Self::Refused(refusal) => refusal.text(),
+            Self::Refused(refusal) | Self::TurnedAway(refusal) => refusal.text(),
             Self::Ended(ending) => ending.text(),
         }
     }
@@ -244,7 +257,8 @@ impl Fault {
             | Self::RecipientFirst
             | Self::NestedMail
             | Self::InChunks
-            | Self::SecuredAlready => (503, "5.5.1"),
+            | Self::SecuredAlready
+            | Self::TurnedAway => (503, "5.5.1"),
             Self::Parameter => (555, "5.5.4"),
             Self::NotAscii => (553, "5.6.7"),
             Self::SenderNotAscii => (550, "5.6.7"),
@@ -275,6 +289,7 @@ impl Fault {
             Self::NestedMail => "one sender at a time",
             Self::InChunks => "BDAT has begun",
             Self::SecuredAlready => "TLS is on already",
+            Self::TurnedAway => "there is no service for you here",
             Self::NoRecipients => "no valid recipients",
             Self::TooManyRecipients => "too many recipients, send the rest in another message",
             Self::TooBig => "the message is too big",

@@ -10,8 +10,12 @@ use super::text_reader::TextReader;
 /// without a sender and no octet without a recipient.
 #[derive(Debug)]
 pub(crate) enum State {
-    /// We have not greeted.
+    /// Nobody has been asked whether to greet.
     Connected,
+    /// We have not greeted, but shall.
+    Welcome,
+    /// We have said that there is no service for this peer, and wait for its QUIT (RFC 5321 §3.1).
+    TurnedAway,
     /// The peer has not greeted, or not since TLS is on.
     Ungreeted,
     /// Between transactions.
@@ -46,7 +50,9 @@ impl State {
                 Fault::NoRecipients
             }
             Self::Transaction(_) => Fault::RecipientFirst,
+            Self::TurnedAway => Fault::TurnedAway,
             Self::Connected
+            | Self::Welcome
             | Self::Ungreeted
             | Self::Data(..)
             | Self::Chunk(..)
@@ -123,6 +129,7 @@ pub(crate) struct Passing {
 /// What was asked, with the state that the answer changes.
 #[derive(Debug)]
 pub(crate) enum Asked {
+    Connected,
     Sender(Transaction),
     Recipient(Transaction),
     Data(Transaction),

@@ -30,6 +30,8 @@ pub enum Step<'i> {
 /// A decision that is not the session's.
 #[derive(Debug, PartialEq, Eq)]
 pub enum Ask {
+    /// Somebody has connected: is it greeted? [`Answer::Proceed`] or a refusal. The first step of a session.
+    Connected,
     /// MAIL: may this sender send that many octets? [`Answer::Proceed`] or a refusal.
     Sender {
         /// The sender.
@@ -76,4 +78,7 @@ pub enum Answer {
     },
     /// No.
     Refused(Refusal),
+    /// Nobody takes the message; by LMTP each recipient is told its own reason, in the order of the envelope, and by
+    /// SMTP the first (RFC 2033 §4.2).
+    RefusedEach(Vec<Refusal>),
 }

@@ -144,7 +144,7 @@ impl Player {
                 assert_eq!(body.len() as u64, *octets);
                 finished = Some((render(envelope, &body), body));
             }
-            Ask::Sender { .. } | Ask::Recipient { .. } => {}
+            Ask::Connected | Ask::Sender { .. } | Ask::Recipient { .. } => {}
         }
         let begin = matches!(ask, Ask::Begin { .. });
         let answer = self.world.answer(ask);

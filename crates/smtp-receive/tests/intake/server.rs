@@ -4,10 +4,12 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use directory::{Alias, Allowance, Directory, DomainSpec, MailboxSpec, Refuse, Spec, Table, VerifierParams};
-use mail::{Cut, Envelope, MailboxName, ViewName};
+use mail::{Cut, Envelope, MailboxName, Recipient, ViewName};
 use net::{Conn, Gate, GateParams, Handler, Networks, Peer, ProbeLimits, Tls};
-use queue::{Maildrop, Message, Route, RouteEntry, Store};
-use smtp_receive::{Inspection, Params, Policy, PolicyRefusal, Receiving, Service, Smtp, Verdict};
+use queue::{Incoming, Maildrop, Message, Route, RouteEntry, Store};
+use smtp_receive::{
+    Decision, Inspection, Params, Policy, PolicyRefusal, Receiving, Service, SessionPolicy, Smtp, Verdict,
+};
 use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream};
 use tokio::task::JoinHandle;
 use tokio::time::{Instant, timeout};
@@ -75,10 +77,57 @@ pub(crate) struct Look {
     seen: Vec<u8>,
 }
 
+fn refusal(temporary: bool) -> PolicyRefusal {
+    PolicyRefusal {
+        code: if temporary { 451 } else { 550 },
+        enhanced: if temporary { "4.7.1" } else { "5.7.1" }.into(),
+        text: "not wanted\r\n250 ü".into(),
+        rule: "no-such-mail".into(),
+    }
+}
+
+impl Rules {
+    /// What the world says of a phase, after a while.
+    async fn decide(&self, refuses: &str, defers: &str) -> Decision {
+        tokio::task::yield_now().await;
+        match self.0.first() {
+            Some(word) if word == refuses => Err(refusal(false)),
+            Some(word) if word == defers => Err(refusal(true)),
+            Some(_) | None => Ok(()),
+        }
+    }
+}
+
 impl Policy for Rules {
+    type Session = Self;
+
+    fn session(&self, peer: &Peer) -> Self {
+        assert!(peer.ip().is_some());
+        self.clone()
+    }
+}
+
+impl SessionPolicy for Rules {
     type Inspection = Look;
 
-    fn begin(&self, envelope: &Envelope) -> Look {
+    async fn connected(&mut self) -> Decision {
+        self.decide("rule-at-connection", "rule-at-connection-defers").await
+    }
+
+    async fn sender(&mut self, envelope: &Envelope) -> Decision {
+        assert!(envelope.recipients.is_empty() && !envelope.trace.helo.is_empty());
+        self.decide("rule-at-mail", "rule-at-mail-defers").await
+    }
+
+    async fn recipient(&mut self, _: &Envelope, recipient: &Recipient) -> Decision {
+        assert!(!recipient.mailboxes.is_empty(), "only whom the directory knows");
+        if recipient.path.address().is_none_or(|address| address.local.folded() != "bob") {
+            return Ok(());
+        }
+        self.decide("rule-at-rcpt", "rule-at-rcpt-defers").await
+    }
+
+    fn begin(&mut self, envelope: &Envelope) -> Look {
         assert!(!envelope.recipients.is_empty());
         Look { rules: self.clone(), seen: vec![] }
     }
@@ -89,18 +138,13 @@ impl Inspection for Look {
         self.seen.extend_from_slice(octets);
     }
 
-    async fn finish(self, envelope: &mut Envelope, octets: u64) -> Verdict {
+    async fn finish<I: Incoming>(self, envelope: &mut Envelope, octets: u64, content: &mut I) -> Verdict {
         assert_eq!(self.seen.len() as u64, octets, "every octet is seen, once");
+        assert!(content.reread(0).await.expect("readable") == self.seen, "and can be read again");
         tokio::task::yield_now().await;
         if self.seen.starts_with(b"X-") {
             envelope.cuts.push(Cut { at: 0, octets: 2 });
         }
-        let refusal = |temporary| PolicyRefusal {
-            code: if temporary { 451 } else { 550 },
-            enhanced: if temporary { "4.7.1" } else { "5.7.1" }.into(),
-            text: "not wanted\r\n250 ü".into(),
-            rule: "no-such-mail".into(),
-        };
         match self.rules.0.first().map(String::as_str) {
             Some("rule-refuses") => Verdict::Refuse(refusal(false)),
             Some("rule-defers") => Verdict::Refuse(refusal(true)),

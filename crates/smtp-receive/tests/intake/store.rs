@@ -48,6 +48,10 @@ impl Incoming for DooredIncoming {
         self.inner.octets()
     }
 
+    async fn reread(&mut self, from: u64) -> Result<&[u8], StoreError> {
+        self.inner.reread(from).await
+    }
+
     async fn commit(mut self, envelope: Envelope) -> Result<QueueId, StoreError> {
         let empty = MemoryStore::new().incoming(None)?;
         std::mem::replace(&mut self.inner, empty).commit(envelope).await

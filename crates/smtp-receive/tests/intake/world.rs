@@ -20,6 +20,17 @@ impl World {
 
     pub(crate) fn answer(&mut self, ask: Ask) -> Answer {
         match ask {
+            Ask::Connected if self.has("rule-at-connection") => Answer::Refused(rule(false)),
+            Ask::Connected if self.has("rule-at-connection-defers") => Answer::Refused(rule(true)),
+            Ask::Connected => Answer::Proceed,
+            Ask::Sender { .. } if self.has("rule-at-mail") => Answer::Refused(rule(false)),
+            Ask::Sender { .. } if self.has("rule-at-mail-defers") => Answer::Refused(rule(true)),
+            Ask::Recipient { path, .. } if self.has("rule-at-rcpt") && is(&path, "bob") => {
+                Answer::Refused(rule(false))
+            }
+            Ask::Recipient { path, .. } if self.has("rule-at-rcpt-defers") && is(&path, "bob") => {
+                Answer::Refused(rule(true))
+            }
             Ask::Sender { .. } if self.has("no-room-at-mail") => Answer::Refused(Refusal::NoRoom),
             Ask::Begin { .. } if self.has("no-room-at-data") => Answer::Refused(Refusal::NoRoom),
             Ask::Sender { .. } | Ask::Begin { .. } => Answer::Proceed,
@@ -27,9 +38,12 @@ impl World {
                 Answer::Refused(Refusal::LargerThanMailbox)
             }
             Ask::Recipient { path, .. } => match resolve(&path) {
-                Ok(mailbox) => {
-                    Answer::Recipient(Recipient { path, mailboxes: vec![mailbox], duplicate: false })
-                }
+                Ok(mailbox) => Answer::Recipient(Recipient {
+                    path,
+                    mailboxes: vec![mailbox],
+                    duplicate: false,
+                    ruling: None,
+                }),
                 Err(refusal) => Answer::Refused(refusal),
             },
             Ask::Finish { .. } if self.has("store-fails") => Answer::Refused(Refusal::Unavailable),
@@ -61,7 +75,11 @@ impl World {
 const SMALL: u64 = 21;
 
 fn is_small(path: &ForwardPath) -> bool {
-    path.address().is_some_and(|address| address.local.folded() == "small")
+    is(path, "small")
+}
+
+fn is(path: &ForwardPath, name: &str) -> bool {
+    path.address().is_some_and(|address| address.local.folded() == name)
 }
 
 fn is_small_mailbox(recipient: &Recipient) -> bool {

@@ -1,4 +1,7 @@
-use mail::{Cut, TlsFacts};
+use mail::{
+    ArcResult, AuthResult, AuthResults, Cut, DkimResult, DmarcPolicy, DmarcResult, IprevResult, RuledField,
+    Ruling, SpfResult, TlsFacts,
+};
 use proptest::prelude::*;
 use queue::Additions;
 use queue::contract::{envelope, name, route, view};
@@ -43,6 +46,38 @@ fn whole_envelope() -> Envelope {
     envelope
 }
 
+/// With everything that rules and authentication can say.
+fn judged_envelope() -> Envelope {
+    let mut envelope = whole_envelope();
+    let (result, domain) = (AuthResult::Fail, || "b.example".to_owned());
+    envelope.results = Some(AuthResults {
+        spf: Some(SpfResult { result, of_helo: true, domain: domain(), reason: Some("why".into()) }),
+        dkim: vec![DkimResult {
+            result,
+            domain: domain(),
+            selector: "s".into(),
+            signature: "AbCd".into(),
+            reason: None,
+        }],
+        dmarc: Some(DmarcResult { result, from: domain(), policy: DmarcPolicy::Reject, reason: None }),
+        arc: Some(ArcResult { result, sealer: Some(domain()) }),
+        iprev: Some(IprevResult { result, name: None }),
+    });
+    let cut = Cut { at: 9, octets: 12 };
+    envelope.fields = vec![RuledField { name: "subject".into(), cut, value: b"a \xe9".to_vec() }];
+    envelope.recipients[0].ruling = Some(Ruling {
+        rules: vec!["one".into()],
+        deliver: Some(vec![name("carol")]),
+        copy: vec![name("dave")],
+        quarantine: Some("forged".into()),
+        add: vec![("X-A".into(), "b".into())],
+        remove: vec!["x-c".into()],
+        tags: vec!["[d]".into()],
+        expire: Some(300),
+    });
+    envelope
+}
+
 fn whole_route() -> Route {
     let mut route = route(QueueId(7), &["alice", "bob", "alice"]);
     route.entries[1].additions =
@@ -67,7 +102,7 @@ fn groups() -> Vec<Expunge> {
 
 #[test]
 fn every_kind_is_read_as_it_was_written() {
-    let envelope = whole_envelope();
+    let envelope = judged_envelope();
     let accept = Draft::accept(&envelope, b"12345".to_vec(), crc32c::crc32c(b"12345")).expect("short");
     let big = Draft::big(&envelope, 5 << 20, 99, 7).expect("short");
     for (draft, octets) in [(&accept, 5), (&big, 5 << 20)] {
@@ -109,7 +144,7 @@ fn what_moves_takes_all_of_itself_along() {
         from: 44,
         octets: 5,
         file: None,
-        envelope: Arc::new(whole_envelope()),
+        envelope: Arc::new(judged_envelope()),
         uids: vec![Uid(1), Uid(2), Uid(3)],
         entries: whole_route().entries,
     };
@@ -153,9 +188,11 @@ fn what_is_too_long_for_a_record_is_given_back() {
 /// Mail is read back after years: what these types look like on disk may only change under a new version.
 #[test]
 fn the_octets_of_version_1_are_what_they_were() {
-    let hex = |octets: &[u8]| octets.iter().map(|octet| format!("{octet:02x}")).collect::<String>();
-    let accept = Draft::accept(&whole_envelope(), b"12345".to_vec(), 1).expect("short");
+    let accept = Draft::new(Kind::Accept, 0, head(&(5_u64, EnvelopeV1::from(&whole_envelope()))));
+    let accept = accept.expect("short");
     assert_eq!(hex(meta(&accept)), ACCEPT_1);
+    let read = Change::Accept { octets: 5, envelope: Arc::new(whole_envelope()) };
+    assert_eq!(read_back(&accept), Ok(read));
     let route = Draft::route(&route(QueueId(7), &["alice"])).expect("short");
     assert_eq!(hex(meta(&route)), ROUTE_1);
     assert_eq!(hex(meta(&Draft::delete(&groups()).expect("short"))), DELETE_1);
@@ -163,6 +200,37 @@ fn the_octets_of_version_1_are_what_they_were() {
     assert_eq!(hex(meta(&Draft::view(&change).expect("short"))), VIEW_1);
 }
 
+/// The same of an envelope with what rules and authentication say, and of one without.
+#[test]
+fn the_octets_of_version_2_are_what_they_were() {
+    for (envelope, golden) in [(judged_envelope(), ACCEPT_2), (whole_envelope(), ACCEPT_2_PLAIN)] {
+        let accept = Draft::accept(&envelope, b"12345".to_vec(), 1).expect("short");
+        assert_eq!(hex(meta(&accept)), golden);
+    }
+}
+
+/// What was moved by an earlier version is read with its envelope, too.
+#[test]
+fn a_move_of_version_1_is_read() {
+    let entries = whole_route().entries;
+    let mut between = Vec::new();
+    let envelope = whole_envelope();
+    append(&mut between, &(QueueId(7), 44_u64, 5_u64, vec![1_u64, 2, 3], EnvelopeV1::from(&envelope)));
+    let head = with_slots(&between, &entries);
+    let mut draft = Draft::with_body(Kind::Relocate, 0, head, b"12345".to_vec(), crc32c::crc32c(b"12345"))
+        .expect("short");
+    draft.slots = 3;
+    let Ok(Change::Relocate(moved)) = read_back(&draft) else { panic!("not read") };
+    assert_eq!((moved.envelope, moved.entries), (Arc::new(envelope), entries));
+    assert_eq!(moved.uids, [Uid(1), Uid(2), Uid(3)]);
+}
+
+fn hex(octets: &[u8]) -> String {
+    octets.iter().map(|octet| format!("{octet:02x}")).collect()
+}
+
+const ACCEPT_2: &str = "02050002000105616c696365000101036f6e650101056361726f6c0104646176650106666f726765640103582d4101620103782d6301035b645d01ac02000111626f62406f746865722e6578616d706c6500000000010100c00002070e636c69656e742e6578616d706c650106544c53312e33034145530101ac0214000101020109622e6578616d706c650103776879010209622e6578616d706c650173044162436400010209622e6578616d706c65020001020109622e6578616d706c6501020001077375626a656374090c036120e9";
+const ACCEPT_2_PLAIN: &str = "02050002000105616c6963650000000111626f62406f746865722e6578616d706c6500000000010100c00002070e636c69656e742e6578616d706c650106544c53312e33034145530101ac0214000000";
 const ACCEPT_1: &str = "01050002000105616c69636500000111626f62406f746865722e6578616d706c65000000010100c00002070e636c69656e742e6578616d706c650106544c53312e33034145530101ac021400";
 const ROUTE_1: &str =
     "080000002600000047d1a11f0105616c69636501001544656c6976657265642d546f3a20616c6963650d0a000000";
@@ -175,10 +243,11 @@ proptest! {
     fn any_octets_are_read_or_refused(
         kind in 1u8..=12,
         slots in 0u16..4,
+        version in 1u8..=2,
         mut octets in proptest::collection::vec(any::<u8>(), 0..400),
     ) {
         let mut draft = later(Kind::Accept, &());
-        octets.insert(0, 1);
+        octets.insert(0, version);
         draft.kind = Kind::from_octet(kind).expect("known");
         draft.slots = slots;
         let _ = Change::decode(&header(&draft), &octets);

@@ -15,6 +15,10 @@ impl Mailboxes {
         for status in kept {
             found.messages += status.usage.messages;
             found.octets += status.usage.octets;
+            // What is held back goes by itself, whoever it was for.
+            if status.name.quarantined_from().is_some() {
+                continue;
+            }
             if directory.has_mailbox(&status.name) {
                 let filled = filled(status, directory.allowance(&status.name));
                 limited.extend(filled.percent.map(|_| filled));
@@ -96,10 +100,13 @@ mod tests {
             status("dave", 2, 7, 0),
             status("eve", 0, 0, 0),
         ];
-        let found = Mailboxes::of(&kept, &directory);
+        let held = MailboxName::parse("alice").expect("a name").quarantine();
+        let usage = Usage { messages: 4, octets: 40, ..Usage::default() };
+        let held = MailboxStatus { name: held, usage, views: Vec::new() };
+        let found = Mailboxes::of(&[&kept[..], &[held]].concat(), &directory);
         let fullest: Vec<_> = found.fullest.iter().map(|it| (it.name.as_str(), it.percent)).collect();
         assert_eq!(fullest, [("bob", Some(99)), ("alice", Some(90))]);
-        assert_eq!((found.configured, found.messages, found.octets), (3, 15, 9606));
+        assert_eq!((found.configured, found.messages, found.octets), (3, 19, 9646));
         let gone: Vec<_> = found.unconfigured.iter().map(|it| (it.name.as_str(), it.messages)).collect();
         assert_eq!((gone, found.unconfigured_count), (vec![("dave", 2)], 1));
     }

@@ -63,6 +63,8 @@ fn ask(session: &mut Session, hello: Hello, reverse_path: ReversePath, parameter
         },
         cuts: Vec::new(),
         unterminated: false,
+        results: None,
+        fields: Vec::new(),
     };
     let declared = parameters.size;
     let transaction = Transaction { hello, envelope, declared, tried: false };

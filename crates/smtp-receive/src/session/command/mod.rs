@@ -45,6 +45,15 @@ pub(super) fn run(session: &mut Session, line: &str) {
     }
 }
 
+/// To a peer that was turned away there is one answer, unless it leaves (RFC 5321 §3.1).
+pub(super) fn turned_away(session: &mut Session, line: &str) {
+    let verb = line.split_once(' ').map_or(line, |(verb, _)| verb);
+    match verb.eq_ignore_ascii_case("QUIT") {
+        true => run(session, line),
+        false => session.fault(Fault::TurnedAway),
+    }
+}
+
 /// The arguments behind `FROM:` or `TO:`. Spaces around the path are against the letter (RFC 5321 §3.3), in
 /// use, and cannot be mistaken.
 fn after_keyword<'a>(arguments: &'a str, keyword: &str) -> Result<&'a str, Fault> {

@@ -2,7 +2,9 @@
 
 use authenticity::{HeaderFault, HeaderLimits, Prescan};
 use mail::Envelope;
-use smtp_receive::{Inspection, Policy, PolicyRefusal, Verdict};
+use net::Peer;
+use queue::Incoming;
+use smtp_receive::{Inspection, Policy, PolicyRefusal, SessionPolicy, Verdict};
 
 /// Refuses what no parser should have to hold, and hides what only we may write.
 #[derive(Debug, Clone)]
@@ -18,9 +20,17 @@ impl Gatekeeper {
 }
 
 impl Policy for Gatekeeper {
+    type Session = Self;
+
+    fn session(&self, _: &Peer) -> Self {
+        self.clone()
+    }
+}
+
+impl SessionPolicy for Gatekeeper {
     type Inspection = Examined;
 
-    fn begin(&self, _envelope: &Envelope) -> Examined {
+    fn begin(&mut self, _envelope: &Envelope) -> Examined {
         Examined(Prescan::new(self.limits.clone(), &self.authserv_id))
     }
 }
@@ -33,7 +43,7 @@ impl Inspection for Examined {
         self.0.content(octets);
     }
 
-    async fn finish(self, envelope: &mut Envelope, _octets: u64) -> Verdict {
+    async fn finish<I: Incoming>(self, envelope: &mut Envelope, _octets: u64, _content: &mut I) -> Verdict {
         let found = self.0.finish();
         if let Some(fault) = found.fault {
             return Verdict::Refuse(refusal(fault));

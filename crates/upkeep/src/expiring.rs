@@ -1,0 +1,170 @@
+//! Mail that a rule lets go at an age of its own, whatever its mailbox keeps.
+//!
+//! What is true stands in the envelope, which is kept with the message for as long as any mailbox holds it, and
+//! moves with it. Here is only where to look: the names of the mailboxes that may hold such mail, in a file, each
+//! written before the first such message is delivered there. What is found in a mailbox is remembered until the
+//! next start, which looks through it again.
+
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::fs::{self, File};
+use std::io::{self, Write};
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use mail::{Envelope, MailboxName, Uid};
+use queue::{Maildrop, Store, StoreError};
+
+/// Envelopes that are read in one look, and the rest at the next.
+const LOOK: usize = 2_000;
+
+/// Which mailboxes may hold mail with an age of its own. A handle, shared with whoever delivers.
+#[derive(Clone)]
+pub struct Expiring {
+    shared: Arc<Shared>,
+}
+
+struct Shared {
+    path: PathBuf,
+    /// Each with how often it was marked: one that is marked again while it is looked through stays.
+    marked: Mutex<BTreeMap<MailboxName, u64>>,
+}
+
+impl Expiring {
+    /// What the run before has left at `path`. A file that cannot be read lets nothing go early, until the next
+    /// such message marks its mailbox again.
+    pub fn open(path: PathBuf) -> Self {
+        let text = fs::read_to_string(&path).unwrap_or_default();
+        let marked = text.lines().filter_map(|line| Some((MailboxName::parse(line).ok()?, 1))).collect();
+        Self { shared: Arc::new(Shared { path, marked: Mutex::new(marked) }) }
+    }
+
+    /// A message with an age of its own is about to be delivered there. On disk when this returns; it costs a
+    /// sync the first time.
+    pub fn mark(&self, mailbox: &MailboxName) -> io::Result<()> {
+        let mut marked = self.lock();
+        let is_new = !marked.contains_key(mailbox);
+        *marked.entry(mailbox.clone()).or_default() += 1;
+        if !is_new {
+            return Ok(());
+        }
+        let written = write(&self.shared.path, &marked);
+        if written.is_err() {
+            marked.remove(mailbox);
+        }
+        written
+    }
+
+    fn marked(&self) -> Vec<(MailboxName, u64)> {
+        self.lock().iter().map(|(name, times)| (name.clone(), *times)).collect()
+    }
+
+    /// Nothing with an age of its own is there, unless it was marked since.
+    fn unmark(&self, mailbox: &MailboxName, times: u64) {
+        let mut marked = self.lock();
+        if marked.get(mailbox) == Some(&times) {
+            marked.remove(mailbox);
+            // A name too many costs a look at the next start.
+            let _ = write(&self.shared.path, &marked);
+        }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, BTreeMap<MailboxName, u64>> {
+        self.shared.marked.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+fn write(path: &Path, marked: &BTreeMap<MailboxName, u64>) -> io::Result<()> {
+    let text: String = marked.keys().map(|name| format!("{name}\n")).collect();
+    let fresh = PathBuf::from(format!("{}.new", path.display()));
+    let mut file = File::create(&fresh)?;
+    file.write_all(text.as_bytes())?;
+    file.sync_all()?;
+    fs::rename(fresh, path)
+}
+
+/// What was found so far, mailbox by mailbox.
+#[derive(Default)]
+pub(crate) struct Found {
+    mailboxes: HashMap<MailboxName, Dues>,
+}
+
+#[derive(Default)]
+struct Dues {
+    /// Up to here everything was looked at.
+    to: Option<Uid>,
+    /// When what goes, in milliseconds since 1970.
+    due: BTreeSet<(u64, Uid)>,
+}
+
+impl Found {
+    /// Looks through what is new in the marked mailboxes.
+    pub(crate) async fn look<S: Store>(&mut self, store: &S, expiring: &Expiring) -> Result<(), StoreError> {
+        let marked = expiring.marked();
+        self.mailboxes.retain(|name, _| marked.iter().any(|(other, _)| other == name));
+        let mut left = LOOK;
+        for (mailbox, times) in marked {
+            let dues = self.mailboxes.entry(mailbox.clone()).or_default();
+            let done = dues.read(store, &mailbox, &mut left).await?;
+            if done && dues.due.is_empty() {
+                expiring.unmark(&mailbox, times);
+            }
+        }
+        Ok(())
+    }
+
+    /// What is due, mailbox by mailbox.
+    pub(crate) fn due(&self, now_ms: u64) -> Vec<(MailboxName, Vec<Uid>)> {
+        let due = self.mailboxes.iter().map(|(name, dues)| {
+            let past = dues.due.iter().take_while(|(at, _)| *at <= now_ms);
+            (name.clone(), past.map(|(_, uid)| *uid).collect::<Vec<_>>())
+        });
+        due.filter(|(_, uids)| !uids.is_empty()).collect()
+    }
+
+    /// They are gone.
+    pub(crate) fn gone(&mut self, mailbox: &MailboxName, uids: &[Uid]) {
+        if let Some(dues) = self.mailboxes.get_mut(mailbox) {
+            dues.due.retain(|(_, uid)| uids.binary_search(uid).is_err());
+        }
+    }
+}
+
+impl Dues {
+    /// Reads the envelopes of what has come since; false when some are left.
+    async fn read<S: Store>(
+        &mut self,
+        store: &S,
+        mailbox: &MailboxName,
+        left: &mut usize,
+    ) -> Result<bool, StoreError> {
+        let maildrop = store.open(mailbox, &mail::ViewName::owner()).await?;
+        let uid = |index: usize| maildrop.entry(index).map(|entry| entry.uid);
+        let (mut low, mut high) = (0, maildrop.len());
+        while low < high {
+            let middle = low.midpoint(high);
+            if uid(middle) <= self.to { low = middle + 1 } else { high = middle }
+        }
+        for index in low..maildrop.len() {
+            let Some(uid) = uid(index) else { continue };
+            if *left == 0 {
+                return Ok(false);
+            }
+            *left -= 1;
+            let envelope = maildrop.envelope(index).await?;
+            if let Some(seconds) = age_in(&envelope, mailbox) {
+                let due = envelope.trace.received_ms.saturating_add(seconds.saturating_mul(1000));
+                self.due.insert((due, uid));
+            }
+            self.to = Some(uid);
+        }
+        Ok(true)
+    }
+}
+
+/// The age in seconds that a message may reach in a mailbox. Which of several copies an entry is cannot be told:
+/// then the longest counts, and none at all if one of them stays.
+fn age_in(envelope: &Envelope, mailbox: &MailboxName) -> Option<u64> {
+    let copies = envelope.copies();
+    let here = copies.iter().filter(|copy| copy.kept_in() == *mailbox);
+    here.map(|copy| copy.ruling.expire).reduce(|one, two| Some(one?.max(two?))).flatten()
+}
