@@ -12,9 +12,11 @@ impl Table {
         self.mailboxes.keys()
     }
 
-    /// Every name of every domain, in folded form.
+    /// Every name of every domain, in folded form, sorted.
     pub fn domain_names(&self) -> impl Iterator<Item = &str> {
-        self.domain_names.keys().map(|name| &**name)
+        let mut names: Vec<&str> = self.domain_names.keys().map(|name| &**name).collect();
+        names.sort_unstable();
+        names.into_iter()
     }
 
     /// Whether mail to some address of a domain can be ours: one we receive for, our own host, or its address.

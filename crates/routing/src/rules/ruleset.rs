@@ -2,6 +2,7 @@ use std::ops::Range;
 
 use super::action::Actions;
 use super::condition::Condition;
+use super::pattern::Literals;
 use super::phase::Phase;
 use super::testing::Case;
 
@@ -10,6 +11,10 @@ use super::testing::Case;
 pub struct RuleSet {
     pub(crate) rules: Vec<Rule>,
     pub(crate) cases: Vec<Case>,
+    /// The literals of all globs.
+    pub(crate) literals: Literals,
+    /// How many questions all rules ask.
+    pub(crate) questions: usize,
 }
 
 /// One rule.

@@ -42,16 +42,17 @@ impl RuleSet {
         if !faults.is_empty() {
             return (None, reader.into_said());
         }
-        let mut set = Self::read(table.get_ref(), &mut reader);
-        if !reader.failed() {
-            reach::check(&set.rules, &mut reader);
+        let (mut rules, cases) = Self::read(table.get_ref(), &mut reader);
+        if reader.failed() {
+            return (None, reader.into_said());
         }
-        let sound = !reader.failed();
-        set.rules.extend(built_in(around));
-        (sound.then_some(set), reader.into_said())
+        reach::check(&rules, &mut reader);
+        rules.extend(read_built_in(&mut reader));
+        let (literals, questions) = std::mem::take(&mut reader.numbers).finish();
+        (Some(Self { rules, cases, literals, questions }), reader.into_said())
     }
 
-    fn read(table: &DeTable<'_>, reader: &mut Reader<'_>) -> Self {
+    fn read(table: &DeTable<'_>, reader: &mut Reader<'_>) -> (Vec<Rule>, Vec<Case>) {
         let mut top = Fields::new(table, 0..0, "");
         let (rules, tests, lists) = (top.get("rule"), top.get("test"), top.get("lists"));
         top.finish(reader);
@@ -74,15 +75,17 @@ impl RuleSet {
         let cases =
             tables.into_iter().filter_map(|(table, span)| Case::read(table, span, &names, reader)).collect();
         reader.finish_lists();
-        Self { rules, cases }
+        (rules, cases)
     }
 }
 
-/// The rules behind those of the file, in the same language.
-fn built_in(around: &Surroundings<'_>) -> Vec<Rule> {
-    let mut reader = Reader::new(DEFAULT, around);
+/// Reads the rules behind those of the file, in the same language and with the same numbers.
+fn read_built_in<'s>(after: &mut Reader<'s>) -> Vec<Rule> {
+    let mut reader = Reader::new(DEFAULT, after.around);
+    std::mem::swap(&mut reader.numbers, &mut after.numbers);
     let table = DeTable::parse(DEFAULT);
-    let set = table.map(|table| RuleSet::read(table.get_ref(), &mut reader));
-    // A test compiles them.
-    set.map(|set| set.rules).unwrap_or_default()
+    // A test holds them to be right.
+    let set = table.map(|table| RuleSet::read(table.get_ref(), &mut reader)).ok();
+    std::mem::swap(&mut reader.numbers, &mut after.numbers);
+    set.map(|(rules, _)| rules).unwrap_or_default()
 }

@@ -7,7 +7,7 @@ use mail::{AuthResult, DmarcPolicy, Known};
 
 use super::super::answer::Answer;
 use super::super::diagnostic::Diagnostic;
-use super::super::pattern::{Kind, Patterns, Text};
+use super::super::pattern::{Kind, Patterns, Slot, Text};
 use super::super::phase::Phase;
 use super::super::source::{Reader, Value, did_you_mean};
 use super::evidence::known;
@@ -204,7 +204,7 @@ impl Family for Test {
             },
             Self::VerifiedDomain(patterns) => {
                 let (domains, otherwise) = verified(mail);
-                match domains.iter().any(|domain| patterns.matches(&Text::domain(domain))) {
+                match patterns.fit(&Slot::new(domains.into_iter().map(Text::domain), None)) {
                     true => Answer::Yes,
                     false => otherwise,
                 }

@@ -110,7 +110,7 @@ impl Family for Test {
                 // What was found is there, whatever else may be; what was not found may yet be there.
                 Ok(values) if !of.is_whole(mail) => {
                     let found = !matches!(wanted, Wanted::There(false)) && wanted.of(values);
-                    let none = matches!(wanted, Wanted::There(false)) && !values.is_empty();
+                    let none = matches!(wanted, Wanted::There(false)) && !values.texts().is_empty();
                     match (found, none) {
                         (true, _) => Answer::Yes,
                         (false, true) => Answer::No,
@@ -132,7 +132,10 @@ impl Family for Test {
             (Self::Text(Of::Body, _), Ok(_)) => match mail.body() {
                 // A body is not for the trace.
                 Ok(values) => {
-                    format!("{} octets of text", values.iter().map(|text| text.raw().len()).sum::<usize>())
+                    format!(
+                        "{} octets of text",
+                        values.texts().iter().map(|text| text.raw().len()).sum::<usize>()
+                    )
                 }
                 unknown => words(&unknown),
             },

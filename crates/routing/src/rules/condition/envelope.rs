@@ -38,8 +38,8 @@ impl Test {
     fn values<'e>(&self, mail: &'e Evidence<'_>, to: Option<&'e Recipient<'_>>) -> Values<'e> {
         match self.of {
             Of::Sender => mail.sender(),
-            Of::Recipient => to.map(|to| to.address.as_slice()).ok_or(Answer::NotYet),
-            Of::Detail => to.map(|to| to.detail.as_slice()).ok_or(Answer::NotYet),
+            Of::Recipient => to.map(|to| &to.address).ok_or(Answer::NotYet),
+            Of::Detail => to.map(|to| &to.detail).ok_or(Answer::NotYet),
         }
     }
 

@@ -31,6 +31,8 @@ pub(crate) struct Question {
     /// What it wants, as in the file.
     pub(crate) wants: Box<str>,
     test: Test,
+    /// Among all questions of the file.
+    number: usize,
 }
 
 impl Condition {
@@ -114,9 +116,9 @@ impl Condition {
         }
     }
 
-    fn question(key: String, value: &Value<'_>, test: Test, reader: &Reader<'_>) -> Self {
+    fn question(key: String, value: &Value<'_>, test: Test, reader: &mut Reader<'_>) -> Self {
         let wants = mail::shown(reader.text.get(value.span()).unwrap_or_default());
-        Self::Test(Question { key: key.into(), wants: wants.into(), test })
+        Self::Test(Question { key: key.into(), wants: wants.into(), test, number: reader.numbers.question() })
     }
 
     /// The tables of `any`, `all` or `not`.
@@ -199,7 +201,12 @@ impl Condition {
             }
             Self::Test(question) => {
                 let family = question.test.family();
-                let answer = family.ask(mail, to);
+                let answer = match family.phase() {
+                    Phase::Recipient => family.ask(mail, to),
+                    Phase::Connection | Phase::Sender | Phase::Content => {
+                        mail.once(question.number, || family.ask(mail, to))
+                    }
+                };
                 trail.asked(question, &answer, || family.saw(mail, to));
                 answer
             }

@@ -1,5 +1,6 @@
 use memchr::memmem::Finder;
 
+use super::literals::Gathered;
 use super::regex::{Bad, Regex};
 
 /// A pattern over the whole of a folded text: `*` is any run of characters, `?` any single one.
@@ -8,6 +9,8 @@ pub(crate) struct Glob {
     /// In folded form: equal patterns are equal octets.
     folded: Box<str>,
     shape: Shape,
+    /// The number of its longest literal among all that are looked for at once.
+    literal: Option<u32>,
 }
 
 #[derive(Debug, Clone)]
@@ -25,7 +28,7 @@ pub(crate) fn is_glob(text: &str) -> bool {
 
 impl Glob {
     /// Takes a pattern that is folded already.
-    pub(crate) fn new(folded: &str) -> Result<Self, Bad> {
+    pub(crate) fn new(folded: &str, gathered: &mut Gathered) -> Result<Self, Bad> {
         let shape = if folded.contains('?') || !folded.contains('*') {
             Shape::Marks(Regex::of_glob(folded)?)
         } else {
@@ -35,7 +38,12 @@ impl Glob {
             let middle = parts.iter().skip(1).filter(|part| !part.is_empty());
             Shape::Stars { first, middle: middle.map(|part| Finder::new(part).into_owned()).collect(), last }
         };
-        Ok(Self { folded: folded.into(), shape })
+        let longest = folded.split(['*', '?']).max_by_key(|part| part.len()).unwrap_or_default();
+        Ok(Self { folded: folded.into(), shape, literal: gathered.id(longest) })
+    }
+
+    pub(super) fn literal(&self) -> Option<u32> {
+        self.literal
     }
 
     pub(crate) fn as_str(&self) -> &str {
@@ -97,6 +105,10 @@ impl Glob {
 mod tests {
     use super::*;
 
+    fn glob(pattern: &str) -> Glob {
+        Glob::new(pattern, &mut Gathered::default()).expect(pattern)
+    }
+
     #[test]
     fn stars_and_marks() {
         for (pattern, text, fits) in [
@@ -118,7 +130,7 @@ mod tests {
             ("*.p?f*", "a.pdf", true),
             ("(?", "(x", true),
         ] {
-            assert_eq!(Glob::new(pattern).expect(pattern).matches(text), fits, "{pattern} on {text}");
+            assert_eq!(glob(pattern).matches(text), fits, "{pattern} on {text}");
         }
     }
 
@@ -126,7 +138,7 @@ mod tests {
     fn a_pattern_made_to_backtrack_stays_quick() {
         let text = "a".repeat(super::super::text::LONGEST - 1) + "b";
         for pattern in [format!("{}c", "*a".repeat(2000)), format!("*{}c", "?a".repeat(60))] {
-            assert!(!Glob::new(&pattern).expect("a glob").matches(&text));
+            assert!(!glob(&pattern).matches(&text));
         }
     }
 
@@ -144,7 +156,7 @@ mod tests {
             ("*.pdf", "x*.pdf", true),
             ("*a*", "?a", true),
         ] {
-            assert_eq!(Glob::new(wide).expect(wide).covers(narrow), covers, "{wide} over {narrow}");
+            assert_eq!(glob(wide).covers(narrow), covers, "{wide} over {narrow}");
         }
     }
 }

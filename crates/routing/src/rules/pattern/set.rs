@@ -2,6 +2,7 @@ use std::collections::HashSet;
 use std::sync::Arc;
 
 use super::glob::{Glob, is_glob};
+use super::literals::{Gathered, Slot};
 use super::regex::{Bad, Regex};
 use super::text::{Text, fold, fold_address, fold_domain};
 
@@ -28,7 +29,7 @@ pub(crate) struct Set {
 
 impl Set {
     /// Takes one pattern as it is written.
-    pub(crate) fn add(&mut self, pattern: &str, kind: Kind) -> Result<(), Bad> {
+    pub(crate) fn add(&mut self, pattern: &str, kind: Kind, gathered: &mut Gathered) -> Result<(), Bad> {
         if let Some(regex) = regex_of(pattern) {
             self.regexes.push(Regex::new(regex)?);
             return Ok(());
@@ -41,17 +42,19 @@ impl Set {
             Kind::Address | Kind::Recipient => fold_address(pattern),
         };
         if is_glob(&folded) {
-            self.globs.push(Glob::new(&folded)?);
+            self.globs.push(Glob::new(&folded, gathered)?);
         } else {
             self.exact.insert(folded.into());
         }
         Ok(())
     }
 
-    fn matches(&self, text: &Text<'_>) -> bool {
-        (!self.exact.is_empty() && self.exact.contains(text.folded()))
-            || self.globs.iter().any(|glob| glob.matches(text.folded()))
-            || self.regexes.iter().any(|regex| regex.matches(text.raw()))
+    fn fits(&self, slot: &Slot<'_>) -> bool {
+        let exact = |text: &Text<'_>| self.exact.contains(text.folded());
+        let regexes = |text: &Text<'_>| self.regexes.iter().any(|regex| regex.matches(text.raw()));
+        (!self.exact.is_empty() && slot.texts().iter().any(exact))
+            || self.globs.iter().any(|glob| slot.fits(glob))
+            || (!self.regexes.is_empty() && slot.texts().iter().any(regexes))
     }
 }
 
@@ -69,8 +72,9 @@ pub(crate) struct Patterns {
 }
 
 impl Patterns {
-    pub(crate) fn matches(&self, text: &Text<'_>) -> bool {
-        self.own.matches(text) || self.lists.iter().any(|(_, set)| set.matches(text))
+    /// Whether one of them fits a value.
+    pub(crate) fn fit(&self, slot: &Slot<'_>) -> bool {
+        self.sets().any(|set| set.fits(slot))
     }
 
     /// Whether everything that matches `other` matches these, as far as can be proved.
@@ -107,10 +111,10 @@ pub(crate) enum Wanted {
 }
 
 impl Wanted {
-    pub(crate) fn of(&self, values: &[Text<'_>]) -> bool {
+    pub(crate) fn of(&self, slot: &Slot<'_>) -> bool {
         match self {
-            Self::There(there) => values.is_empty() != *there,
-            Self::Matches(patterns) => values.iter().any(|value| patterns.matches(value)),
+            Self::There(there) => slot.texts().is_empty() != *there,
+            Self::Matches(patterns) => patterns.fit(slot),
         }
     }
 

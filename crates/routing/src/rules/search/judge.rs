@@ -21,7 +21,11 @@ pub struct Examination<'e> {
 impl RuleSet {
     /// Looks at a message.
     pub fn examine<'e>(&'e self, facts: &'e Facts) -> Examination<'e> {
-        Examination { rules: self, evidence: Evidence::new(facts), out_of_time: None }
+        Examination {
+            rules: self,
+            evidence: Evidence::new(facts, &self.literals, self.questions),
+            out_of_time: None,
+        }
     }
 
     /// What the rules say of a message for one recipient; before RCPT there is none.
@@ -111,7 +115,8 @@ impl Rule {
 /// out differently does it depend on what cannot be told.
 struct Ways {
     early: bool,
-    /// What the rules have done so far, on each way that has not ended.
+    /// What the rules have done so far, on each way that has not ended; the first is the one on which no rule
+    /// matched that nobody can tell about.
     open: Vec<Ruling>,
     /// What came out on those that have: so far they all came out the same.
     ended: Option<Judgement>,
@@ -145,7 +150,7 @@ impl Ways {
                 None
             }
             Answer::Yes if rule.ends => {
-                for ruling in std::mem::take(&mut self.open) {
+                for ruling in std::mem::take(&mut self.open).into_iter().rev() {
                     if !self.come_out(rule.outcome(ruling)) {
                         return Some(self.undecided());
                     }
@@ -181,20 +186,17 @@ impl Ways {
         (self.open.len() > WAYS).then(|| self.undecided())
     }
 
-    /// Notes what came out on one way; false when it is not what came out on another.
+    /// Notes what came out on one way; false when it is not what came out on another. Of the same by several rules
+    /// the last is kept: it matches for certain.
     fn come_out(&mut self, judgement: Judgement) -> bool {
-        match &self.ended {
-            Some(other) => same(other, &judgement),
-            None => {
-                self.ended = Some(judgement);
-                true
-            }
-        }
+        let same = self.ended.as_ref().is_none_or(|other| same(other, &judgement));
+        self.ended = Some(judgement);
+        same
     }
 
     /// No rule is left.
     fn end(mut self) -> Judgement {
-        for ruling in std::mem::take(&mut self.open) {
+        for ruling in std::mem::take(&mut self.open).into_iter().rev() {
             let decided = Judgement::Decided(Decision { ruling, shadow: Vec::new() });
             if !self.come_out(decided) {
                 return self.undecided();

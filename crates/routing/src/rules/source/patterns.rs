@@ -7,7 +7,7 @@ use super::lists::Entry;
 use super::{Reader, Value, did_you_mean};
 use crate::rules::diagnostic::Diagnostic;
 use crate::rules::pattern::{
-    Bad, Glob, Kind, PATTERN_MAX, Patterns, Set, Wanted, fold_domain, is_glob, regex_of,
+    Bad, Gathered, Glob, Kind, PATTERN_MAX, Patterns, Set, Wanted, fold_domain, is_glob, regex_of,
 };
 
 const EXPECTED: &str = "expected a pattern, or a list of them";
@@ -90,7 +90,7 @@ impl Reader<'_> {
             self.say(Diagnostic::error(span, message).label(format!("expected at most {PATTERN_MAX}")));
             return;
         }
-        if let Err(Bad { why, at }) = set.add(text, kind) {
+        if let Err(Bad { why, at }) = set.add(text, kind, &mut self.numbers.literals) {
             let message = match at.as_ref().and_then(|at| text[1..].get(..at.start)) {
                 Some(before) => {
                     let place = before.chars().count() + 1;
@@ -136,7 +136,7 @@ impl Reader<'_> {
         let ours = match mail::Domain::parse(domain) {
             Ok(domain) if !is_glob(&folded) => directory.is_ours(&domain),
             Ok(_) | Err(_) => {
-                let glob = Glob::new(&folded).ok()?;
+                let glob = Glob::new(&folded, &mut Gathered::default()).ok()?;
                 directory.domain_names().any(|name| glob.matches(name))
             }
         };

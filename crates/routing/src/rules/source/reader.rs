@@ -7,14 +7,37 @@ use super::Value;
 use super::lists::List;
 use crate::rules::Surroundings;
 use crate::rules::diagnostic::{Diagnostic, Severity};
+use crate::rules::pattern::{Gathered, Literals};
 
 /// What reading one file needs everywhere: its text, what stands around it, its lists, and what there is to say.
 pub(crate) struct Reader<'s> {
     pub(crate) text: &'s str,
     pub(crate) around: &'s Surroundings<'s>,
     pub(super) lists: BTreeMap<String, List>,
+    pub(crate) numbers: Numbers,
     said: Vec<Diagnostic>,
     pub(crate) errors: usize,
+}
+
+/// What rules number through, so that one message is asked everything but once.
+#[derive(Debug, Default)]
+pub(crate) struct Numbers {
+    /// The literals of all globs.
+    pub(crate) literals: Gathered,
+    questions: usize,
+}
+
+impl Numbers {
+    /// The number of the next question.
+    pub(crate) fn question(&mut self) -> usize {
+        self.questions += 1;
+        self.questions - 1
+    }
+
+    /// The literals, to be looked for at once, and how many questions there are.
+    pub(crate) fn finish(self) -> (Literals, usize) {
+        (self.literals.finish(), self.questions)
+    }
 }
 
 /// Most that is said of one file: who has more to mend begins with these.
@@ -22,7 +45,14 @@ const SAID: usize = 500;
 
 impl<'s> Reader<'s> {
     pub(crate) fn new(text: &'s str, around: &'s Surroundings<'s>) -> Self {
-        Self { text, around, lists: BTreeMap::new(), said: Vec::new(), errors: 0 }
+        Self {
+            text,
+            around,
+            lists: BTreeMap::new(),
+            numbers: Numbers::default(),
+            said: Vec::new(),
+            errors: 0,
+        }
     }
 
     pub(crate) fn say(&mut self, diagnostic: Diagnostic) {
