@@ -1,6 +1,6 @@
 //! Whether what was verified agrees with the From field (RFC 9989).
 //!
-//! The library walks the tree and compares. Here is what it is shown: one author's domain after the other, and
+//! The library finds the record, walks the tree and compares (RFC 9989 §4.10.1, §4.10.2). Here is what it is shown: one author's domain after the other, and
 //! records that were asked for within the budget.
 
 #[cfg(test)]
@@ -162,12 +162,12 @@ impl Walk<'_> {
         }
     }
 
-    /// RFC 9989 §3.2.14: there is no such name (RFC 8020), whatever is asked for.
+    /// There is no such name (RFC 8020), whatever is asked for.
     async fn is_not_there(&self) -> bool {
         matches!(self.budget.a(self.domain).await, Ok(Answer::NoName))
     }
 
-    /// Signatures that count, or would if they could be told.
+    /// Signatures that count, or would if they could be told (RFC 9989 §5.3.6).
     fn signatures(&self) -> Vec<(Signature, AuthResult)> {
         let counts = |dkim: &&DkimResult| matches!(dkim.result, AuthResult::Pass | AuthResult::TempError);
         let signature = |dkim: &DkimResult| {

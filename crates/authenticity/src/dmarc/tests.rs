@@ -32,7 +32,7 @@ async fn from(zone: &str, from: &str, by_spf: &str, by_dkim: &str) -> (AuthResul
     (found.result, found.policy)
 }
 
-/// RFC 9989 §4.4, §5.3.
+/// RFC 9989 §4.10.2.
 #[tokio::test]
 async fn what_agrees_passes_and_nothing_else() {
     let relaxed = "_dmarc.b.example TXT v=DMARC1; p=reject";
@@ -79,7 +79,7 @@ async fn what_is_below_has_a_policy_of_its_own() {
     }
 }
 
-/// RFC 9989 §4.10.
+/// RFC 9989 §4.10, §4.10.2.
 #[tokio::test]
 async fn the_tree_is_walked_to_the_organization_and_no_further() {
     let zone = "_dmarc.b.example TXT v=DMARC1; p=reject; psd=n\n_dmarc.example TXT v=DMARC1; p=quarantine\n\
@@ -106,7 +106,7 @@ async fn the_tree_is_walked_to_the_organization_and_no_further() {
     assert!(walked <= 16, "{:?}", dns.asked());
 }
 
-/// RFC 9989 §4.10, §5.3.
+/// RFC 9989 §4.10, §4.10.1.
 #[tokio::test]
 async fn records_that_say_nothing_certain_are_none() {
     for (records, expected) in [
@@ -124,7 +124,7 @@ async fn records_that_say_nothing_certain_are_none() {
     }
 }
 
-/// Nobody could tell whether it agrees: that is no fail. What does not agree anyway changes nothing.
+/// RFC 9989 §5.3.6: nobody could tell whether it agrees: that is no fail. What does not agree anyway changes nothing.
 #[tokio::test]
 async fn what_could_not_be_asked_is_no_fail() {
     let dns = server("_dmarc.b.example TXT v=DMARC1; p=reject");

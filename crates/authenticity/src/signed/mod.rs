@@ -1,6 +1,6 @@
 //! DKIM (RFC 6376) and ARC (RFC 8617): what a message was signed by, and whether that holds.
 //!
-//! The library verifies, and this module decides what it gets to see: so many signatures, of such keys, over so many
+//! The library makes canonical and verifies (RFC 6376 §3.4), and this module decides what it gets to see: so many signatures, of such keys, over so many
 //! names of fields. It asks no name server; the keys are found before it begins.
 
 mod body;

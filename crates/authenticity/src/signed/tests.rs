@@ -115,6 +115,7 @@ async fn a_signature_over_a_part_of_the_body_is_right_and_not_good_enough() {
     assert_eq!(one(&zone, &(whole.replace("words", "wordz") + "More.\r\n")).await.0, AuthResult::Fail);
 }
 
+/// RFC 6376 §3.5, §6.1.1; RFC 8301 §3.1; RFC 8601 §2.7.1.
 #[tokio::test]
 async fn a_signature_is_judged_by_what_it_says_of_itself() {
     let (key, zone) = key();
@@ -173,6 +174,7 @@ async fn keys_that_are_too_short_or_too_long_are_not_tried() {
     }
 }
 
+/// RFC 6376 §3.6.2.2.
 #[tokio::test]
 async fn no_key_is_told_from_no_answer() {
     let (key, zone) = key();
@@ -194,6 +196,7 @@ async fn no_key_is_told_from_no_answer() {
     }
 }
 
+/// RFC 6376 §6.1.1.
 #[tokio::test]
 async fn the_first_ten_signatures_are_looked_at_however_many_there_are() {
     let (key, zone) = key();

@@ -28,7 +28,7 @@ pub(super) struct Check<'a> {
     validated: Option<(String, String)>,
 }
 
-/// An evaluation ends without a match or a mismatch.
+/// An evaluation ends without a match or a mismatch (RFC 7208 §2.6.6).
 enum Stop {
     Temporary(String),
     Permanent(String),

@@ -1,6 +1,6 @@
 //! Whether an address may send for a domain (RFC 7208).
 //!
-//! The records are read and judged here and not by the library that does the rest: it counts no lookups that find
+//! Evaluated is one identity (RFC 7208 §4, §5). The records are read and judged here and not by the library that does the rest: it counts no lookups that find
 //! nothing, and cannot be held to a number of questions for one message.
 
 mod check;

@@ -203,7 +203,7 @@ fn is_top_label(label: &str) -> bool {
 mod tests {
     use super::*;
 
-    /// RFC 7208 §7.4.
+    /// RFC 7208 §7.3.
     #[test]
     fn macros_come_to_what_the_standard_says() {
         let four = Values {

@@ -88,7 +88,7 @@ impl Verifier {
     }
 
     /// Whether the client may send for the sender's domain; for the name it calls itself when the reverse-path is
-    /// null (RFC 7208 §2.4).
+    /// null (RFC 7208 §2.3, §2.4).
     pub async fn sender(&self, ip: IpAddr, helo: &str, sender: &ReversePath) -> SpfResult {
         let address = sender.address();
         let local = address.map_or("postmaster", |address| address.local.as_str());
