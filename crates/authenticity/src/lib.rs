@@ -21,6 +21,6 @@ mod verifier;
 
 pub use authors::{Author, Authors, authors};
 pub use dns::{Answer, DnsFault, DnsSettings, NoResolver, Resolver};
-pub use prescan::{HeaderFault, HeaderLimits, Prescan, Scanned};
+pub use prescan::{HeaderFault, HeaderLimits, MimeExcess, Prescan, Scanned};
 pub use results::{relayed, results_field};
 pub use verifier::{MessageResults, Verifier, VerifierLimits};

@@ -4,6 +4,7 @@
 //! It knows no socket, no protocol and no configuration: the store is a [`queue::Store`], the directory
 //! says who is still there. Read [`Router`] first.
 
+pub mod content;
 mod plan;
 mod prelude;
 mod router;

@@ -1,5 +1,14 @@
+mod mime;
+mod signature;
+#[cfg(test)]
+mod tests;
+
 use mail::Cut;
 use memchr::memchr;
+
+pub use mime::MimeExcess;
+use mime::MimeScan;
+use signature::SignatureScan;
 
 use crate::results::claim;
 
@@ -44,10 +53,16 @@ pub struct Scanned {
     pub fault: Option<HeaderFault>,
     /// Fields that only we may write, to be hidden when the mail is served (RFC 5321 §4.4, RFC 8601 §5).
     pub cuts: Vec<Cut>,
+    /// Why no parser without bounds of its own may take it apart.
+    pub too_complex: Option<MimeExcess>,
+    /// DKIM-Signature fields. Any number is taken; whoever verifies must bound what it verifies.
+    pub signatures: u32,
+    /// Those of them that are not worth verifying: they name more than 100 header fields.
+    pub overlong_signatures: u32,
 }
 
 /// One pass over a message as its octets arrive, in pieces of any size. Memory and work are bounded
-/// whatever comes: behind the header section it only passes by.
+/// whatever comes: behind the header section it only counts lines that may be parts.
 #[derive(Debug)]
 pub struct Prescan {
     limits: HeaderLimits,
@@ -59,6 +74,8 @@ pub struct Prescan {
     line_octets: u64,
     lines: u32,
     field: Field,
+    signatures: SignatureScan,
+    mime: MimeScan,
     found: Scanned,
 }
 
@@ -92,12 +109,15 @@ impl Prescan {
             line_octets: 0,
             lines: 0,
             field: Field::default(),
+            signatures: SignatureScan::default(),
+            mime: MimeScan::default(),
             found: Scanned::default(),
         }
     }
 
     /// Takes the next octets of the message.
     pub fn content(&mut self, mut octets: &[u8]) {
+        self.mime.content(octets);
         while self.state != State::Body && !octets.is_empty() {
             let end = memchr(b'\n', octets).map(|at| at + 1);
             let (piece, rest) = octets.split_at(end.unwrap_or(octets.len()));
@@ -115,6 +135,9 @@ impl Prescan {
             self.line_at += self.line_octets;
             self.end_of_field();
         }
+        self.found.too_complex = self.mime.excess();
+        self.found.signatures = self.signatures.signatures;
+        self.found.overlong_signatures = self.signatures.overlong;
         self.found
     }
 
@@ -122,7 +145,9 @@ impl Prescan {
         if self.line_octets == 0 && !matches!(piece[0], b' ' | b'\t') {
             self.end_of_field();
             self.field = Field { at: self.line_at, ..Field::default() };
+            self.signatures.field();
         }
+        self.signatures.content(piece);
         let room = HEAD.saturating_sub(self.field.head.len()).min(piece.len());
         self.field.head.extend_from_slice(&piece[..room]);
         self.field.octets += piece.len() as u64;
@@ -196,117 +221,4 @@ fn is_field(line: &[u8]) -> bool {
     let Some(colon) = memchr(b':', line) else { return false };
     let name = line[..colon].trim_ascii_end();
     !name.is_empty() && name.iter().all(|octet| (33..=126).contains(octet))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn scan(text: &[u8], piece: usize) -> Scanned {
-        let mut scan = Prescan::new(HeaderLimits::default(), "mx.example.test");
-        text.chunks(piece).for_each(|part| scan.content(part));
-        scan.finish()
-    }
-
-    /// What is left of a text after its cuts, the same for every way to split it.
-    fn served(text: &str) -> String {
-        let whole = scan(text.as_bytes(), text.len().max(1));
-        for piece in 1..=7 {
-            assert_eq!(scan(text.as_bytes(), piece), whole);
-        }
-        let mut left = text.as_bytes().to_vec();
-        for cut in whole.cuts.iter().rev() {
-            let at = usize::try_from(cut.at).expect("small");
-            left.drain(at..at + usize::try_from(cut.octets).expect("small"));
-        }
-        String::from_utf8(left).expect("text")
-    }
-
-    /// RFC 5321 §4.4.
-    #[test]
-    fn fields_that_only_we_may_write_are_cut_whole() {
-        let text = "Return-Path: <x>\r\nSubject: a\r\nDELIVERED-TO: b\r\n c\r\n\td\r\nX-Restante-Rule: e\r\n\
-                    X-Original-To : f\r\nReceived: g\r\n\r\nReturn-Path: body\r\n";
-        assert_eq!(served(text), "Subject: a\r\nReceived: g\r\n\r\nReturn-Path: body\r\n");
-    }
-
-    /// RFC 8601 §2.2, §2.5, §5.
-    #[test]
-    fn results_are_cut_only_when_they_claim_to_be_ours() {
-        for ours in [
-            "mx.example.test; spf=pass",
-            "MX.Example.TEST 1; dkim=pass",
-            "(a (b) \\) c) mx.example.test;none",
-            "\r\n mx.example.test; spf=pass",
-            "\"mx.example.test\"; none",
-            "mx.example.test",
-            "\"mx.ex\\ample.test\"; none",
-            "mx.\"example\".test; none",
-            "(\")mx.example.test(\"); none",
-            // Another's, of a version that may mean anything.
-            "other.test 2; spf=pass",
-            "other.test (of) 10 ; spf=pass",
-            "\"other.test\" 0; spf=pass",
-        ] {
-            assert_eq!(served(&format!("Authentication-Results: {ours}\r\n\r\n")), "\r\n", "{ours}");
-        }
-        let far = |octets: usize| format!("({}) mx.example.test; spf=pass", "x".repeat(octets));
-        for octets in [400, 600, 5000] {
-            assert_eq!(
-                served(&format!("Authentication-Results: {}\r\n\r\n", far(octets))),
-                "\r\n",
-                "{octets}"
-            );
-        }
-        let long = format!("Authentication-Results: other.test; spf=pass{}\r\n\r\n", " (x)".repeat(500));
-        assert_eq!(served(&long), long);
-        for others in [
-            "mx.example.test.evil; spf=pass",
-            "other.test; x=mx.example.test",
-            "(mx.example.test) b",
-            "other.test 1; spf=pass",
-            "other.test (2) 01; spf=pass",
-            "\"other.test\" 1; spf=pass",
-            "other.test; 2",
-            "spf=pass (sender IP is 192.0.2.1) smtp.mailfrom=other.test; dkim=none",
-        ] {
-            let text = format!("Authentication-Results: {others}\r\n\r\n");
-            assert_eq!(served(&text), text);
-        }
-    }
-
-    #[test]
-    fn a_header_without_a_body_is_all_header() {
-        assert_eq!(served("Subject: a\r\nDelivered-To: b\r\n"), "Subject: a\r\n");
-        assert_eq!(served("Delivered-To: no line end"), "");
-        assert_eq!(served(""), "");
-    }
-
-    #[test]
-    fn fields_are_hidden_up_to_the_empty_line_whatever_stands_between() {
-        let text = "From x Mon 10:20\r\nSubject: a\r\nDelivered-To: b\r\n\r\nDelivered-To: c\r\n";
-        assert_eq!(served(text), "From x Mon 10:20\r\nSubject: a\r\n\r\nDelivered-To: c\r\n");
-        assert_eq!(served(": no name\r\nDelivered-To: b\r\n\r\n"), ": no name\r\n\r\n");
-    }
-
-    #[test]
-    fn mail_without_fields_breaks_no_limit() {
-        let text = "just words\r\n".repeat(20_000);
-        assert_eq!(scan(text.as_bytes(), 4096), Scanned::default());
-    }
-
-    #[test]
-    fn each_bound_holds_at_its_edge() {
-        let fault = |text: String| scan(text.as_bytes(), 4096).fault;
-        let lines = |n: usize| "A: b\r\n".repeat(n) + "\r\n";
-        assert_eq!(fault(lines(1000)), None);
-        assert_eq!(fault(lines(1001)), Some(HeaderFault::TooManyLines));
-        let field = |n: usize| format!("A: {}\r\n\r\n", "x".repeat(n - 5));
-        assert_eq!(fault(field(64 << 10)), None);
-        assert_eq!(fault(field((64 << 10) + 1)), Some(HeaderFault::FieldTooLong));
-        let large = field(60_000).replace("\r\n\r\n", "\r\n").repeat(3) + "\r\n";
-        assert_eq!(fault(large), Some(HeaderFault::TooLarge));
-        let body = "A: b\r\n\r\n".to_owned() + &"x".repeat(1 << 20);
-        assert_eq!(fault(body), None);
-    }
 }
