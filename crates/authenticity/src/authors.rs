@@ -1,10 +1,12 @@
 use mail_parser::parsers::MessageStream;
 use mail_parser::{Addr, Address, HeaderValue};
 
-use crate::section::{Field, fields};
+use crate::section::{Field, body_at, fields, section};
 
 /// Most addresses that are looked at.
 const ADDRESSES: usize = 50;
+/// Most octets of a field that is read: the pre-scan bears no longer ones.
+const FIELD: usize = 64 << 10;
 
 /// Who a message says that it is from.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -13,6 +15,8 @@ pub struct Authors {
     pub authors: Vec<Author>,
     /// How many fields some program may take for From: there must be one (RFC 5322 §3.6).
     pub fields: usize,
+    /// There is more than is looked at: somebody may be named there.
+    pub more: bool,
 }
 
 /// One address of a From field.
@@ -28,8 +32,14 @@ pub struct Author {
 /// same list, so that nobody is shown one author and judged by another.
 pub fn authors(header: &[u8]) -> Authors {
     let mut found = Authors::default();
-    for field in fields(header).filter(is_from) {
+    let read = section(header);
+    found.more = read.len() < header.len() && body_at(read) == read.len();
+    for field in fields(read).filter(is_from) {
         found.fields += 1;
+        if field.value.len() > FIELD {
+            found.more = true;
+            continue;
+        }
         let HeaderValue::Address(addresses) = MessageStream::new(field.value).parse_address() else {
             continue;
         };
@@ -49,11 +59,16 @@ fn is_from(field: &Field<'_>) -> bool {
 
 impl Authors {
     fn take<'a>(&mut self, addresses: impl Iterator<Item = &'a Addr<'a>>) {
-        let room = ADDRESSES.saturating_sub(self.authors.len());
-        self.authors.extend(addresses.take(room).map(|found| Author {
-            address: found.address().unwrap_or_default().to_owned(),
-            name: found.name().unwrap_or_default().to_owned(),
-        }));
+        for found in addresses {
+            if self.authors.len() >= ADDRESSES {
+                self.more = true;
+                return;
+            }
+            self.authors.push(Author {
+                address: found.address().unwrap_or_default().to_owned(),
+                name: found.name().unwrap_or_default().to_owned(),
+            });
+        }
     }
 
     /// The domains of the addresses, each once, in lower case and A-labels.
@@ -137,8 +152,27 @@ mod tests {
     }
 
     #[test]
-    fn a_field_of_nothing_but_addresses_is_not_all_kept() {
-        let many = format!("From: {}\r\n\r\n", "a@b.example,".repeat(5_000));
-        assert_eq!(authors(many.as_bytes()).authors.len(), ADDRESSES);
+    fn what_is_not_looked_at_is_noted() {
+        let more = |text: &str| authors(text.as_bytes()).more;
+        let list = |n: usize| format!("From: {}\r\n\r\n", "a@b.example,".repeat(n));
+        assert!(!more(&list(50)) && more(&list(51)));
+        assert_eq!(authors(list(5_000).as_bytes()).authors.len(), ADDRESSES);
+        assert!(more(&format!("From: {} <a@b.example>\r\n\r\n", "x".repeat(70_000))));
+        let far = "no field\r\n".to_owned() + &"X: y\r\n".repeat(50_000) + "From: a@b.example\r\n\r\nx";
+        assert!(more(&far));
+        assert!(!more(&("From: a@b.example\r\n\r\n".to_owned() + &"x".repeat(1 << 20))));
+        assert!(!more("From: a@b.example\r\n"));
+    }
+
+    #[test]
+    fn no_field_takes_long() {
+        for unit in
+            ["(", "<", ",", "\"", "\\", "a@", ":", ";", "=?utf-8?q?a?= ", "(a) ", "a:b@c;", "<a@b> ", "\r\n "]
+        {
+            let field = format!("From: {}\r\n\r\n", unit.repeat(64_000 / unit.len()));
+            let began = std::time::Instant::now();
+            let _ = authors(field.as_bytes());
+            assert!(began.elapsed().as_millis() < 500, "{unit:?}: {:?}", began.elapsed());
+        }
     }
 }

@@ -14,6 +14,15 @@ impl Field<'_> {
     }
 }
 
+/// Octets of a message within which fields are looked for. A header section that follows its grammar is shorter: the
+/// pre-scan sees to that. One that does not may be of any length.
+const SECTION: usize = 256 << 10;
+
+/// The part of a message in which its fields are looked for.
+pub(crate) fn section(octets: &[u8]) -> &[u8] {
+    &octets[..octets.len().min(SECTION)]
+}
+
 /// Where the body begins: behind the empty line, or at the end.
 pub(crate) fn body_at(octets: &[u8]) -> usize {
     let mut at = 0;

@@ -59,8 +59,8 @@ pub(crate) async fn judge(
     let judged = worst.unwrap_or_else(nobody);
     let too_many = if authors.fields > 1 {
         "several From fields"
-    } else if domains.len() > DOMAINS {
-        "too many authors"
+    } else if authors.more || domains.len() > DOMAINS {
+        "more authors than are looked at"
     } else {
         return judged;
     };

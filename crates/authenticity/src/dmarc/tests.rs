@@ -155,6 +155,7 @@ async fn nobody_hides_behind_another_author() {
         ("From: a@evil.example\r\nFrom: a@evil.example", Fail, Quarantine),
         ("Fr om: b@b.example\r\nFrom: a@evil.example", Fail, Reject),
         ("From: x@1.test, x@2.test, x@3.test, x@4.test, b@b.example", Fail, Quarantine),
+        (&format!("From: {}b@b.example", "a@evil.example,".repeat(50)), Fail, Quarantine),
         ("From:", Nothing, Accept),
         ("Subject: x", Nothing, Accept),
     ] {

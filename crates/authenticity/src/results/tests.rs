@@ -4,6 +4,7 @@ use mail::{
 use proptest::prelude::*;
 
 use super::{relayed, results_field};
+use crate::{HeaderLimits, Prescan};
 
 const RECEIVED: &str = "Received: from a by relay.example; Fri, 1 Jan 2021 00:00:00 +0000\r\n";
 
@@ -215,4 +216,46 @@ proptest! {
     fn what_looks_like_the_grammar_is_read_without_a_panic(text in "([a-z]{0,3}|[;=(). \"\\\\\r\n\t@/1]){0,60}") {
         let _ = relayed(format!("Authentication-Results:{text}\r\n{RECEIVED}\r\n").as_bytes(), "a");
     }
+
+    /// No spelling of our own name is read by whoever believes results and overlooked by whoever hides them.
+    #[test]
+    fn what_claims_to_be_ours_is_hidden_however_it_is_spelled(
+        before in spelling(),
+        id in proptest::sample::select(vec![
+            "mx.example.test",
+            "MX.Example.test",
+            r#""mx.example.test""#,
+            r#"mx."example".TEST"#,
+            r#""mx\.ex\ample.test""#,
+            r#"""mx.example.test"#,
+        ]),
+        behind in spelling(),
+        rest in "; ?(none|spf=pass|dkim=pass header\\.d=a\\.example){0,2}",
+        name in "Authentication-Results|AUTHENTICATION-RESULTS|authentication-results ",
+        piece in 1_usize..200,
+    ) {
+        let field = format!("{name}:{before}{id}{behind}{rest}\r\n");
+        let message = format!("A: b\r\n{field}C: d\r\n\r\n");
+        let mut scan = Prescan::new(HeaderLimits::default(), "mx.example.test");
+        message.as_bytes().chunks(piece).for_each(|octets| scan.content(octets));
+        let found = scan.finish();
+        let believed = read_by_a_relay(&field);
+        prop_assert!(believed, "{field}");
+        let cut = mail::Cut { at: 6, octets: u32::try_from(field.len()).expect("small") };
+        prop_assert_eq!(found.cuts, vec![cut], "{}", field);
+    }
+}
+
+/// White space and comments, of any length.
+fn spelling() -> impl Strategy<Value = String> {
+    "( |\t|\r\n |\\([a-z;=\"]{0,9}(\\\\\\))?\\)|\\(x\\(y\\)\\)){0,6}".prop_flat_map(|short| {
+        proptest::sample::select(vec![0_usize, 0, 0, 600, 3_000]).prop_map(move |long| {
+            if long == 0 { short.clone() } else { format!("{short}({})", "z".repeat(long)) }
+        })
+    })
+}
+
+fn read_by_a_relay(field: &str) -> bool {
+    let (_, value) = field.split_once(':').expect("a field");
+    super::grammar::claim(value.as_bytes()).authserv_id.eq_ignore_ascii_case("mx.example.test")
 }

@@ -1,8 +1,8 @@
 use mail_auth::common::verify::VerifySignature;
 
-use super::pick::{section, signatures};
+use super::pick::signatures;
 use super::{LINKS, SIGNATURES};
-use crate::section::fields;
+use crate::section::{fields, section};
 
 /// The names of all keys that are needed, each once.
 pub(crate) fn wanted(octets: &[u8]) -> Vec<String> {

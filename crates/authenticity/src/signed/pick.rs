@@ -2,15 +2,7 @@ use mail_auth::common::crypto::Algorithm;
 use mail_auth::dkim::Signature;
 
 use super::{SIGNATURES, SIGNED_NAMES};
-use crate::section::{Field, fields};
-
-/// Octets of a message within which fields are looked for; the pre-scan lets no longer header section pass.
-const SECTION: usize = 256 << 10;
-
-/// The fields of a message that a signature can be about.
-pub(super) fn section(octets: &[u8]) -> &[u8] {
-    &octets[..octets.len().min(SECTION)]
-}
+use crate::section::{Field, fields, section};
 
 /// A DKIM signature, or why it is none.
 pub(super) struct Picked<'a> {

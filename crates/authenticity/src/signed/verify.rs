@@ -13,9 +13,9 @@ use mail_auth::{AuthenticatedMessage, DkimResult as Verified, MessageAuthenticat
 
 use super::body::{Hashes, leaves_some};
 use super::names::newest_link;
-use super::pick::{Picked, Unfit, section, signatures};
+use super::pick::{Picked, Unfit, signatures};
 use super::{Keys, LINKS, SIGNED_NAMES, Signed};
-use crate::section::{body_at, fields};
+use crate::section::{body_at, fields, section};
 
 /// Verifies what a message was signed by. Long, and on one thread.
 pub(crate) fn verify(library: &MessageAuthenticator, octets: &[u8], keys: &Keys) -> Signed {

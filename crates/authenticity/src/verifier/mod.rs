@@ -153,7 +153,7 @@ impl Verifier {
 }
 
 fn not_in_time(from: String) -> DmarcResult {
-    let reason = Some("no answer in time".to_owned());
+    let reason = Some("it could not be judged in time".to_owned());
     DmarcResult { result: AuthResult::TempError, from, policy: DmarcPolicy::None, reason }
 }
 
