@@ -31,3 +31,32 @@ impl fmt::Display for Uid {
         write!(f, "r{:016x}", self.0)
     }
 }
+
+/// Why a text is no uid of ours.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("a uid is an r and 16 hex digits")]
+pub struct UidError;
+
+impl FromStr for Uid {
+    type Err = UidError;
+
+    fn from_str(text: &str) -> Result<Self, UidError> {
+        let digits = text.strip_prefix('r').filter(|digits| digits.len() == 16).ok_or(UidError)?;
+        u64::from_str_radix(digits, 16).map(Self).map_err(|_| UidError)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_uid_reads_as_it_prints() {
+        for number in [0, 1, 0x6a2b_0001_0000_1000, u64::MAX] {
+            assert_eq!(Uid(number).to_string().parse(), Ok(Uid(number)));
+        }
+        for text in ["", "r", "r1", "0000000000000001", "r00000000000000001", "rzzzzzzzzzzzzzzzz"] {
+            assert_eq!(text.parse::<Uid>(), Err(UidError), "{text}");
+        }
+    }
+}

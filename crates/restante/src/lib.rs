@@ -8,4 +8,5 @@ pub mod config;
 pub mod control;
 pub mod identity;
 pub mod migrate;
+mod trace;
 pub mod wire;

@@ -2,7 +2,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use directory::Directory;
-use mail::{MailboxName, QueueId, shown};
+use mail::{Event, Journeys, MailboxName, QueueId, shown};
 use queue::{Delivered, Queued, Route, Store, StoreError};
 use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
@@ -30,6 +30,7 @@ pub struct Router<S> {
     host: Host,
     again: Arc<Notify>,
     expiring: Option<Expiring>,
+    journeys: Journeys,
 }
 
 /// Told, before it happens, of a mailbox that gets mail with an age of its own.
@@ -38,7 +39,8 @@ pub type Expiring = Box<dyn Fn(&MailboxName) + Send + Sync>;
 impl<S: Store> Router<S> {
     /// A router between a store and a directory.
     pub fn new(store: S, directory: Directory, host: Host) -> Self {
-        Self { store, directory, host, again: Arc::new(Notify::new()), expiring: None }
+        let (again, journeys) = (Arc::new(Notify::new()), Journeys::default());
+        Self { store, directory, host, again, expiring: None, journeys }
     }
 
     /// Tells `expiring` of mail that a rule has given an age of its own.
@@ -46,6 +48,12 @@ impl<S: Store> Router<S> {
     pub fn telling(mut self, expiring: Expiring) -> Self {
         self.expiring = Some(expiring);
         self
+    }
+
+    /// The same, and `journeys` are told of every delivery.
+    #[must_use]
+    pub fn with_journeys(self, journeys: Journeys) -> Self {
+        Self { journeys, ..self }
     }
 
     /// Notified, the router looks once more at all that waits: the directory has changed.
@@ -126,7 +134,7 @@ impl<S: Store> Router<S> {
             outcomes => outcomes?,
         };
         for ((queued, mailboxes), outcome) in messages.iter().zip(mailboxes).zip(outcomes) {
-            tell(queued, &mailboxes, &outcome);
+            self.tell(queued, &mailboxes, &outcome);
         }
         Ok(())
     }
@@ -140,30 +148,36 @@ impl<S: Store> Router<S> {
                 Err(StoreError::TooLarge(why)) => {
                     error!(id = %queued.id, why, "mail stays queued: it has more copies than one step delivers");
                 }
-                outcomes => outcomes?.iter().for_each(|outcome| tell(queued, &mailboxes, outcome)),
+                outcomes => outcomes?.iter().for_each(|outcome| self.tell(queued, &mailboxes, outcome)),
             }
         }
         Ok(())
+    }
+
+    fn tell(&self, queued: &Queued, mailboxes: &[MailboxName], outcome: &Delivered) {
+        match outcome {
+            // Somebody else delivered it, and said so.
+            Delivered::NotQueued => {}
+            Delivered::Entries(uids) if uids.is_empty() => {
+                let rulings = queued.envelope.recipients.iter().filter_map(|to| to.ruling.as_ref());
+                let rules: Vec<&str> = rulings.flat_map(|ruling| &ruling.rules).map(String::as_str).collect();
+                info!(id = %queued.id, rule = %shown(rules.join(",")), status = "discarded", "message");
+                let id = queued.id;
+                self.journeys.tell(|| Event::Discarded { id });
+            }
+            Delivered::Entries(uids) => {
+                let mailbox = mailboxes.iter().map(MailboxName::as_str).collect::<Vec<_>>().join(",");
+                let uid = uids.iter().map(ToString::to_string).collect::<Vec<_>>().join(",");
+                info!(id = %queued.id, %mailbox, %uid, status = "delivered", "message");
+                for (mailbox, uid) in mailboxes.iter().zip(uids) {
+                    let (id, mailbox, uid) = (queued.id, mailbox.clone(), *uid);
+                    self.journeys.tell(|| Event::Delivered { id, mailbox, uid });
+                }
+            }
+        }
     }
 }
 
 fn names(route: &Route) -> Vec<MailboxName> {
     route.entries.iter().map(|entry| entry.mailbox.clone()).collect()
-}
-
-fn tell(queued: &Queued, mailboxes: &[MailboxName], outcome: &Delivered) {
-    match outcome {
-        // Somebody else delivered it, and said so.
-        Delivered::NotQueued => {}
-        Delivered::Entries(uids) if uids.is_empty() => {
-            let rulings = queued.envelope.recipients.iter().filter_map(|to| to.ruling.as_ref());
-            let rules: Vec<&str> = rulings.flat_map(|ruling| &ruling.rules).map(String::as_str).collect();
-            info!(id = %queued.id, rule = %shown(rules.join(",")), status = "discarded", "message");
-        }
-        Delivered::Entries(uids) => {
-            let mailbox = mailboxes.iter().map(MailboxName::as_str).collect::<Vec<_>>().join(",");
-            let uid = uids.iter().map(ToString::to_string).collect::<Vec<_>>().join(",");
-            info!(id = %queued.id, %mailbox, %uid, status = "delivered", "message");
-        }
-    }
 }

@@ -1,7 +1,7 @@
 use std::time::Duration;
 
 use directory::Directory;
-use mail::MailboxName;
+use mail::{Event, Journeys, MailboxName};
 use queue::{Store, StoreError};
 use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
@@ -23,12 +23,13 @@ pub(crate) async fn remove_old<S: Store>(
     store: &S,
     ages: &[(MailboxName, Duration)],
     now_ms: u64,
+    journeys: &Journeys,
     stop: &CancellationToken,
 ) {
     for (mailbox, age) in ages {
         let before = now_ms.saturating_sub(u64::try_from(age.as_millis()).unwrap_or(u64::MAX));
         let mut removed = 0;
-        let outcome = remove_before(store, mailbox, (before, now_ms), &mut removed, stop).await;
+        let outcome = remove_before(store, mailbox, (before, now_ms), &mut removed, journeys, stop).await;
         if removed > 0 {
             let seconds = age.as_secs();
             info!(%mailbox, messages = removed, seconds, status = "expired", "messages older than the mailbox keeps them");
@@ -47,13 +48,19 @@ async fn remove_before<S: Store>(
     mailbox: &MailboxName,
     (before, now_ms): (u64, u64),
     removed: &mut usize,
+    journeys: &Journeys,
     stop: &CancellationToken,
 ) -> Result<(), StoreError> {
     while !stop.is_cancelled() {
         let old = store.older_than(mailbox, before, now_ms, STEP).await?;
         let found = old.len();
         if found > 0 {
-            store.purge(mailbox, old).await?;
+            store.purge(mailbox, old.clone()).await?;
+            journeys.tell(|| Event::Removed {
+                mailbox: mailbox.clone(),
+                uids: old,
+                reason: "older than the mailbox keeps mail".into(),
+            });
             *removed += found;
         }
         if found < STEP {

@@ -1,6 +1,6 @@
 use std::time::Duration;
 
-use mail::{MailboxName, Uid};
+use mail::{Event, Journeys, MailboxName, Uid};
 use queue::{Maildrop, Store, StoreError};
 use tracing::warn;
 
@@ -34,6 +34,7 @@ pub(crate) async fn cap<S: Store>(
     store: &S,
     (mailbox, holds): &(MailboxName, u64),
     most: u64,
+    journeys: &Journeys,
 ) -> Result<(), StoreError> {
     if *holds <= most {
         return Ok(());
@@ -52,6 +53,11 @@ pub(crate) async fn cap<S: Store>(
     let messages = oldest.len();
     for step in oldest.chunks(STEP) {
         store.purge(mailbox, step.to_vec()).await?;
+        journeys.tell(|| Event::Removed {
+            mailbox: mailbox.clone(),
+            uids: step.to_vec(),
+            reason: "the quarantine held more than it may".into(),
+        });
     }
     if messages > 0 {
         warn!(%mailbox, messages, most, status = "expired", "a quarantine held more than it may: the oldest went");

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use directory::{
     Allowance, Directory, DomainSpec, MailboxSpec, Password, Spec, Table, VerifierParams, password,
 };
-use mail::{MailboxName, ReversePath, Ruling, Secret, Uid};
+use mail::{Journeys, MailboxName, ReversePath, Ruling, Secret, Uid};
 use queue::contract::{deliver, listed, name};
 use queue::{Incoming, MemoryStore, Queued, Route, Store, StoreError};
 use tempfile::TempDir;
@@ -195,7 +195,8 @@ async fn much_old_mail_goes_in_steps() {
         world.fill("alice", 1).await;
     }
     let now = crate::upkeep::wall_ms() + 40 * 86_400_000;
-    crate::expiry::remove_old(&world.store, &[(name("alice"), 30 * DAY)], now, &stop).await;
+    crate::expiry::remove_old(&world.store, &[(name("alice"), 30 * DAY)], now, &Journeys::default(), &stop)
+        .await;
     assert!(listed(&world.store, "alice", "").await.is_empty());
 }
 

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use directory::Directory;
-use mail::MailboxName;
+use mail::{Event, Journeys, MailboxName};
 use queue::{Incoming, Store, StoreError};
 use tokio::sync::{Notify, watch};
 use tokio_util::sync::CancellationToken;
@@ -47,6 +47,7 @@ pub struct Upkeep<S> {
     quarantine: watch::Receiver<Quarantine>,
     expiring: Expiring,
     found: Found,
+    journeys: Journeys,
 }
 
 impl<S: Store> Upkeep<S> {
@@ -62,8 +63,13 @@ impl<S: Store> Upkeep<S> {
     ) -> Self {
         let Notes { time_ms, suspended, warned } = Notes::read(&path);
         let clock = AgeClock::new(time_ms, suspended);
-        let (again, found) = (Arc::new(Notify::new()), Found::default());
-        Self { store, directory, host, path, warned, clock, again, quarantine, expiring, found }
+        let (again, found, journeys) = (Arc::new(Notify::new()), Found::default(), Journeys::default());
+        Self { store, directory, host, path, warned, clock, again, quarantine, expiring, found, journeys }
+    }
+
+    /// The same, and `journeys` are told of everything that is removed.
+    pub fn with_journeys(self, journeys: Journeys) -> Self {
+        Self { journeys, ..self }
     }
 
     /// Notified, it looks at everything at once: the directory has changed.
@@ -156,9 +162,9 @@ impl<S: Store> Upkeep<S> {
         let Quarantine { keep, octets } = *self.quarantine.borrow();
         match reading {
             Reading::Now(now_ms) => {
-                remove_old(&self.store, ages, now_ms, stop).await;
+                remove_old(&self.store, ages, now_ms, &self.journeys, stop).await;
                 let held: Vec<_> = held.iter().map(|(name, _)| (name.clone(), keep)).collect();
-                remove_old(&self.store, &held, now_ms, stop).await;
+                remove_old(&self.store, &held, now_ms, &self.journeys, stop).await;
             }
             Reading::Suspended(_) if ages.is_empty() && held.is_empty() => {}
             Reading::Suspended(left) => warn!(
@@ -168,7 +174,7 @@ impl<S: Store> Upkeep<S> {
             ),
         }
         for quarantine in &held {
-            if let Err(error) = cap(&self.store, quarantine, octets).await {
+            if let Err(error) = cap(&self.store, quarantine, octets, &self.journeys).await {
                 warn!(%error, mailbox = %quarantine.0, "a quarantine holds more than it may for now");
             }
         }
@@ -190,6 +196,8 @@ impl<S: Store> Upkeep<S> {
                 Ok(()) => {
                     self.found.gone(&mailbox, &uids);
                     info!(%mailbox, messages, status = "expired", "messages older than their rule keeps them");
+                    let reason = "older than its rule keeps it".into();
+                    self.journeys.tell(|| Event::Removed { mailbox, uids, reason });
                 }
                 Err(error) => {
                     warn!(%error, %mailbox, "mail with an age of its own stays for now");

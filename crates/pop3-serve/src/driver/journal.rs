@@ -1,5 +1,5 @@
 use directory::Login;
-use mail::shown;
+use mail::{Client, shown};
 use net::{Peer, TlsInfo};
 use queue::StoreError;
 use tracing::{debug, error, info};
@@ -37,6 +37,12 @@ impl Journal {
         // As a string and not as its display, so that no name can pass for the fields behind it.
         let user = shown(user);
         info!(user, peer = %self.peer, tls = %self.version(), reason, "POP3 login refused");
+    }
+
+    /// Who collects, in the words of the trace.
+    pub(super) fn client(&self) -> Client {
+        let (login, key) = self.login.clone().unwrap_or_default();
+        Client { login, password: Some(key).filter(|key| !key.is_empty()), ip: self.peer.ip() }
     }
 
     /// Our own failure, which no client is told more of than that there is one.

@@ -11,6 +11,8 @@ use crate::session::{Fetch, TopCutter};
 const FIRST_WINDOW: u64 = 32 * 1024;
 /// TOP of so many lines is a download.
 const DOWNLOAD_LINES: u64 = 1000;
+/// And one of so many lines is meant to be the whole message.
+const WHOLE_LINES: u64 = 10_000;
 /// Longer headers do not come in; what is longer all the same is not looked at to its end.
 const HEADER_OCTETS: u64 = 256 * 1024;
 
@@ -66,6 +68,16 @@ impl<M: Maildrop> Reading<M> {
             reading.ahead.push_back(chunk);
         }
         Ok(reading)
+    }
+
+    /// Whether the client gets all of it: a TOP of so many lines is how some clients download.
+    pub(super) fn is_download(&self) -> bool {
+        self.fetch.lines.is_none_or(|lines| lines >= WHOLE_LINES)
+    }
+
+    /// Its place in the maildrop.
+    pub(super) fn index(&self) -> usize {
+        self.fetch.index
     }
 
     /// The next octets; none at the end of the message.

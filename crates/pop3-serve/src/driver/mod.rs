@@ -12,9 +12,9 @@ mod turnstile;
 use std::fmt;
 
 use bytes::Buf;
-use mail::Uid;
+use mail::{Event, Uid};
 use net::{Conn, ConnError, Permit, Tls};
-use queue::{Expunge, Store, StoreError};
+use queue::{Expunge, Maildrop, Store, StoreError};
 use tokio::select;
 use tokio::sync::watch;
 use tokio::time::{Instant, sleep_until};
@@ -77,7 +77,8 @@ pub async fn serve<S: Store>(
     stop: &CancellationToken,
 ) {
     let mut journal = Journal::new(conn.peer());
-    let mut pickup = Pickup { service, permit, stop, account: None, reading: None, journal: &mut journal };
+    let (account, reading, fetched) = (None, None, Vec::new());
+    let mut pickup = Pickup { service, permit, stop, account, reading, fetched, journal: &mut journal };
     let reason = match pickup.run(conn, implicit_tls).await {
         Ok(end) => Reason::Session(end),
         Err(reason) => reason,
@@ -92,6 +93,8 @@ struct Pickup<'s, S: Store> {
     stop: &'s CancellationToken,
     account: Option<Account<S>>,
     reading: Option<Reading<S::Maildrop>>,
+    /// What is put out in full, and not yet known to be written.
+    fetched: Vec<Uid>,
     journal: &'s mut Journal,
 }
 
@@ -118,11 +121,12 @@ impl<S: Store> Pickup<'_, S> {
             self.journal.tally = session.tally();
             if !matches!(step, Step::Content | Step::Write) {
                 // What TOP did not want of a message is not kept while the client thinks.
-                self.reading = None;
+                self.end_of_reading();
             }
             match step {
                 Step::NeedInput => {
                     conn.flush(write).await?;
+                    self.tell_fetched();
                     self.fill(&mut conn, &mut session, &mut scarce).await?;
                 }
                 Step::Write => conn.flush(write).await?,
@@ -233,6 +237,22 @@ impl<S: Store> Pickup<'_, S> {
         Ok(())
     }
 
+    /// The session has all that it wants of a message.
+    fn end_of_reading(&mut self) {
+        let Some(reading) = self.reading.take().filter(Reading::is_download) else { return };
+        let entry = self.account.as_ref().and_then(|account| account.maildrop.entry(reading.index()));
+        self.fetched.extend(entry.map(|entry| entry.uid));
+    }
+
+    /// All that was put out is written.
+    fn tell_fetched(&mut self) {
+        let Some(account) = &self.account else { return };
+        for uid in self.fetched.drain(..) {
+            let mailbox = account.login.mailbox.clone();
+            self.service.journeys.tell(|| Event::Fetched { mailbox, uid, client: self.journal.client() });
+        }
+    }
+
     /// In the middle of a message there is no way to say so but to break off.
     fn broken(&self, error: &StoreError) -> Reason {
         self.journal.store_failed("a message cannot be read to its end", error);
@@ -242,9 +262,13 @@ impl<S: Store> Pickup<'_, S> {
     async fn delete(&mut self, uids: Vec<Uid>) -> Result<(), DeleteError> {
         let Some(account) = &self.account else { return Err(DeleteError::NotDeleted) };
         let login = &account.login;
-        let group = Expunge { mailbox: login.mailbox.clone(), view: login.view.clone(), uids };
+        let group = Expunge { mailbox: login.mailbox.clone(), view: login.view.clone(), uids: uids.clone() };
         match self.service.store.delete(vec![group]).await {
-            Ok(()) => Ok(()),
+            Ok(()) => {
+                let (mailbox, client) = (login.mailbox.clone(), self.journal.client());
+                self.service.journeys.tell(|| Event::Deleted { mailbox, uids, client });
+                Ok(())
+            }
             Err(error @ StoreError::Unsure(_)) => {
                 self.journal.store_failed("messages may or may not be deleted", &error);
                 Err(DeleteError::Unsure)

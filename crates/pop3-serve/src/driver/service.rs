@@ -2,6 +2,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use directory::Directory;
+use mail::Journeys;
 use net::{Conn, Handler, LoginBudget, Permit, Refused, Tls};
 use queue::Store;
 use tokio_util::sync::CancellationToken;
@@ -25,6 +26,7 @@ pub struct Service<S: Store> {
     pub(super) slots: Slots,
     pub(super) turnstile: Turnstile,
     pub(super) strangers: Strangers,
+    pub(super) journeys: Journeys,
 }
 
 /// Who may do what, and how much of it is kept at once.
@@ -80,8 +82,14 @@ impl<S: Store> Service<S> {
             slots: Slots::new(access.sessions_per_login),
             turnstile: Turnstile::default(),
             strangers: Strangers::default(),
+            journeys: Journeys::default(),
             access,
         }
+    }
+
+    /// The same, and `journeys` are told what is fetched and deleted.
+    pub fn with_journeys(self, journeys: Journeys) -> Self {
+        Self { journeys, ..self }
     }
 }
 

@@ -25,6 +25,7 @@ mod route;
 mod serve;
 mod status;
 mod table;
+mod trace;
 
 use std::io::{self, IsTerminal, Write};
 use std::path::PathBuf;
@@ -60,6 +61,7 @@ enum Verb {
     Init(init::Args),
     Serve(serve::Args),
     Status(status::Args),
+    Trace(trace::Args),
     Reload(reload::Args),
     Backup(backup::Args),
     Restore(restore::Args),
@@ -127,6 +129,7 @@ impl Verb {
             Self::Init(args) => init::run(context, args),
             Self::Serve(args) => serve::run(context, &args),
             Self::Status(args) => status::run(context, &args),
+            Self::Trace(args) => trace::run(context, &args),
             Self::Reload(args) => reload::run(context, &args),
             Self::Backup(args) => backup::run(context, &args),
             Self::Restore(args) => restore::run(context, &args),
@@ -147,6 +150,7 @@ impl Verb {
     fn is_json(&self) -> bool {
         match self {
             Self::Status(args) => args.json,
+            Self::Trace(args) => args.json,
             Self::Reload(args) => args.json,
             Self::Backup(args) => args.json,
             Self::Restore(args) => args.json,

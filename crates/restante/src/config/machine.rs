@@ -75,6 +75,10 @@ pub(super) fn read(top: &mut Section<'_, '_>, dir: &Path) -> (Config, Places) {
         s.set("format", &mut config.log.format, choice(&FORMATS));
         s.set("level", &mut config.log.level, choice(&LEVELS));
     });
+    top.table("trace", |s| {
+        s.set("keep", &mut config.trace.keep, duration(DAY..=3660 * DAY));
+        s.set("size", &mut config.trace.size, size(MIB..=TIB));
+    });
     top.tables("relay", |s| relay(s, &mut config.relays));
     without_tls(top, &mut config);
     shared_sockets(top, &config);

@@ -32,7 +32,7 @@ pub use load::{Loaded, Texts, check, load, machine};
 pub use overlay::Overlay;
 pub use settings::{
     BareNewline, Config, Limits, Lmtp, Log, LogFormat, LogLevel, LoginLimits, Pop3, Pop3Limits, Quarantine,
-    Relay, Smtp, SmtpLimits, Store, Tls, Utf8Fallback,
+    Relay, Smtp, SmtpLimits, Store, Tls, Trace, Utf8Fallback,
 };
 pub use shipped::shipped;
 pub use source::File;

@@ -46,6 +46,8 @@ pub struct Config {
     pub store: Store,
     /// `[log]`
     pub log: Log,
+    /// `[trace]`
+    pub trace: Trace,
     /// `[[relay]]`
     pub relays: Vec<Relay>,
 }
@@ -67,6 +69,7 @@ impl Default for Config {
             quarantine: Quarantine::default(),
             store: Store::default(),
             log: Log::default(),
+            trace: Trace::default(),
             relays: Vec::new(),
         }
     }
@@ -418,6 +421,21 @@ pub struct Log {
 impl Default for Log {
     fn default() -> Self {
         Self { format: LogFormat::Text, level: LogLevel::Info }
+    }
+}
+
+/// `[trace]`: what became of each message.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Trace {
+    /// How long it is kept.
+    pub keep: Duration,
+    /// What all of it may take; the oldest days go first.
+    pub size: u64,
+}
+
+impl Default for Trace {
+    fn default() -> Self {
+        Self { keep: 30 * DAY, size: GIB }
     }
 }
 

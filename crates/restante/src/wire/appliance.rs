@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 
 use arc_swap::ArcSwap;
 use directory::{Directory, Spec, Table, VerifierParams};
+use mail::Journeys;
 use net::{Gate, ListenAddress, LoginBudget, Tls, TlsError};
 use pop3_serve::Pop3;
 use queue::{Store, StoreError};
@@ -27,6 +28,7 @@ use crate::config::{self, Config, Loaded, Overlay};
 use crate::control::verb::reload::Outcome;
 use crate::control::{self, Current, Desk, Door, Running};
 use crate::migrate;
+use crate::trace::{Folder, Keeper};
 
 /// Threads for what blocks: hashing, cold reads, start and stop. Two hash at once; the unit file bounds all.
 const BLOCKING_THREADS: usize = 16;
@@ -93,6 +95,7 @@ pub struct Appliance {
     pub(super) quarantine: watch::Sender<Quarantine>,
     router: JoinHandle<()>,
     stop_router: CancellationToken,
+    pub(super) trace: Keeper,
 }
 
 impl Appliance {
@@ -143,16 +146,18 @@ impl Appliance {
         known::recall(&config.state_dir, &directory);
         let tls = config.tls.as_ref().map(|tls| Tls::load(&tls.certificate, &tls.key)).transpose()?;
         let budget = LoginBudget::new(params::login_budget(&config));
+        let trace = Keeper::start(Folder::of(&config.state_dir), params::trace(&config))?;
         let stop = CancellationToken::new();
         let stop_router = CancellationToken::new();
         let router = Router::new(store.clone(), directory.clone(), params::host(&config));
         let expiring = Expiring::open(config.state_dir.join("expiring"));
-        let router = router.telling(marker(expiring.clone()));
+        let router = router.telling(marker(expiring.clone())).with_journeys(trace.journeys());
         let route_again = router.again();
         let notes = config.state_dir.join("upkeep");
         let (quarantine, limits) = watch::channel(params::quarantine(&config));
         let upkeep =
-            Upkeep::new(store.clone(), directory.clone(), config.hostname.clone(), notes, limits, expiring);
+            Upkeep::new(store.clone(), directory.clone(), config.hostname.clone(), notes, limits, expiring)
+                .with_journeys(trace.journeys());
         let upkeep_again = upkeep.again();
         let receiving = Receiving::default();
         let handlers = Handlers {
@@ -162,6 +167,7 @@ impl Appliance {
             receiving: &receiving,
             tls: &tls,
             stop: &stop,
+            journeys: trace.journeys(),
         };
         let mut appliance = Self {
             smtp: Reloadable::new(handlers.smtp(params::smtp(&config))),
@@ -186,6 +192,7 @@ impl Appliance {
             upkeep_again,
             quarantine,
             stop_router,
+            trace,
         };
         appliance.listen().map_err(|(address, error)| ServeError::Listen(address, error))?;
         if let Some(tls) = appliance.tls.clone() {
@@ -276,6 +283,7 @@ impl Appliance {
             Err(error) => error!(%error, "the store was not closed cleanly: the next start repairs it"),
         }
         drop(self.overlay);
+        self.trace.stop();
     }
 }
 
@@ -287,6 +295,7 @@ pub(super) struct Handlers<'a> {
     pub(super) receiving: &'a Receiving,
     pub(super) tls: &'a Option<Tls>,
     pub(super) stop: &'a CancellationToken,
+    pub(super) journeys: Journeys,
 }
 
 impl Handlers<'_> {
@@ -296,7 +305,8 @@ impl Handlers<'_> {
         params.starttls = tls.is_some();
         let (store, directory, receiving) =
             (self.store.clone(), self.directory.clone(), self.receiving.clone());
-        let service = smtp_receive::Service::new(params, store, directory, receiving, policy, tls);
+        let service = smtp_receive::Service::new(params, store, directory, receiving, policy, tls)
+            .with_journeys(self.journeys.clone());
         Smtp { service: Arc::new(service), stop: self.stop.clone() }
     }
 
@@ -304,7 +314,8 @@ impl Handlers<'_> {
         let (params, access) = params::pop3(self.config, self.directory.expiry());
         let (store, directory) = (self.store.clone(), self.directory.clone());
         let service =
-            pop3_serve::Service::new(params, access, store, directory, budget.clone(), self.tls.clone());
+            pop3_serve::Service::new(params, access, store, directory, budget.clone(), self.tls.clone())
+                .with_journeys(self.journeys.clone());
         Pop3 { service: Arc::new(service), implicit_tls, stop: self.stop.clone() }
     }
 }

@@ -45,6 +45,7 @@ fn settings(old: &Config, new: &Config) -> Vec<&'static str> {
         ("quarantine", old.quarantine == new.quarantine),
         ("store", old.store == new.store),
         ("log", old.log == new.log),
+        ("trace", old.trace == new.trace),
         ("relay", old.relays == new.relays),
     ];
     different(&rows)
@@ -93,6 +94,7 @@ pub(super) fn waiting(old: &Config, new: &Config) -> Vec<&'static str> {
         ("min-free-disk or min-free-inodes of limits", free(old) == free(new)),
         ("store", old.store == new.store),
         ("log", old.log == new.log),
+        ("trace", old.trace == new.trace),
         ("relay", old.relays == new.relays),
     ];
     different(&rows)

@@ -9,6 +9,7 @@ use smtp_receive::{BareNewline as Newline, ErrorLimits, Patience};
 use upkeep::Quarantine;
 
 use crate::config::{BareNewline, Config, Utf8Fallback};
+use crate::trace::Bounds;
 
 /// What the pre-scan bears.
 pub(super) fn header_limits(config: &Config) -> HeaderLimits {
@@ -28,6 +29,12 @@ pub(super) fn host(config: &Config) -> Host {
 /// How long mail is held back, and how much of it.
 pub(super) fn quarantine(config: &Config) -> Quarantine {
     Quarantine { keep: config.quarantine.keep, octets: config.quarantine.size }
+}
+
+/// How much of the trace is kept.
+pub(super) fn trace(config: &Config) -> Bounds {
+    let days = config.trace.keep.as_secs().div_ceil(24 * 60 * 60);
+    Bounds { days: u32::try_from(days).unwrap_or(u32::MAX), octets: config.trace.size }
 }
 
 /// A public SMTP listener.

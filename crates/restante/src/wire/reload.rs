@@ -57,6 +57,7 @@ impl Appliance {
             receiving: &self.receiving,
             tls: &self.tls,
             stop: &self.listeners.stop,
+            journeys: self.trace.journeys(),
         };
         self.smtp.replace(handlers.smtp(params::smtp(&self.config)));
         self.lmtp.replace(handlers.smtp(params::lmtp(&self.config)));

@@ -1,7 +1,10 @@
 use std::fmt;
 use std::net::IpAddr;
 
-use mail::{Envelope, ForwardPath, QueueId, ReversePath, shown};
+use mail::{
+    Arrival, Envelope, Event, ForwardPath, Journeys, MailboxName, Phase, Protocol, QueueId, ReversePath,
+    shown,
+};
 use net::{ConnError, Peer};
 use queue::StoreError;
 use tokio::time::Instant;
@@ -10,8 +13,10 @@ use tracing::{Level, debug, enabled, error, info};
 use super::Reason;
 use crate::session::reply::{Refusal, Reply};
 
-/// What the log will say of a connection: one line for each message and each refusal, one at its end.
+/// What the log will say of a connection: one line for each message and each refusal, one at its end; and what
+/// the trace is told.
 pub(super) struct Journal {
+    journeys: Journeys,
     peer: Peer,
     tls: Option<&'static str>,
     since: Instant,
@@ -22,9 +27,12 @@ pub(super) struct Journal {
     abandoned: Option<(Entry, u64)>,
 }
 
-/// A message in the words of the log, made while its envelope is at hand, and only for a log that wants it.
+/// A message in the words of the log and of the trace, made while its envelope is at hand, and only for those
+/// who want it.
 #[derive(Default)]
 pub(super) struct Entry {
+    arrival: Arrival,
+    mailboxes: Vec<MailboxName>,
     from: String,
     to: String,
     mailbox: String,
@@ -32,23 +40,34 @@ pub(super) struct Entry {
 }
 
 impl Entry {
-    pub(super) fn of(envelope: &Envelope) -> Self {
-        if !enabled!(Level::INFO) {
-            return Self::default();
-        }
+    fn of(envelope: &Envelope, is_traced: bool) -> Self {
         let mailboxes = envelope.recipients.iter().flat_map(|recipient| &recipient.mailboxes);
+        let traced = if is_traced {
+            Self {
+                arrival: arrival(envelope),
+                mailboxes: mailboxes.clone().cloned().collect(),
+                ..Self::default()
+            }
+        } else {
+            Self::default()
+        };
+        if !enabled!(Level::INFO) {
+            return traced;
+        }
         Self {
             from: shown(format_args!("<{}>", envelope.reverse_path)),
             to: shown(Commas(envelope.recipients.iter().map(|recipient| format!("<{}>", recipient.path)))),
             mailbox: shown(Commas(mailboxes)),
             helo: shown(&envelope.trace.helo),
+            ..traced
         }
     }
 }
 
 impl Journal {
-    pub(super) fn new(peer: &Peer) -> Self {
+    pub(super) fn new(peer: &Peer, journeys: Journeys) -> Self {
         Self {
+            journeys,
             peer: *peer,
             tls: None,
             since: Instant::now(),
@@ -57,6 +76,11 @@ impl Journal {
             octets: 0,
             abandoned: None,
         }
+    }
+
+    /// A message begins.
+    pub(super) fn entry(&self, envelope: &Envelope) -> Entry {
+        Entry::of(envelope, self.journeys.is_kept())
     }
 
     pub(super) fn peer(&self) -> Option<IpAddr> {
@@ -74,18 +98,43 @@ impl Journal {
     pub(super) fn queued(&mut self, entry: &Entry, octets: u64, id: QueueId, refused: &[(usize, Refusal)]) {
         self.taken += 1;
         self.octets += octets;
-        let Entry { from, to, mailbox, helo } = entry;
+        let Entry { from, to, mailbox, helo, arrival, mailboxes } = entry;
+        self.journeys.tell(|| Event::Accepted {
+            id,
+            arrival: arrival.clone(),
+            size: octets,
+            mailboxes: mailboxes.clone(),
+        });
         let (peer, tls) = (self.peer, self.tls.unwrap_or("-"));
         info!(%id, from, to, size = octets, status = "queued", mailbox, %peer, helo, tls, "message");
         for (place, refusal) in refused {
             let reason = shown(refusal.said());
             info!(%id, place, status = "refused", rule = rule(refusal), reason, "recipient of message");
+            let to = arrival.to.get(*place).cloned().into_iter().collect();
+            self.tell_refused(|| Arrival { to, ..arrival.clone() }, Phase::Data, refusal);
         }
     }
 
     /// Somebody decided against a whole message.
     pub(super) fn refused(&mut self, entry: &Entry, octets: u64, refusal: &Refusal) {
         self.not_taken(entry, octets, status(refusal), rule(refusal), &refusal.said());
+        self.tell_refused(|| entry.arrival.clone(), Phase::Data, refusal);
+    }
+
+    fn tell_refused(&self, arrival: impl FnOnce() -> Arrival, phase: Phase, refusal: &Refusal) {
+        self.journeys.tell(|| Event::Refused {
+            arrival: arrival(),
+            phase,
+            code: Reply::Refused(refusal.clone()).code(),
+            rule: Some(rule(refusal)).filter(|rule| *rule != "-").map(str::to_owned),
+            reason: refusal.said(),
+        });
+    }
+
+    /// The transaction as far as it has come; nothing of it, and only the peer, before MAIL.
+    fn arrival(&self, envelope: Option<&Envelope>) -> Arrival {
+        let so_far = envelope.map(arrival).unwrap_or_default();
+        Arrival { ip: self.peer.ip(), tls: self.tls.map(str::to_owned), ..so_far }
     }
 
     /// The session gives up what is coming in; its next reply says why, or there is none.
@@ -116,7 +165,10 @@ impl Journal {
             | Reply::TurnedAway(_) => ("cut off", "given up by the peer".into()),
         };
         match (abandoned, reply) {
-            (Some((entry, octets)), _) => self.not_taken(&entry, octets, status, "-", &why),
+            (Some((entry, octets)), _) => {
+                self.not_taken(&entry, octets, status, "-", &why);
+                self.tell_cut_off(&entry, octets, &why);
+            }
             (None, Reply::Fault(_)) => debug!(peer = %self.peer, fault = why, "SMTP fault of the peer"),
             (None, _) => {}
         }
@@ -124,17 +176,26 @@ impl Journal {
 
     pub(super) fn cut_off(&mut self, entry: &Entry, octets: u64, reason: Reason) {
         self.not_taken(entry, octets, "cut off", "-", &reason.to_string());
+        self.tell_cut_off(entry, octets, &reason.to_string());
+    }
+
+    fn tell_cut_off(&self, entry: &Entry, octets: u64, reason: &str) {
+        let arrival = || entry.arrival.clone();
+        self.journeys.tell(|| Event::CutOff { arrival: arrival(), size: octets, reason: reason.into() });
     }
 
     /// There is no service for this peer.
     pub(super) fn turned_away(&mut self, refusal: &Refusal) {
         self.refused += 1;
+        self.tell_refused(|| self.arrival(None), Phase::Connect, refusal);
         let reason = shown(refusal.said());
         info!(status = status(refusal), peer = %self.peer, rule = rule(refusal), reason, "connection");
     }
 
     pub(super) fn sender_refused(&mut self, from: &ReversePath, refusal: &Refusal) {
         self.refused += 1;
+        let arrival = || Arrival { from: from.to_string(), ..self.arrival(None) };
+        self.tell_refused(arrival, Phase::Mail, refusal);
         let (peer, rule, reason) = (self.peer, rule(refusal), shown(refusal.said()));
         info!(from = %shown(format_args!("<{from}>")), status = status(refusal), %peer, rule, reason, "sender");
     }
@@ -146,6 +207,8 @@ impl Journal {
         refusal: &Refusal,
     ) {
         self.refused += 1;
+        let arrival = || Arrival { to: vec![to.to_string()], ..self.arrival(envelope) };
+        self.tell_refused(arrival, Phase::Rcpt, refusal);
         if !enabled!(Level::INFO) {
             return;
         }
@@ -187,6 +250,23 @@ impl Journal {
         let Entry { from, to, helo, .. } = entry;
         let (peer, tls, reason) = (self.peer, self.tls.unwrap_or("-"), shown(reason));
         info!(from, to, size = octets, status, %peer, helo, tls, rule = shown(rule), reason, "message");
+    }
+}
+
+fn arrival(envelope: &Envelope) -> Arrival {
+    let trace = &envelope.trace;
+    Arrival {
+        by: match trace.protocol {
+            Protocol::Smtp | Protocol::Esmtp => "SMTP",
+            Protocol::Lmtp => "LMTP",
+            Protocol::Local => "local",
+        }
+        .into(),
+        ip: trace.peer,
+        helo: trace.helo.clone(),
+        tls: trace.tls.as_ref().map(|tls| tls.version.clone()),
+        from: envelope.reverse_path.to_string(),
+        to: envelope.recipients.iter().map(|recipient| recipient.path.to_string()).collect(),
     }
 }
 

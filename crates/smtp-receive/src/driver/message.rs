@@ -52,7 +52,7 @@ impl<S: Store, P: Policy> Intake<'_, S, P> {
         match (incoming, self.session.envelope()) {
             (Ok(incoming), Some(envelope)) => {
                 let inspection = self.policy.begin(envelope);
-                let entry = Entry::of(envelope);
+                let entry = self.journal.entry(envelope);
                 self.message = Some(Message { entry, inspection, incoming: Ok(incoming) });
                 Answer::Proceed
             }

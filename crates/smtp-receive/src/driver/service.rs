@@ -1,6 +1,7 @@
 use std::sync::Arc;
 
 use directory::Directory;
+use mail::Journeys;
 use net::{Conn, Handler, Peer, Permit, Refused, Tls};
 use queue::Store;
 use tokio_util::sync::CancellationToken;
@@ -17,6 +18,7 @@ pub struct Service<S: Store, P: Policy> {
     pub(super) receiving: Receiving,
     pub(super) policy: P,
     pub(super) tls: Option<Tls>,
+    pub(super) journeys: Journeys,
 }
 
 /// The parameters, for each kind of peer.
@@ -45,7 +47,12 @@ impl<S: Store, P: Policy> Service<S, P> {
         tls: Option<Tls>,
     ) -> Self {
         let profiles = Profiles::new(params, tls.is_some());
-        Self { profiles, store, directory, receiving, policy, tls }
+        Self { profiles, store, directory, receiving, policy, tls, journeys: Journeys::default() }
+    }
+
+    /// The same, and `journeys` are told of every message that comes, or is refused.
+    pub fn with_journeys(self, journeys: Journeys) -> Self {
+        Self { journeys, ..self }
     }
 
     pub(super) fn params(&self, peer: &Peer) -> Arc<Params> {

@@ -1,0 +1,208 @@
+use std::fmt;
+use std::net::IpAddr;
+use std::sync::Arc;
+
+use serde::{Deserialize, Serialize};
+
+use crate::{MailboxName, QueueId, Uid};
+
+/// One station of a message's journey, or why it had none: what an admin needs to say where a mail went. Never
+/// a body, never a password.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "event", rename_all = "kebab-case")]
+pub enum Event {
+    /// It got its 250.
+    Accepted {
+        /// Its name from now on.
+        #[serde(with = "text")]
+        id: QueueId,
+        /// How it came.
+        #[serde(flatten)]
+        arrival: Arrival,
+        /// Octets received.
+        size: u64,
+        /// Where the directory sends it.
+        mailboxes: Vec<MailboxName>,
+    },
+    /// It, or one of its recipients, got no 250.
+    Refused {
+        /// How it came, as far as it did.
+        #[serde(flatten)]
+        arrival: Arrival,
+        /// In answer to what.
+        phase: Phase,
+        /// The reply: below 500 it may come again.
+        code: u16,
+        /// The rule that said so, if one did.
+        rule: Option<String>,
+        /// What the sender was told.
+        reason: String,
+    },
+    /// The transaction ended before it did.
+    CutOff {
+        /// How it came.
+        #[serde(flatten)]
+        arrival: Arrival,
+        /// Octets that had come.
+        size: u64,
+        /// How the transaction ended.
+        reason: String,
+    },
+    /// It is in a mailbox.
+    Delivered {
+        /// Which message.
+        #[serde(with = "text")]
+        id: QueueId,
+        /// Whose.
+        mailbox: MailboxName,
+        /// What UIDL calls it there.
+        #[serde(with = "text")]
+        uid: Uid,
+    },
+    /// The rules sent it nowhere.
+    Discarded {
+        /// Which message.
+        #[serde(with = "text")]
+        id: QueueId,
+    },
+    /// A client has got all of it.
+    Fetched {
+        /// From whose mailbox.
+        mailbox: MailboxName,
+        /// What.
+        #[serde(with = "text")]
+        uid: Uid,
+        /// Who collected.
+        client: Client,
+    },
+    /// A client deleted it, and got its `+OK` to QUIT.
+    Deleted {
+        /// From whose mailbox.
+        mailbox: MailboxName,
+        /// What.
+        #[serde(with = "texts")]
+        uids: Vec<Uid>,
+        /// Who collected.
+        client: Client,
+    },
+    /// The appliance removed it.
+    Removed {
+        /// From whose mailbox.
+        mailbox: MailboxName,
+        /// What.
+        #[serde(with = "texts")]
+        uids: Vec<Uid>,
+        /// Why.
+        reason: String,
+    },
+}
+
+/// How a message came, in the words of its envelope.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct Arrival {
+    /// `SMTP`, `LMTP`, `local`.
+    pub by: String,
+    /// The peer's address; none on a Unix socket.
+    pub ip: Option<IpAddr>,
+    /// What it called itself.
+    pub helo: String,
+    /// The TLS it came by.
+    pub tls: Option<String>,
+    /// The reverse-path; empty for the null one.
+    pub from: String,
+    /// The forward-paths.
+    pub to: Vec<String>,
+}
+
+/// To what a refusal was the answer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Phase {
+    /// The connection.
+    Connect,
+    /// MAIL.
+    Mail,
+    /// RCPT.
+    Rcpt,
+    /// The end of the data.
+    Data,
+}
+
+/// Who collects.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Client {
+    /// The login, as it was typed.
+    pub login: String,
+    /// Which of its passwords, where it has several.
+    pub password: Option<String>,
+    /// The client's address.
+    pub ip: Option<IpAddr>,
+}
+
+/// Where events go. Clones go to the same place; the default goes nowhere.
+///
+/// Telling never waits: whoever keeps events drops what he has no room for, and counts it.
+#[derive(Clone, Default)]
+pub struct Journeys(Option<Arc<dyn Fn(Event) + Send + Sync>>);
+
+impl Journeys {
+    /// Hands every event to `keep`, which must not wait.
+    pub fn new(keep: impl Fn(Event) + Send + Sync + 'static) -> Self {
+        Self(Some(Arc::new(keep)))
+    }
+
+    /// Whether anybody listens.
+    pub fn is_kept(&self) -> bool {
+        self.0.is_some()
+    }
+
+    /// Tells what `event` makes, if anybody listens.
+    pub fn tell(&self, event: impl FnOnce() -> Event) {
+        if let Some(keep) = &self.0 {
+            keep(event());
+        }
+    }
+}
+
+impl fmt::Debug for Journeys {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(if self.0.is_some() { "Journeys(kept)" } else { "Journeys(none)" })
+    }
+}
+
+/// Ids as people see them, in logs and in UIDL: as numbers they would be too long for many readers of JSON.
+mod text {
+    use std::fmt::Display;
+    use std::str::FromStr;
+
+    use serde::de::{Deserialize, Deserializer, Error};
+    use serde::ser::Serializer;
+
+    pub(super) fn serialize<T: Display, S: Serializer>(id: &T, to: S) -> Result<S::Ok, S::Error> {
+        to.collect_str(id)
+    }
+
+    pub(super) fn deserialize<'de, T, D: Deserializer<'de>>(from: D) -> Result<T, D::Error>
+    where
+        T: FromStr<Err: Display>,
+    {
+        String::deserialize(from)?.parse().map_err(D::Error::custom)
+    }
+}
+
+/// The same of several.
+mod texts {
+    use serde::de::{Deserialize, Deserializer, Error};
+    use serde::ser::Serializer;
+
+    use crate::Uid;
+
+    pub(super) fn serialize<S: Serializer>(ids: &[Uid], to: S) -> Result<S::Ok, S::Error> {
+        to.collect_seq(ids.iter().map(Uid::to_string))
+    }
+
+    pub(super) fn deserialize<'de, D: Deserializer<'de>>(from: D) -> Result<Vec<Uid>, D::Error> {
+        let texts = Vec::<String>::deserialize(from)?;
+        texts.iter().map(|text| text.parse().map_err(D::Error::custom)).collect()
+    }
+}

@@ -1,0 +1,222 @@
+use std::fs::File;
+use std::io::{self, Write};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel};
+use std::thread::{self, JoinHandle};
+use std::time::{Duration, Instant};
+
+use jiff::Timestamp;
+use jiff::civil::Date;
+use mail::{Event, Journeys};
+use tracing::{error, info};
+
+use super::days::{Bounds, Folder, day_of};
+use super::line::{Line, What};
+
+/// Events that wait to be written at most; what comes when so many wait is lost, and counted.
+const WAITING: usize = 16 << 10;
+/// How long a line waits for company.
+const GATHER: Duration = Duration::from_millis(50);
+/// Octets that are written at once.
+const WRITE: usize = 256 << 10;
+/// How often what is old is looked for, and a file that could not be written is tried again.
+const LOOK: Duration = Duration::from_secs(60);
+
+/// Nothing is the end.
+type Told = Option<(Timestamp, Event)>;
+
+/// Keeps the trace, from a thread of its own: who tells of an event never waits for the disk, and a disk that
+/// takes nothing costs lines of the trace and no mail. Lines are not synced: a power cut takes the last of them.
+pub(crate) struct Keeper {
+    events: SyncSender<Told>,
+    lost: Arc<AtomicU64>,
+    thread: JoinHandle<()>,
+}
+
+impl Keeper {
+    /// Begins to keep what is told.
+    pub(crate) fn start(folder: Folder, bounds: Bounds) -> io::Result<Self> {
+        let (events, told) = sync_channel(WAITING);
+        let lost = Arc::new(AtomicU64::new(0));
+        let scribe =
+            Scribe { folder, bounds, told, lost: lost.clone(), file: None, failed: None, tidied: None };
+        let thread = thread::Builder::new().name("trace".into()).spawn(move || scribe.run())?;
+        Ok(Self { events, lost, thread })
+    }
+
+    /// Where to tell.
+    pub(crate) fn journeys(&self) -> Journeys {
+        let (events, lost) = (self.events.clone(), self.lost.clone());
+        Journeys::new(move |event| {
+            if events.try_send(Some((Timestamp::now(), event))).is_err() {
+                lost.fetch_add(1, Ordering::Relaxed);
+            }
+        })
+    }
+
+    /// Returns when all that was told before is written.
+    pub(crate) fn stop(self) {
+        // If it is not there any more there is nothing to wait for.
+        if self.events.send(None).is_ok() {
+            let _ = self.thread.join();
+        }
+    }
+}
+
+/// Who writes.
+struct Scribe {
+    folder: Folder,
+    bounds: Bounds,
+    told: Receiver<Told>,
+    lost: Arc<AtomicU64>,
+    file: Option<(Date, File)>,
+    /// Since when nothing can be written.
+    failed: Option<Instant>,
+    tidied: Option<Instant>,
+}
+
+impl Scribe {
+    fn run(mut self) {
+        let mut stopped = false;
+        while !stopped {
+            self.tidy();
+            let mut lines = Vec::new();
+            let mut date = None;
+            let mut count = 0;
+            match self.told.recv_timeout(LOOK) {
+                Ok(Some((at, event))) => {
+                    thread::sleep(GATHER);
+                    count += 1;
+                    date = Some(day_of(at));
+                    Line { at, what: What::Event(event) }.write(&mut lines);
+                }
+                Ok(None) => stopped = true,
+                Err(RecvTimeoutError::Timeout) => {}
+                Err(RecvTimeoutError::Disconnected) => return,
+            }
+            while !stopped && lines.len() < WRITE {
+                match self.told.try_recv() {
+                    Ok(Some((at, event))) => {
+                        count += 1;
+                        // One file for all that is written at once: midnight is not so exact.
+                        Line { at, what: What::Event(event) }.write(&mut lines);
+                    }
+                    Ok(None) => stopped = true,
+                    Err(_) => break,
+                }
+            }
+            let lost = self.lost.swap(0, Ordering::Relaxed);
+            if lost > 0 {
+                let at = Timestamp::now();
+                Line { at, what: What::Lost { lost } }.write(&mut lines);
+            }
+            if !lines.is_empty() {
+                self.write(date.unwrap_or_else(|| day_of(Timestamp::now())), &lines, count + lost);
+            }
+        }
+    }
+
+    /// What cannot be written is lost, and told of when something can.
+    fn write(&mut self, date: Date, lines: &[u8], count: u64) {
+        if self.failed.is_some_and(|since| since.elapsed() < LOOK) {
+            self.lost.fetch_add(count, Ordering::Relaxed);
+            return;
+        }
+        match self.open(date).and_then(|file| file.write_all(lines)) {
+            Ok(()) => {
+                if self.failed.take().is_some() {
+                    info!("the trace is written again");
+                }
+            }
+            Err(error) => {
+                if self.failed.is_none() {
+                    let folder = self.folder.path().display();
+                    error!(%error, %folder, "the trace cannot be written: journeys of mail are not recorded; mail is");
+                }
+                self.failed = Some(Instant::now());
+                self.file = None;
+                self.lost.fetch_add(count, Ordering::Relaxed);
+            }
+        }
+    }
+
+    fn open(&mut self, date: Date) -> io::Result<&mut File> {
+        if self.file.as_ref().is_none_or(|(of, _)| *of != date) {
+            self.file = None;
+        }
+        match &mut self.file {
+            Some((_, file)) => Ok(file),
+            none => {
+                let file = self.folder.open(date)?;
+                Ok(&mut none.insert((date, file)).1)
+            }
+        }
+    }
+
+    fn tidy(&mut self) {
+        if self.tidied.is_some_and(|last| last.elapsed() < LOOK) {
+            return;
+        }
+        self.tidied = Some(Instant::now());
+        if let Err(error) = self.folder.tidy(day_of(Timestamp::now()), self.bounds) {
+            error!(%error, folder = %self.folder.path().display(), "old days of the trace stay for now");
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+
+    use mail::QueueId;
+
+    use super::*;
+
+    const BOUNDS: Bounds = Bounds { days: 30, octets: 1 << 30 };
+
+    fn lines(folder: &Folder) -> Vec<Line> {
+        let mut lines = Vec::new();
+        for day in folder.days().expect("listed") {
+            let text = fs::read(&day.path).expect("read");
+            lines.extend(text.split(|octet| *octet == b'\n').filter_map(Line::read));
+        }
+        lines
+    }
+
+    fn event(number: u64) -> Event {
+        Event::Discarded { id: QueueId(number) }
+    }
+
+    #[test]
+    fn what_was_told_before_the_end_is_there_and_in_order() {
+        let dir = tempfile::tempdir().expect("a folder");
+        let folder = Folder::of(dir.path());
+        for run in 0..3 {
+            let keeper = Keeper::start(folder.clone(), BOUNDS).expect("started");
+            let journeys = keeper.journeys();
+            (run * 1000..run * 1000 + 1000).for_each(|number| journeys.tell(|| event(number)));
+            keeper.stop();
+            journeys.tell(|| event(u64::MAX));
+        }
+        let told: Vec<_> = lines(&folder).into_iter().map(|line| line.what).collect();
+        let expected: Vec<_> = (0..3000).map(|number| What::Event(event(number))).collect();
+        assert!(told == expected, "{} lines", told.len());
+    }
+
+    #[test]
+    fn who_tells_never_waits_and_what_is_lost_is_counted() {
+        let dir = tempfile::tempdir().expect("a folder");
+        // A file stands where the folder should be: nothing can be written.
+        fs::write(dir.path().join("trace"), "in the way").expect("written");
+        let keeper = Keeper::start(Folder::of(dir.path()), BOUNDS).expect("started");
+        let lost = keeper.lost.clone();
+        let journeys = keeper.journeys();
+        let told = 3 * WAITING as u64;
+        let since = Instant::now();
+        (0..told).for_each(|number| journeys.tell(|| event(number)));
+        assert!(since.elapsed() < Duration::from_secs(5), "{:?}", since.elapsed());
+        keeper.stop();
+        assert_eq!(lost.load(Ordering::Relaxed), told);
+    }
+}

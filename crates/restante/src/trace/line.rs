@@ -1,0 +1,97 @@
+use jiff::Timestamp;
+use mail::Event;
+use serde::{Deserialize, Serialize};
+
+/// One line of the trace.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub(crate) struct Line {
+    /// When, by the wall clock in UTC.
+    pub(crate) at: Timestamp,
+    #[serde(flatten)]
+    pub(crate) what: What,
+}
+
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(untagged)]
+pub(crate) enum What {
+    Event(Event),
+    /// So many events found no room, and are missing here.
+    Lost {
+        lost: u64,
+    },
+}
+
+impl Line {
+    /// The line with its end.
+    pub(crate) fn write(&self, to: &mut Vec<u8>) {
+        let start = to.len();
+        // Strings and numbers always serialise; half a line would be worse than none.
+        if serde_json::to_writer(&mut *to, self).is_err() {
+            to.truncate(start);
+            return;
+        }
+        to.push(b'\n');
+    }
+
+    /// None for what is no line of ours: the tail of one that a crash cut off, or one of a later version.
+    pub(crate) fn read(octets: &[u8]) -> Option<Self> {
+        serde_json::from_slice(octets).ok()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use mail::{Arrival, Client, MailboxName, Phase, QueueId, Uid};
+
+    use super::*;
+
+    #[test]
+    fn every_event_reads_as_it_was_written_and_for_people() {
+        let alice = MailboxName::parse("alice").expect("a name");
+        let arrival = Arrival {
+            by: "SMTP".into(),
+            ip: Some([192, 0, 2, 1].into()),
+            helo: "mx.example.net".into(),
+            tls: Some("TLS1.3".into()),
+            from: "shop@vendor.test".into(),
+            to: vec!["alice@example.test".into()],
+        };
+        let client = Client { login: "alice".into(), password: None, ip: None };
+        let (id, uid) = (QueueId(0x6a2b_0000_0000_1000), Uid(0x6a2b_0000_0000_2000));
+        let events = [
+            Event::Accepted { id, arrival: arrival.clone(), size: 9, mailboxes: vec![alice.clone()] },
+            Event::Refused {
+                arrival: arrival.clone(),
+                phase: Phase::Data,
+                code: 550,
+                rule: Some("no-exe".into()),
+                reason: "550 5.7.1 no programs".into(),
+            },
+            Event::CutOff { arrival, size: 3, reason: "disconnected".into() },
+            Event::Delivered { id, mailbox: alice.clone(), uid },
+            Event::Discarded { id },
+            Event::Fetched { mailbox: alice.clone(), uid, client: client.clone() },
+            Event::Deleted { mailbox: alice.clone(), uids: vec![uid], client },
+            Event::Removed { mailbox: alice, uids: vec![uid, Uid(1)], reason: "too old".into() },
+        ];
+        let at: Timestamp = "2026-11-28T09:30:00.125Z".parse().expect("a time");
+        let lines = events.map(|event| Line { at, what: What::Event(event) });
+        for line in lines.into_iter().chain([Line { at, what: What::Lost { lost: 7 } }]) {
+            let mut text = Vec::new();
+            line.write(&mut text);
+            assert_eq!(text.pop(), Some(b'\n'));
+            assert_eq!(Line::read(&text).as_ref(), Some(&line), "{}", String::from_utf8_lossy(&text));
+            let cut = &text[..text.len() - 1];
+            assert_eq!(Line::read(cut), None, "a line that was cut off");
+        }
+    }
+
+    #[test]
+    fn the_words_of_the_file_stay_as_they_are() {
+        let line = r#"{"at":"2026-11-28T09:30:00Z","event":"delivered","id":"6a2b000000001000","mailbox":"alice","uid":"r6a2b000000002000"}"#;
+        let read = Line::read(line.as_bytes()).expect("a line");
+        let mut again = Vec::new();
+        read.write(&mut again);
+        assert_eq!(String::from_utf8_lossy(&again).trim_end(), line);
+    }
+}

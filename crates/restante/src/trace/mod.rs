@@ -1,0 +1,13 @@
+//! The trace: what became of each message, one event a line, in a file a day. It is written beside the mail and
+//! never in its way, and read by `restante trace`, also while the daemon is down.
+
+mod days;
+mod keeper;
+mod line;
+mod search;
+mod story;
+
+pub(crate) use days::{Bounds, Folder};
+pub(crate) use keeper::Keeper;
+pub(crate) use search::{Query, search};
+pub(crate) use story::{story, table};

@@ -1,0 +1,347 @@
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::fs::File;
+use std::io::{self, BufRead, BufReader};
+
+use jiff::Timestamp;
+use jiff::civil::Date;
+use mail::{Arrival, Client, Event, QueueId, Uid, fold};
+use serde::{Serialize, Serializer};
+
+use super::days::{Day, Folder, day_of};
+use super::line::{Line, What};
+
+/// What is looked for.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Query {
+    /// Each must stand in the event that is looked for: a part of an address, a mailbox, a queue id, a uid, a
+    /// login, an IP address, a rule.
+    pub(crate) words: Vec<String>,
+    /// It happened not before.
+    pub(crate) since: Option<Timestamp>,
+    /// And not after.
+    pub(crate) until: Option<Timestamp>,
+    /// Journeys at most: the newest.
+    pub(crate) limit: usize,
+}
+
+/// Journeys that were found, oldest first.
+#[derive(Debug, Default, Serialize)]
+pub(crate) struct Found {
+    pub(crate) journeys: Vec<Journey>,
+    /// There were older ones.
+    pub(crate) more: bool,
+    /// Events of that time that the trace had no room for.
+    pub(crate) lost: u64,
+}
+
+/// One message's journey, or one refusal: that has no name, and one line.
+#[derive(Debug, Clone, Default, PartialEq, Serialize)]
+pub(crate) struct Journey {
+    #[serde(serialize_with = "shown")]
+    pub(crate) id: Option<QueueId>,
+    pub(crate) lines: Vec<Line>,
+}
+
+/// What the first pass has found.
+#[derive(Debug, Default)]
+struct Matches {
+    ids: BTreeSet<QueueId>,
+    uids: BTreeSet<Uid>,
+    /// Without a name: refused, or cut off.
+    nameless: VecDeque<Line>,
+    more: bool,
+    lost: u64,
+}
+
+/// Looks through the trace in three passes: which events match; under which names their messages were
+/// delivered; and all that happened to these. What is in memory is what is found, and names.
+pub(crate) fn search(folder: &Folder, query: &Query) -> io::Result<Found> {
+    let days = folder.days()?;
+    let limit = query.limit.max(1);
+    let mut matches = matching(&days, query, limit)?;
+    let mut owners = BTreeMap::new();
+    each_event(&days, |_, event| {
+        if let Event::Delivered { id, uid, .. } = *event
+            && (matches.ids.contains(&id) || matches.uids.contains(&uid))
+        {
+            owners.insert(uid, id);
+        }
+    })?;
+    matches.ids.extend(owners.values());
+    // Ids grow in the order of arrival.
+    while matches.ids.len() > limit {
+        matches.ids.pop_first();
+        matches.more = true;
+    }
+    let mut journeys: BTreeMap<QueueId, Vec<Line>> = BTreeMap::new();
+    let mut strays = Vec::new();
+    each_event(&days, |line, event| {
+        let (id, uids) = names(event);
+        let of: BTreeSet<QueueId> =
+            id.into_iter().chain(uids.iter().filter_map(|uid| owners.get(uid).copied())).collect();
+        for id in of.intersection(&matches.ids) {
+            let mine = |uid: &Uid| owners.get(uid) == Some(id);
+            journeys.entry(*id).or_default().push(narrowed(line, mine));
+        }
+        // The delivery of these is not in the trace any more.
+        let is_stray = |uid: &Uid| matches.uids.contains(uid) && !owners.contains_key(uid);
+        if uids.iter().any(is_stray) {
+            strays.push(narrowed(line, is_stray));
+        }
+    })?;
+    let mut found: Vec<Journey> =
+        journeys.into_iter().map(|(id, lines)| Journey { id: Some(id), lines }).collect();
+    found.extend(Some(Journey { id: None, lines: strays }).filter(|strays| !strays.lines.is_empty()));
+    found.extend(matches.nameless.into_iter().map(|line| Journey { id: None, lines: vec![line] }));
+    found.sort_by_key(|journey| journey.lines.first().map(|line| line.at));
+    let more = matches.more || found.len() > limit;
+    let journeys = found.split_off(found.len().saturating_sub(limit));
+    Ok(Found { journeys, more, lost: matches.lost })
+}
+
+fn matching(days: &[Day], query: &Query, limit: usize) -> io::Result<Matches> {
+    let words: Vec<String> = query.words.iter().map(|word| fold(word)).collect();
+    let wanted = words.iter().find_map(|word| word.parse::<Uid>().ok());
+    let mut matches = Matches::default();
+    // What was written at midnight may stand in the file of the day before.
+    let first = query.since.map(|since| day_of(since).yesterday().unwrap_or(Date::MIN));
+    let last = query.until.map(day_of);
+    let in_time =
+        |day: &&Day| first.is_none_or(|first| day.date >= first) && last.is_none_or(|last| day.date <= last);
+    for day in days.iter().filter(in_time) {
+        each_line(day, |line| {
+            let is_early = query.since.is_some_and(|since| line.at < since);
+            if is_early || query.until.is_some_and(|until| line.at > until) {
+                return;
+            }
+            match &line.what {
+                What::Lost { lost } => matches.lost += lost,
+                What::Event(event) if words.iter().all(|word| mentions(event, word)) => {
+                    let (id, mut uids) = names(event);
+                    // One QUIT deletes many: who asks for one of them does not ask for the others.
+                    if let Some(wanted) = wanted {
+                        uids.retain(|uid| *uid == wanted);
+                    }
+                    if id.is_none() && uids.is_empty() {
+                        matches.nameless.push_back(line);
+                        if matches.nameless.len() > limit {
+                            matches.nameless.pop_front();
+                            matches.more = true;
+                        }
+                        return;
+                    }
+                    matches.ids.extend(id);
+                    matches.uids.extend(uids);
+                }
+                What::Event(_) => {}
+            }
+        })?;
+    }
+    Ok(matches)
+}
+
+fn each_event(days: &[Day], mut each: impl FnMut(&Line, &Event)) -> io::Result<()> {
+    for day in days {
+        each_line(day, |line| {
+            if let What::Event(event) = &line.what {
+                each(&line, event);
+            }
+        })?;
+    }
+    Ok(())
+}
+
+/// Every line of ours of a day; a day that is removed meanwhile has none.
+fn each_line(day: &Day, mut each: impl FnMut(Line)) -> io::Result<()> {
+    let file = match File::open(&day.path) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
+        file => file?,
+    };
+    let mut lines = BufReader::with_capacity(256 << 10, file);
+    let mut octets = Vec::new();
+    loop {
+        octets.clear();
+        if lines.read_until(b'\n', &mut octets)? == 0 {
+            return Ok(());
+        }
+        if let Some(line) = Line::read(&octets) {
+            each(line);
+        }
+    }
+}
+
+/// What names the message of an event.
+fn names(event: &Event) -> (Option<QueueId>, Vec<Uid>) {
+    match event {
+        Event::Accepted { id, .. } | Event::Discarded { id } => (Some(*id), Vec::new()),
+        Event::Delivered { id, uid, .. } => (Some(*id), vec![*uid]),
+        Event::Fetched { uid, .. } => (None, vec![*uid]),
+        Event::Deleted { uids, .. } | Event::Removed { uids, .. } => (None, uids.clone()),
+        Event::Refused { .. } | Event::CutOff { .. } => (None, Vec::new()),
+    }
+}
+
+/// The line with only those uids that belong to one journey.
+fn narrowed(line: &Line, is_mine: impl Fn(&Uid) -> bool) -> Line {
+    let mut line = line.clone();
+    if let What::Event(Event::Deleted { uids, .. } | Event::Removed { uids, .. }) = &mut line.what {
+        uids.retain(is_mine);
+    }
+    line
+}
+
+/// Whether a folded word stands anywhere in an event.
+fn mentions(event: &Event, word: &str) -> bool {
+    let has = |text: &str| fold(text).contains(word);
+    let of_arrival = |arrival: &Arrival| {
+        let Arrival { by: _, ip, helo, tls: _, from, to } = arrival;
+        has(from) || has(helo) || to.iter().any(|to| has(to)) || ip.is_some_and(|ip| ip.to_string() == word)
+    };
+    let of_client = |client: &Client| {
+        let Client { login, password: _, ip } = client;
+        has(login) || ip.is_some_and(|ip| ip.to_string() == word)
+    };
+    let is_id = |id: &QueueId| id.to_string() == word;
+    let is_uid = |uid: &Uid| uid.to_string() == word;
+    match event {
+        Event::Accepted { id, arrival, size: _, mailboxes } => {
+            is_id(id) || of_arrival(arrival) || mailboxes.iter().any(|mailbox| has(mailbox.as_str()))
+        }
+        Event::Refused { arrival, phase: _, code, rule, reason } => {
+            of_arrival(arrival) || code.to_string() == word || rule.as_deref().is_some_and(has) || has(reason)
+        }
+        Event::CutOff { arrival, size: _, reason } => of_arrival(arrival) || has(reason),
+        Event::Delivered { id, mailbox, uid } => is_id(id) || is_uid(uid) || has(mailbox.as_str()),
+        Event::Discarded { id } => is_id(id),
+        Event::Fetched { mailbox, uid, client } => is_uid(uid) || has(mailbox.as_str()) || of_client(client),
+        Event::Deleted { mailbox, uids, client } => {
+            uids.iter().any(is_uid) || has(mailbox.as_str()) || of_client(client)
+        }
+        Event::Removed { mailbox, uids, reason } => {
+            uids.iter().any(is_uid) || has(mailbox.as_str()) || has(reason)
+        }
+    }
+}
+
+fn shown<S: Serializer>(id: &Option<QueueId>, to: S) -> Result<S::Ok, S::Error> {
+    match id {
+        Some(id) => to.collect_str(id),
+        None => to.serialize_none(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::Write;
+
+    use mail::{MailboxName, Phase};
+
+    use super::*;
+
+    fn alice() -> MailboxName {
+        MailboxName::parse("alice").expect("a name")
+    }
+
+    fn arrival(from: &str) -> Arrival {
+        Arrival { from: from.into(), to: vec!["Alice@example.test".into()], ..Arrival::default() }
+    }
+
+    fn accepted(id: u64, from: &str) -> Event {
+        Event::Accepted { id: QueueId(id), arrival: arrival(from), size: 1, mailboxes: vec![alice()] }
+    }
+
+    fn delivered(id: u64, uid: u64) -> Event {
+        Event::Delivered { id: QueueId(id), mailbox: alice(), uid: Uid(uid) }
+    }
+
+    fn client(login: &str) -> Client {
+        Client { login: login.into(), password: None, ip: Some([192, 0, 2, 7].into()) }
+    }
+
+    /// Three mails over two days, a refusal, and what a mail of before the trace went through.
+    fn folder(dir: &tempfile::TempDir) -> Folder {
+        let folder = Folder::of(dir.path());
+        let fetched = |uid| Event::Fetched { mailbox: alice(), uid: Uid(uid), client: client("alice") };
+        let uids = vec![Uid(101), Uid(102), Uid(99)];
+        let refused = Event::Refused {
+            arrival: arrival("spam@bad.test"),
+            phase: Phase::Rcpt,
+            code: 550,
+            rule: Some("no-spam".into()),
+            reason: "550 5.7.1 no".into(),
+        };
+        let events = [
+            ("2026-11-27T10:00:00Z", accepted(1, "shop@vendor.test")),
+            ("2026-11-27T10:00:01Z", delivered(1, 101)),
+            ("2026-11-27T11:00:00Z", accepted(2, "boss@example.test")),
+            ("2026-11-27T11:00:01Z", delivered(2, 102)),
+            ("2026-11-27T12:00:00Z", refused),
+            ("2026-11-28T08:00:00Z", fetched(101)),
+            ("2026-11-28T08:00:01Z", Event::Deleted { mailbox: alice(), uids, client: client("alice") }),
+            ("2026-11-28T09:00:00Z", accepted(3, "shop@vendor.test")),
+        ];
+        for (at, event) in events {
+            let at: Timestamp = at.parse().expect("a time");
+            let mut line = Vec::new();
+            Line { at, what: What::Event(event) }.write(&mut line);
+            let mut file = folder.open(day_of(at)).expect("opened");
+            file.write_all(&line).expect("written");
+            file.write_all(b"{\"at\": what is this\n").expect("written");
+        }
+        folder
+    }
+
+    /// The id of each journey with its events.
+    fn found(folder: &Folder, words: &[&str], limit: usize) -> (Vec<(Option<u64>, usize)>, bool) {
+        let words = words.iter().map(|word| (*word).to_owned()).collect();
+        let found = search(folder, &Query { words, limit, ..Query::default() }).expect("read");
+        let told = found.journeys.iter().map(|it| (it.id.map(|id| id.0), it.lines.len())).collect();
+        (told, found.more)
+    }
+
+    #[test]
+    fn a_journey_is_found_by_any_of_its_events_and_told_whole() {
+        let dir = tempfile::tempdir().expect("a folder");
+        let folder = folder(&dir);
+        let all = [(Some(1), 4), (Some(2), 3), (None, 1), (Some(3), 1)];
+        assert_eq!(found(&folder, &["shop@vendor"], 9), (vec![all[0], all[3]], false));
+        assert_eq!(found(&folder, &["SHOP@VENDOR.TEST", "alice"], 9), (vec![all[0], all[3]], false));
+        assert_eq!(found(&folder, &["0000000000000002"], 9), (vec![all[1]], false));
+        assert_eq!(found(&folder, &[&Uid(101).to_string()], 9), (vec![all[0]], false));
+        assert_eq!(found(&folder, &["no-spam"], 9), (vec![all[2]], false));
+        assert_eq!(found(&folder, &["nobody"], 9), (vec![], false));
+        // By who deleted it: with the one that came before the trace began.
+        let strays = (None, 1);
+        assert_eq!(found(&folder, &["192.0.2.7"], 9), (vec![all[0], all[1], strays], false));
+        assert_eq!(found(&folder, &["vendor"], 1), (vec![all[3]], true), "the newest");
+    }
+
+    #[test]
+    fn one_deletion_of_many_is_told_of_each_alone() {
+        let dir = tempfile::tempdir().expect("a folder");
+        let folder = folder(&dir);
+        let query = Query { words: vec!["boss".into()], limit: 9, ..Query::default() };
+        let journey = &search(&folder, &query).expect("read").journeys[0];
+        let What::Event(Event::Deleted { uids, .. }) = &journey.lines[2].what else { panic!("{journey:?}") };
+        assert_eq!(uids, &[Uid(102)]);
+    }
+
+    #[test]
+    fn times_bound_what_matches_and_not_what_is_told_of_it() {
+        let dir = tempfile::tempdir().expect("a folder");
+        let folder = folder(&dir);
+        let at = |text: &str| Some(text.parse::<Timestamp>().expect("a time"));
+        let query = |since, until| Query { words: vec!["alice".into()], since, until, limit: 9 };
+        let ids = |query: Query| -> Vec<_> {
+            let found = search(&folder, &query).expect("read");
+            found.journeys.iter().filter_map(|it| it.id.map(|id| id.0)).collect()
+        };
+        assert_eq!(ids(query(at("2026-11-28T08:30:00Z"), None)), [3]);
+        assert_eq!(ids(query(None, at("2026-11-27T10:30:00Z"))), [1]);
+        assert_eq!(
+            ids(query(at("2026-11-28T00:00:00Z"), at("2026-11-28T08:00:00Z"))),
+            [1],
+            "when it was fetched"
+        );
+    }
+}

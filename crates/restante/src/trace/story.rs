@@ -1,0 +1,159 @@
+use std::fmt::Write;
+
+use jiff::Timestamp;
+use jiff::tz::TimeZone;
+use mail::{Arrival, Client, Event, Phase, harmless};
+
+use super::line::{Line, What};
+use super::search::Journey;
+
+/// One journey for people: a line for each station, in the order of time.
+pub(crate) fn story(journey: &Journey, zone: &TimeZone) -> String {
+    let mut text = String::new();
+    if let Some(id) = journey.id {
+        text.push_str(&format!("message {id}\n"));
+    }
+    for line in &journey.lines {
+        // A string takes everything.
+        let _ = writeln!(text, "  {}  {}", time(line.at, zone), harmless(sentence(line)));
+    }
+    text
+}
+
+/// Many journeys: one line each.
+pub(crate) fn table(journeys: &[Journey], zone: &TimeZone) -> String {
+    let mut text = format!("{:<23}  {:<16}  {:<28}  {:<28}  {}\n", "time", "id", "from", "to", "now");
+    for journey in journeys {
+        let Some(first) = journey.lines.first() else { continue };
+        let (from, to) = ends(journey);
+        let id = journey.id.map_or_else(|| "-".into(), |id| id.to_string());
+        let row = format!(
+            "{:<23}  {id:<16}  {:<28}  {:<28}  {}",
+            time(first.at, zone),
+            harmless(&from),
+            harmless(&to),
+            harmless(state(journey))
+        );
+        text.push_str(row.trim_end());
+        text.push('\n');
+    }
+    text
+}
+
+fn time(at: Timestamp, zone: &TimeZone) -> String {
+    at.to_zoned(zone.clone()).strftime("%Y-%m-%d %H:%M:%S%.3f").to_string()
+}
+
+fn path(address: &str) -> String {
+    format!("<{address}>")
+}
+
+fn paths(addresses: &[String]) -> String {
+    addresses.iter().map(|address| path(address)).collect::<Vec<_>>().join(", ")
+}
+
+/// What happened, in one sentence.
+fn sentence(line: &Line) -> String {
+    let event = match &line.what {
+        What::Event(event) => event,
+        What::Lost { lost } => return format!("{lost} events are missing here"),
+    };
+    match event {
+        Event::Accepted { id: _, arrival, size, mailboxes } => {
+            let mailboxes: Vec<_> = mailboxes.iter().map(|mailbox| mailbox.as_str()).collect();
+            format!("accepted {}, {size} octets; goes to {}", came(arrival), mailboxes.join(", "))
+        }
+        Event::Refused { arrival, phase, code, rule, reason } => {
+            let word = if *code < 500 { "deferred" } else { "refused" };
+            let at = match phase {
+                Phase::Connect => "at the connection",
+                Phase::Mail => "at MAIL",
+                Phase::Rcpt => "at RCPT",
+                Phase::Data => "at the end of the data",
+            };
+            let rule = rule.as_ref().map(|rule| format!(" by rule `{rule}`")).unwrap_or_default();
+            format!("{word} {at}{rule}, {}: {reason}", came(arrival))
+        }
+        Event::CutOff { arrival, size, reason } => {
+            format!("broken off after {size} octets, {}: {reason}", came(arrival))
+        }
+        Event::Delivered { id: _, mailbox, uid } => format!("delivered to {mailbox} as {uid}"),
+        Event::Discarded { id: _ } => "discarded by a rule: in no mailbox".into(),
+        Event::Fetched { mailbox, uid: _, client } => format!("fetched from {mailbox} by {}", who(client)),
+        Event::Deleted { mailbox, uids: _, client } => format!("deleted from {mailbox} by {}", who(client)),
+        Event::Removed { mailbox, uids: _, reason } => format!("removed from {mailbox}: {reason}"),
+    }
+}
+
+fn came(arrival: &Arrival) -> String {
+    let Arrival { by, ip, helo, tls, from, to } = arrival;
+    let mut text = format!("from {} to {}", path(from), paths(to));
+    if let Some(ip) = ip {
+        text.push_str(&format!(", by {ip}"));
+        if !helo.is_empty() {
+            text.push_str(&format!(" ({helo})"));
+        }
+    }
+    if !by.is_empty() {
+        text.push_str(&format!(" over {by}"));
+        text.push_str(&tls.as_ref().map_or_else(String::new, |tls| format!(" with {tls}")));
+    }
+    text
+}
+
+fn who(client: &Client) -> String {
+    let Client { login, password, ip } = client;
+    let password = password.as_ref().map(|name| format!(" (password `{name}`)")).unwrap_or_default();
+    let ip = ip.map(|ip| format!(" at {ip}")).unwrap_or_default();
+    format!("{login}{password}{ip}")
+}
+
+/// Who sent it, and to whom.
+fn ends(journey: &Journey) -> (String, String) {
+    for line in &journey.lines {
+        match &line.what {
+            What::Event(
+                Event::Accepted { arrival, .. }
+                | Event::Refused { arrival, .. }
+                | Event::CutOff { arrival, .. },
+            ) => return (path(&arrival.from), paths(&arrival.to)),
+            What::Event(
+                Event::Delivered { .. }
+                | Event::Discarded { .. }
+                | Event::Fetched { .. }
+                | Event::Deleted { .. }
+                | Event::Removed { .. },
+            )
+            | What::Lost { .. } => {}
+        }
+    }
+    ("-".into(), "-".into())
+}
+
+/// Where it is now: what its last events say.
+fn state(journey: &Journey) -> String {
+    let mut state = String::new();
+    let (mut delivered, mut fetched, mut gone) = (Vec::new(), 0_usize, 0_usize);
+    for line in &journey.lines {
+        match &line.what {
+            What::Event(Event::Accepted { .. }) => state = "queued".into(),
+            What::Event(Event::Refused { reason, .. }) => state.clone_from(reason),
+            What::Event(Event::CutOff { .. }) => state = "broken off".into(),
+            What::Event(Event::Discarded { .. }) => state = "discarded".into(),
+            What::Event(Event::Delivered { mailbox, .. }) => delivered.push(mailbox.as_str()),
+            What::Event(Event::Fetched { .. }) => fetched += 1,
+            What::Event(Event::Deleted { uids, .. } | Event::Removed { uids, .. }) => gone += uids.len(),
+            What::Lost { .. } => {}
+        }
+    }
+    if delivered.is_empty() && gone == 0 && fetched == 0 {
+        return state;
+    }
+    if delivered.is_empty() || gone < delivered.len() {
+        let fetched = if fetched > 0 { format!(", fetched {fetched} times") } else { String::new() };
+        let gone = if gone > 0 { format!(", {gone} gone") } else { String::new() };
+        let there = if delivered.is_empty() { "a mailbox".into() } else { delivered.join(", ") };
+        return format!("in {there}{fetched}{gone}");
+    }
+    "gone".into()
+}

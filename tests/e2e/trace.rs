@@ -1,0 +1,114 @@
+//! Where did that mail go? Asked of a running appliance, and of one that is down.
+
+use std::fs;
+use std::os::unix::fs::DirBuilderExt;
+use std::path::PathBuf;
+use std::time::{Duration, Instant};
+
+use restante_tests::{Appliance, Ended, Setup, collect, deliver, pop3, run, smtp};
+use serde_json::Value;
+
+const SOON: Duration = Duration::from_secs(30);
+
+fn trace(appliance: &Appliance, words: &[&str]) -> Ended {
+    let words = [&["trace"], words].concat();
+    let ended = run(&mut appliance.verb(&words), SOON);
+    assert!(!ended.err.contains("panicked"), "{ended:?}");
+    ended
+}
+
+/// The kinds of events of each journey, once there are as many as are waited for: the trace is written a moment
+/// after what it tells of.
+fn events(appliance: &Appliance, word: &str, count: usize) -> Vec<Vec<String>> {
+    let until = Instant::now() + SOON;
+    loop {
+        let ended = trace(appliance, &[word, "--json"]);
+        let found: Value = serde_json::from_str(&ended.out).expect("one document");
+        let journeys = found["journeys"].as_array().expect("a list");
+        let kinds = |journey: &Value| {
+            let lines = journey["lines"].as_array().expect("a list");
+            lines.iter().map(|line| line["event"].as_str().expect("a word").to_owned()).collect()
+        };
+        let kinds: Vec<Vec<String>> = journeys.iter().map(kinds).collect();
+        if kinds.iter().map(Vec::len).sum::<usize>() >= count {
+            assert_eq!(ended.status.code(), Some(0));
+            return kinds;
+        }
+        assert!(Instant::now() < until, "{ended:?}");
+        std::thread::sleep(Duration::from_millis(50));
+    }
+}
+
+fn files(appliance: &Appliance) -> Vec<PathBuf> {
+    let entries = fs::read_dir(appliance.state_dir().join("trace")).expect("a folder");
+    entries.map(|entry| entry.expect("a name").path()).collect()
+}
+
+#[test]
+fn a_mail_is_followed_from_its_250_to_its_deletion() {
+    let mut appliance = Appliance::start();
+    let mut client = smtp(appliance.smtp);
+    let queued = deliver(&mut client, &["bob@example.test"], b"Subject: secret plans\r\n\r\nthe body\r\n");
+    assert!(queued.starts_with("250 "), "{queued}");
+    assert!(deliver(&mut client, &["alice@example.test"], b"Subject: other\r\n\r\n").starts_with("250 "));
+    let uid = collect(appliance.pop3, "bob", 1)[0].uid.clone();
+    let mut session = pop3(appliance.pop3, "bob");
+    assert!(session.command("DELE 1").starts_with("+OK"));
+    session.quit();
+
+    let whole = [["accepted", "delivered", "fetched", "deleted"]];
+    assert_eq!(events(&appliance, &uid, 4), whole);
+    assert_eq!(events(&appliance, "bob@example.test", 4), whole);
+
+    // The same from the files alone, also after a kill.
+    appliance.kill();
+    assert_eq!(events(&appliance, "BOB@EXAMPLE.TEST", 4), whole);
+    let story = trace(&appliance, &["bob@example.test"]);
+    for words in [
+        "accepted from <",
+        "to <bob@example.test>",
+        "delivered to bob as r",
+        "fetched from bob by bob at 127.0.0.1",
+        "deleted from bob by bob",
+    ] {
+        assert!(story.out.contains(words), "{words}: {}", story.out);
+    }
+    assert_eq!(story.out.lines().count(), 5, "{}", story.out);
+    let table = trace(&appliance, &["example.test"]);
+    assert_eq!(table.out.lines().count(), 3, "{}", table.out);
+    assert!(table.out.contains("in alice") && table.out.contains("gone"), "{}", table.out);
+
+    let none = trace(&appliance, &["nobody-of-that-name"]);
+    assert_eq!((none.status.code(), none.out.as_str()), (Some(1), ""), "{none:?}");
+    for file in files(&appliance) {
+        let text = fs::read_to_string(file).expect("text");
+        assert!(!text.contains("the body") && !text.contains(restante_tests::PASSWORD), "{text}");
+    }
+}
+
+#[test]
+fn a_refusal_has_its_journey_too() {
+    let appliance = Appliance::start();
+    let mut client = smtp(appliance.smtp);
+    client.ask("MAIL FROM:<stranger@elsewhere.test>");
+    let refused = client.ask("RCPT TO:<someone@elsewhere.example>");
+    assert!(refused.starts_with("550 5.7.1"), "{refused}");
+    assert_eq!(events(&appliance, "stranger@elsewhere.test", 1), [["refused"]]);
+    let story = trace(&appliance, &["someone@elsewhere.example"]);
+    assert!(story.out.contains("refused at RCPT") && story.out.contains("550 5.7.1"), "{}", story.out);
+    assert!(story.out.contains("by 127.0.0.1"), "{}", story.out);
+}
+
+#[test]
+fn a_trace_that_cannot_be_written_costs_no_mail() {
+    let mut appliance = Appliance::prepare(Setup::of(&["alice"]));
+    fs::DirBuilder::new().mode(0o700).recursive(true).create(appliance.state_dir()).expect("a folder");
+    fs::write(appliance.state_dir().join("trace"), "in the way").expect("written");
+    appliance.restart();
+    let mut client = smtp(appliance.smtp);
+    assert!(deliver(&mut client, &["alice@example.test"], b"Subject: kept\r\n\r\n").starts_with("250 "));
+    collect(appliance.pop3, "alice", 1);
+    appliance.logged(&["ERROR", "the trace cannot be written"]);
+    let ended = trace(&appliance, &["alice"]);
+    assert_eq!(ended.status.code(), Some(74), "{ended:?}");
+}
