@@ -286,3 +286,34 @@ fn a_search_that_takes_too_long_is_put_off() {
     early.content = Known::NotYet;
     assert_eq!(set.examine(&early).until(&|| true).judge(case.to.as_ref()), Judgement::Wait);
 }
+
+#[test]
+fn a_refusal_has_its_phases() {
+    let rules = [
+        "when = { ip = \"192.0.2.0/24\" }\nthen = { refuse = \"550\" }\n",
+        "when = { subject = \"x\" }\nthen = { tag = \"x\" }\ncontinue = true\n",
+        "when = { any = [{ recipient = \"bob@*\", body = \"x\" }, { helo = \"x\" }] }\nthen = {}\n",
+        "when = { sender = \"a@*\" }\nthen = { refuse = \"550\" }\n",
+        "when = { any = [{ sender = \"a@*\" }, { from = \"a@*\" }] }\nthen = { refuse = \"550\" }\n",
+        "when = { not = { any = [{ ip = \"192.0.2.0/24\" }, { from = \"a@*\" }] } }\nthen = { refuse = \"550\" }\n",
+        "when = { virus = true }\nthen = {}\n",
+        "when = { sender = \"b@*\" }\nthen = { refuse = \"550\" }\n",
+    ];
+    let set = set(&rules.map(str::to_owned));
+    let firings = set.phases().into_iter();
+    let shown: Vec<String> = firings
+        .map(|it| {
+            format!("{}: {} to {}, behind {}", it.rule, it.earliest, it.latest, it.behind.unwrap_or_default())
+        })
+        .collect();
+    let expected = [
+        "0: RCPT to RCPT, behind ",
+        "3: RCPT to end of data, behind 2",
+        "4: RCPT to end of data, behind ",
+        "5: end of data to end of data, behind ",
+        "7: end of data to end of data, behind 2",
+    ];
+    assert_eq!(shown, expected);
+    assert!(set.asks_body());
+    assert!(!compile_right("", Path::new(".")).asks_body());
+}

@@ -1,17 +1,17 @@
-//! `add-header = "X-Dept: accounts"`, or a list: fields on top of the copy.
+//! `add-header = "X-Dept: accounts"`, or a list: fields on top of the copy. A value is text: nothing in it stands for
+//! what a condition found.
 
 use ::mail::Ruling;
 
 use super::super::diagnostic::Diagnostic;
 use super::super::source::{Reader, Value};
-use super::encode::encode;
 use super::field::may_change;
 use super::{Action, Then};
 
 /// Most octets of a value as written.
 const VALUE_MAX: usize = 1000;
 
-/// Names and encoded values.
+/// Names and values as written; who puts them into a header encodes them.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct AddHeader(Vec<(String, String)>);
 
@@ -37,7 +37,7 @@ pub(super) fn read(value: &Value<'_>, _: &Then<'_>, reader: &mut Reader<'_>) -> 
             reader.say(Diagnostic::error(span, message).label(format!("expected at most {VALUE_MAX}")));
             continue;
         }
-        found.push((name.to_owned(), encode(value)));
+        found.push((name.to_owned(), value.to_owned()));
     }
     (all > 0 && found.len() == all).then_some(Action::AddHeader(AddHeader(found)))
 }

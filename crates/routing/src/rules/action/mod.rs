@@ -5,7 +5,6 @@ mod add_header;
 mod copy;
 mod deliver;
 mod discard;
-mod encode;
 mod expire;
 mod field;
 mod mailbox;

@@ -30,6 +30,7 @@ impl Glob {
     /// Takes a pattern that is folded already.
     pub(crate) fn new(folded: &str, gathered: &mut Gathered) -> Result<Self, Bad> {
         let shape = if folded.contains('?') || !folded.contains('*') {
+            gathered.regex()?;
             Shape::Marks(Regex::of_glob(folded)?)
         } else {
             let mut parts: Vec<&str> = folded.split('*').collect();

@@ -3,17 +3,21 @@ use std::collections::HashMap;
 
 use aho_corasick::{AhoCorasick, MatchKind};
 
-use super::{Glob, Text};
+use super::{Bad, Glob, Text};
 
 /// Most literals that are looked for at once; globs beyond them are tried one by one.
 const LITERALS: usize = 20_000;
 /// Octets from which on looking for all literals at once is quicker than trying the globs.
 const LONG: usize = 2048;
 
-/// The literals of all globs of a file while it is read.
+/// Most regexes of a file, with globs that have a `?`: each may take a megabyte.
+const REGEXES: usize = 1000;
+
+/// The literals of all globs of a file while it is read, and how many regexes it has.
 #[derive(Debug, Default)]
 pub(crate) struct Gathered {
     ids: HashMap<Box<str>, u32>,
+    regexes: usize,
 }
 
 impl Gathered {
@@ -27,6 +31,15 @@ impl Gathered {
             .filter(|_| self.ids.len() < LITERALS && !literal.is_empty())?;
         self.ids.insert(literal.into(), id);
         Some(id)
+    }
+
+    /// Counts a regex in.
+    pub(super) fn regex(&mut self) -> Result<(), Bad> {
+        self.regexes += 1;
+        if self.regexes <= REGEXES {
+            return Ok(());
+        }
+        Err(Bad { why: format!("a file has at most {REGEXES} regexes, and globs with a `?`"), at: None })
     }
 
     pub(crate) fn finish(self) -> Literals {

@@ -31,6 +31,7 @@ impl Set {
     /// Takes one pattern as it is written.
     pub(crate) fn add(&mut self, pattern: &str, kind: Kind, gathered: &mut Gathered) -> Result<(), Bad> {
         if let Some(regex) = regex_of(pattern) {
+            gathered.regex()?;
             self.regexes.push(Regex::new(regex)?);
             return Ok(());
         }

@@ -88,8 +88,8 @@ impl Rule {
         if self.then.turns_away() && !self.shadow {
             match to {
                 Some(to) if to.protected => return (answer, Some(Note::Protected)),
-                None if answer == Answer::Yes => return (answer, Some(Note::NoRecipientYet)),
-                Some(_) | None => {}
+                None => return (answer, Some(Note::NoRecipientYet)),
+                Some(_) => {}
             }
         }
         let note = match (&answer, self.if_unknown) {
