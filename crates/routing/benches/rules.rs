@@ -100,6 +100,11 @@ fn content(subject: &str, fields: usize, field: &str, names: usize, name: &str, 
     }
 }
 
+fn say(line: &str) {
+    use std::io::Write as _;
+    writeln!(std::io::stdout(), "{line}").expect("a place for figures");
+}
+
 fn measure(name: &str, rules: &RuleSet, facts: &Facts) {
     let to = To { address: "alice@example.com".into(), detail: None, protected: false };
     let begin = Instant::now();
@@ -111,13 +116,14 @@ fn measure(name: &str, rules: &RuleSet, facts: &Facts) {
     }
     times.sort();
     let [median, worst] = [times[times.len() / 2], times[times.len() * 99 / 100]];
-    println!("{name:<58} median {median:>10.1?}   p99 {worst:>10.1?}   of {}", times.len());
+    let text = format!("{name:<58} median {median:>10.1?}   p99 {worst:>10.1?}   of {}", times.len());
+    say(&text);
 }
 
 fn main() {
     let begin = Instant::now();
     let rules = compile(office);
-    println!("{:<58} {:.1?}", "500 rules of an office: compile", begin.elapsed());
+    say(&format!("{:<58} {:.1?}", "500 rules of an office: compile", begin.elapsed()));
     let usual = || {
         content(
             "Re: Your order of last week",
