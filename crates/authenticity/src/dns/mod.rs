@@ -25,8 +25,7 @@ pub use answer::{Answer, DnsFault};
 use answer::{Kept, gathered};
 pub(crate) use budget::Budget;
 use cache::Cache;
-use name::reverse;
-pub(crate) use name::{can_be_asked, lower};
+pub(crate) use name::{can_be_asked, lower, reverse};
 
 /// Questions under way at once, of all messages together. Who comes later waits, as long as its own time lasts.
 const AT_ONCE: usize = 256;

@@ -12,7 +12,7 @@ pub(crate) fn can_be_asked(name: &str) -> bool {
 }
 
 /// The name that an address has for its names (RFC 1035 §3.5, RFC 3596 §2.5).
-pub(super) fn reverse(address: IpAddr) -> String {
+pub(crate) fn reverse(address: IpAddr) -> String {
     match address {
         IpAddr::V4(address) => {
             let [a, b, c, d] = address.octets();

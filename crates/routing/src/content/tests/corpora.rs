@@ -7,11 +7,11 @@ use std::time::{Duration, Instant};
 
 use super::read;
 
-/// Beside the repository; nothing, and a word about it past the capture of the test runner, when it is not there.
+/// Beside the repository, or where RESTANTE_CORPORA says; nothing, and a word about it past the capture of the test
+/// runner, when it is not there.
 fn corpora() -> Option<PathBuf> {
-    let package = std::env::var_os("CARGO_MANIFEST_DIR")
-        .map_or_else(|| env!("CARGO_MANIFEST_DIR").into(), PathBuf::from);
-    let folder = package.join("../../../shared/corpora");
+    let beside = || PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../../../shared/corpora");
+    let folder = std::env::var_os("RESTANTE_CORPORA").map_or_else(beside, PathBuf::from);
     if !folder.exists() {
         let _ = writeln!(
             std::io::stderr().lock(),
