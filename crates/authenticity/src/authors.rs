@@ -40,9 +40,10 @@ pub fn authors(header: &[u8]) -> Authors {
             found.more = true;
             continue;
         }
-        let HeaderValue::Address(addresses) = MessageStream::new(field.value).parse_address() else {
-            continue;
-        };
+        // On one line, as whoever takes the message apart for rules reads it: a fold parts nothing.
+        let mut line: Vec<u8> = field.value.iter().copied().filter(|c| !matches!(c, b'\r' | b'\n')).collect();
+        line.extend_from_slice(b"\r\n");
+        let HeaderValue::Address(addresses) = MessageStream::new(&line).parse_address() else { continue };
         match &addresses {
             Address::List(list) => found.take(list.iter()),
             Address::Group(groups) => found.take(groups.iter().flat_map(|group| &group.addresses)),
@@ -64,10 +65,7 @@ impl Authors {
                 self.more = true;
                 return;
             }
-            self.authors.push(Author {
-                address: found.address().unwrap_or_default().to_owned(),
-                name: found.name().unwrap_or_default().to_owned(),
-            });
+            self.authors.push(Author { address: shown(found.address()), name: shown(found.name()) });
         }
     }
 
@@ -76,6 +74,8 @@ impl Authors {
         let mut domains = Vec::new();
         for author in &self.authors {
             let Some((_, domain)) = author.address.rsplit_once('@') else { continue };
+            // White space may stand around dots (RFC 5322 §4.4), and hides nobody.
+            let domain: String = domain.chars().filter(|c| !c.is_whitespace()).collect();
             let domain = domain.trim_end_matches('.');
             let ascii =
                 mail::Domain::parse(domain).map_or_else(|_| domain.to_owned(), |known| known.to_ascii());
@@ -86,6 +86,11 @@ impl Authors {
         }
         domains
     }
+}
+
+/// Without what nobody sees.
+fn shown(text: Option<&str>) -> String {
+    text.unwrap_or_default().chars().filter(|c| !c.is_control()).collect::<String>().trim().to_owned()
 }
 
 #[cfg(test)]
@@ -113,6 +118,8 @@ mod tests {
             "From: a@b.example (x@evil.example)",
             "From:\r\n\ta@b.example",
             "From: <a@b.example.>",
+            "From: a@b\r\n .example",
+            "From: <a@b . example>",
             "From: \"a@evil.example\"@b.example",
             "From: authors: a@b.example, c@b.example;",
             "Sender: x@evil.example\r\nFrom: a@b.example\r\nReply-To: x@evil.example",
