@@ -7,10 +7,11 @@
 //!
 //! ```text
 //! store/
-//!   STORE   LOCK   CKPT   BALLAST
+//!   STORE   LOCK   CKPT   BALLAST   DAMAGE
 //!   log/<segment:08x>.seg   log/spare-*     records of messages and of every change of state
 //!   big/<file:016x>.msg                     bodies over 4 MiB
-//!   snap/<place:016x>.idx                   what the log comes to, from which it can be freed
+//!   big/orphans/                            such files that no record names, for seven days
+//!   snap/<place:016x>.idx   .copy           what the log comes to, from which it can be freed; twice
 //!   idx/                                    sled: can be removed at any time, and is built again
 //! ```
 

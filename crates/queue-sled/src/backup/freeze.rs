@@ -20,7 +20,7 @@ use crate::start::identity::STORE;
 /// Where the links are, inside the store.
 const FOLDER: &str = "backup-tmp";
 /// A snap may be replaced while it is linked; the one in its place is looked for so often.
-const SNAPS: usize = 50;
+const SNAPS: usize = 10;
 const PAUSE: Duration = Duration::from_millis(20);
 
 /// One moment of a store, in a folder that looks like one.

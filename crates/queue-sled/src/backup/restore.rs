@@ -99,7 +99,7 @@ pub(crate) fn restore_on(
             return Err(damaged(&path, &format!("{octets} octets where {} were", kept.octets)));
         }
     }
-    let old = old_store(disk, store, over)?;
+    let old = old_store(disk, store, over, give)?;
     let noted = note(disk, dir);
     let ids_from = ids_from(&manifest, now_ms)
         .max(identity.ids_from)
@@ -188,7 +188,7 @@ struct Old {
 }
 
 /// Finds it, and locks it; nobody may have it open. A folder with nothing in it is none.
-fn old_store(disk: &dyn Disk, store: &Path, over: bool) -> Result<Option<Old>, BackupError> {
+fn old_store(disk: &dyn Disk, store: &Path, over: bool, give: Give<'_>) -> Result<Option<Old>, BackupError> {
     let names = match disk.list(store) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
         names => names.at(store)?,
@@ -196,18 +196,24 @@ fn old_store(disk: &dyn Disk, store: &Path, over: bool) -> Result<Option<Old>, B
     if names.is_empty() {
         return Ok(None);
     }
-    let locked = || match disk.lock(&store.join("LOCK")) {
+    let path = store.join("LOCK");
+    let locked = || match disk.lock(&path) {
         Err(error) if error.kind() == io::ErrorKind::WouldBlock => Err(BackupError::Locked(store.to_owned())),
         lock => lock.at(store),
     };
+    let was_opened = names.iter().any(|name| name == "LOCK");
     if !over {
         // That it is in use says more.
-        if names.iter().any(|name| name == "LOCK") {
+        if was_opened {
             drop(locked()?);
         }
         return Err(BackupError::Exists(store.to_owned()));
     }
     let lock = locked()?;
+    if !was_opened && disk.open(&path, Open::Read).is_ok() {
+        // Whoever puts that store back must be able to lock it.
+        give(&path).at(&path)?;
+    }
     let segments = disk.list(&store.join("log")).unwrap_or_default();
     let last_id = segments.iter().filter_map(|name| segment_id(name)).max().unwrap_or(0);
     let ids_from = Identity::read(disk, store).ok().flatten().map_or(0, |identity| identity.ids_from);

@@ -113,6 +113,8 @@ impl Folder {
                 }
                 // That passes, and says nothing of the file.
                 Err(IndexError::Io(error)) if is_exhausted(&error) => return Err(error),
+                // A newer one has just taken its place.
+                Err(IndexError::Io(error)) if error.kind() == io::ErrorKind::NotFound => {}
                 Ok(_) => tracing::error!(snap = %name, "a snap of another place"),
                 Err(error) => tracing::error!(snap = %name, %error, "a snap cannot be believed"),
             }

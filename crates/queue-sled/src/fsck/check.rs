@@ -14,6 +14,7 @@ use crate::disk::{Disk, Lock, Open, RealDisk};
 use crate::fold::{FoldError, Folder, Snap, snap_lsn};
 use crate::index::checkpoint::Checkpoint;
 use crate::index::rows::{StateRow, decode};
+use crate::index::verify::verify;
 use crate::index::{Index, IndexKv, OpenIndex, SledIndex, keys};
 use crate::log::Lsn;
 use crate::log::metas::{BadMetas, scan_metas};
@@ -112,9 +113,6 @@ impl Check<'_> {
         let base = snap.as_ref().map_or(Lsn(0), |snap| snap.lsn);
         let damaged = self.scan(end, deep)?;
         self.known(store, &damaged, deep);
-        if !self.segments.unbroken(base, end) {
-            self.checked.fault(Grade::Fatal, "log", format!("segments that came after {base} are missing"));
-        }
         if frozen.is_none() {
             self.checkpoint(end);
         }
@@ -129,14 +127,22 @@ impl Check<'_> {
             (None, Some(kind)) => self.open(kind).map(Live::Rows),
             (None, None) => None,
         };
-        match self.rows(&folder, snap.as_ref(), end, live) {
-            Ok(rows) => {
-                let big = BigFiles::new(self.disk.clone(), self.folder);
-                let reader = Reader { segments: self.segments.clone(), big, suspects: Default::default() };
-                if let Err(error) = (Entries { reader: &reader, deep }).check(&*rows, &mut self.checked) {
-                    self.checked.fault(Grade::Mail, "rows", error);
+        if !self.segments.unbroken(base, end) {
+            match &live {
+                Some(Live::Rows(kv)) if self.stands(kv, end) => {
+                    let what =
+                        "none can be believed: the daemon makes one of idx/, which must not be removed";
+                    self.checked.fault(Grade::Mends, "snap", what);
+                    self.entries(&**kv, deep);
+                }
+                Some(Live::Rows(_) | Live::At(_)) | None => {
+                    let what = format!("segments that came after {base} are missing");
+                    self.checked.fault(Grade::Fatal, "log", what);
                 }
             }
+        }
+        match self.rows(&folder, snap.as_ref(), end, live) {
+            Ok(rows) => self.entries(&*rows, deep),
             Err(FoldError::Gap(_)) => {}
             Err(FoldError::Io(error)) => return Err(error.into()),
             Err(error) => self.checked.fault(Grade::Mail, "log", error),
@@ -145,6 +151,25 @@ impl Check<'_> {
             assess(self.disk, self.folder, &mut self.checked)?;
         }
         Ok(())
+    }
+
+    fn entries(&mut self, rows: &dyn IndexKv, deep: bool) {
+        let big = BigFiles::new(self.disk.clone(), self.folder);
+        let reader = Reader { segments: self.segments.clone(), big, suspects: Default::default() };
+        if let Err(error) = (Entries { reader: &reader, deep }).check(rows, &mut self.checked) {
+            self.checked.fault(Grade::Mail, "rows", error);
+        }
+    }
+
+    /// Whether a start would go on from this index.
+    fn stands(&self, kv: &Arc<dyn IndexKv>, end: Lsn) -> bool {
+        let checkpoint = Checkpoint::read(&**self.disk, self.folder);
+        let Ok(index) = Index::load(kv.clone(), self.store_id) else { return false };
+        let reached = index.applied();
+        checkpoint.is_some_and(|checkpoint| checkpoint.lsn <= reached)
+            && reached <= end
+            && self.segments.unbroken(reached, end)
+            && verify(&**kv, &index, true).is_ok()
     }
 
     fn register(&mut self, found: &[Surveyed]) {

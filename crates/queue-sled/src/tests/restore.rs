@@ -136,3 +136,17 @@ fn what_does_not_come_to_an_end_leaves_the_room_it_took() {
     assert!(asides(&other).is_empty());
     assert_eq!(look_into(&place, &other.path()), of_other);
 }
+
+/// It is root who restores, and the service that must be able to open either store afterwards.
+#[test]
+fn the_lock_of_a_store_that_was_never_opened_belongs_to_its_owner() {
+    let (place, dir, _, other, _) = two();
+    std::fs::remove_file(other.path().join("LOCK")).expect("removed");
+    let given = std::cell::RefCell::new(Vec::new());
+    let give = |path: &std::path::Path| {
+        given.borrow_mut().push(path.to_owned());
+        Ok(())
+    };
+    restore_on(&place.disk, &dir, &other.path(), true, (wall_ms(), &give), &mut |_| {}).expect("restored");
+    assert_eq!(given.take(), [other.path().join("LOCK"), other.path().with_extension("restoring")]);
+}

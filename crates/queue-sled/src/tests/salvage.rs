@@ -207,6 +207,8 @@ fn what_is_missing_around_the_log_is_not_needed() {
     // Without a snap what was deleted long ago may come back, and nothing else changes.
     let image = place.image();
     std::fs::remove_dir_all(image.path().join("snap")).expect("removed");
+    assert_eq!(check(&image).worst(), Some(Grade::Mends), "the index still knows");
+    std::fs::remove_dir_all(image.path().join("idx")).expect("removed");
     assert_eq!(check(&image).worst(), Some(Grade::Fatal));
     let (_, files) = run(&image);
     assert!(wanted.iter().all(|(file, octets)| files.get(file) == Some(octets)));

@@ -14,6 +14,7 @@ use crate::SledStore;
 use crate::backup::{restore_on, take_on};
 use crate::clock::wall_ms;
 use crate::fold::Snap;
+use crate::fsck::{Grade, check_on};
 use crate::index::keys;
 
 /// What can become of a file.
@@ -248,6 +249,32 @@ fn without_room_for_the_copy_the_snap_alone_frees() {
         until("a copy", || whole(&place) == 2).await;
         store.close().await.expect("closed");
     });
+}
+
+#[test]
+fn a_check_tells_what_a_start_puts_right_from_what_it_cannot() {
+    let place = Place::with_segments(SEGMENT);
+    let check = || {
+        let disk: std::sync::Arc<dyn crate::disk::Disk> = std::sync::Arc::new(place.disk.clone());
+        let index = crate::index::SledIndex { cache: 4 << 20 };
+        check_on(&disk, Some(&index), &place.path(), None, true, &mut |_| {}).expect("checked")
+    };
+    block_on(async {
+        let store = with_freed_segments(&place).await;
+        store.close().await.expect("closed");
+    });
+    let sound = check();
+    assert_eq!(sound.worst(), None, "{:?}", sound.faults);
+    let [copy, snap] = both(&place);
+    spoil(&snap, Rot::Cut);
+    let one = check();
+    assert_eq!((one.worst(), one.faults.len()), (Some(Grade::Mends), 1), "{:?}", one.faults);
+    spoil(&copy, Rot::Cut);
+    let none = check();
+    assert_eq!((none.worst(), none.faults.len()), (Some(Grade::Mends), 3), "{:?}", none.faults);
+    assert_eq!(none.entries, sound.entries);
+    std::fs::remove_dir_all(place.path().join("idx")).expect("removed");
+    assert_eq!(check().worst(), Some(Grade::Fatal));
 }
 
 #[test]
