@@ -80,8 +80,8 @@ pub(super) struct Work {
     /// Segments that were not emptied because mail in them cannot be read, and since when.
     pub(super) stuck: BTreeMap<u32, Instant>,
     /// Dead, by the moment at which that was found; they go when nobody reads any more who began before it.
-    segments: BTreeMap<u32, u64>,
-    files: BTreeMap<u64, u64>,
+    pub(super) segments: BTreeMap<u32, u64>,
+    pub(super) files: BTreeMap<u64, u64>,
 }
 
 impl Keeper {

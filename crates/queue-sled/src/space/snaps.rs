@@ -32,6 +32,11 @@ impl Keeper {
         self.orphans.sweep(&self.big, work.looked, wall_ms());
         match self.folder.base(Lsn(self.published.state().applied)) {
             Ok(snap) => {
+                let lsn = |snap: &Option<Arc<Snap>>| snap.as_ref().map(|snap| snap.lsn);
+                if lsn(&snap) < lsn(&work.snap) {
+                    // What a snap has decided that is no more, another must decide again.
+                    (work.segments, work.files) = Default::default();
+                }
                 work.snap = snap;
                 if let Some(snap) = &work.snap {
                     self.ballast.fit(snap.octets);
