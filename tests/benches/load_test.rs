@@ -14,6 +14,7 @@ use std::time::{Duration, Instant};
 use load::figures::{Latencies, Series};
 use load::pop3::{Buffer, Session, await_count, poll};
 use load::producers::Until;
+use load::sender::Manner;
 use load::smtp::{Crowd, Limit, Load, Tally, Texts, message};
 use load::wire::Security;
 use load::{pump, raw};
@@ -56,6 +57,18 @@ impl Lines {
         }
     }
 
+    /// So many octets.
+    fn exactly(&mut self, count: usize) -> io::Result<Vec<u8>> {
+        while self.octets.len() < count {
+            let mut chunk = [0; 4_096];
+            match self.stream.read(&mut chunk)? {
+                0 => return Err(io::ErrorKind::UnexpectedEof.into()),
+                read => self.octets.extend_from_slice(&chunk[..read]),
+            }
+        }
+        Ok(self.octets.drain(..count).collect())
+    }
+
     fn line(&mut self) -> io::Result<String> {
         Ok(String::from_utf8_lossy(&self.until(b"\r\n")?).trim_end().to_owned())
     }
@@ -67,6 +80,8 @@ impl Lines {
 
 /// What arrived at the SMTP server: recipient and message.
 type Arrived = Arc<Mutex<Vec<(String, Vec<u8>)>>>;
+
+const MANNERS: [Manner; 3] = [Manner::Waits, Manner::Pipelines, Manner::Chunks];
 
 /// Answers the n-th end of data by `verdict(n)`.
 fn smtp_server(verdict: impl Fn(u64) -> &'static str + Send + Sync + 'static) -> (SocketAddr, Arrived) {
@@ -83,9 +98,16 @@ fn smtp_server(verdict: impl Fn(u64) -> &'static str + Send + Sync + 'static) ->
                     recipient = line;
                     client.say("250 2.1.5 known\r\n")?;
                 }
-                "DATA" => {
-                    client.say("354 go on\r\n")?;
-                    let message = client.until(b"\r\n.\r\n")?;
+                verb @ ("DATA" | "BDAT") => {
+                    let message = if verb == "DATA" {
+                        client.say("354 go on\r\n")?;
+                        let mut message = client.until(b"\r\n.\r\n")?;
+                        message.truncate(message.len() - 3);
+                        message
+                    } else {
+                        let size = line.strip_prefix("BDAT ").and_then(|rest| rest.strip_suffix(" LAST"));
+                        client.exactly(size.and_then(|size| size.parse().ok()).unwrap_or_default())?
+                    };
                     let verdict = verdict(asked.fetch_add(1, Ordering::SeqCst));
                     if verdict.starts_with('2') {
                         keep.lock().expect("not poisoned").push((recipient.clone(), message));
@@ -102,6 +124,7 @@ fn smtp_server(verdict: impl Fn(u64) -> &'static str + Send + Sync + 'static) ->
 
 fn deliver(
     address: SocketAddr,
+    manner: Manner,
     connections: usize,
     threads: usize,
     size: usize,
@@ -113,7 +136,7 @@ fn deliver(
         security: Security::Plain,
         connections,
         threads,
-        texts: Texts::new(&mailboxes, size),
+        texts: Texts::new(manner, &mailboxes, size),
         limit,
     })?
     .deliver()
@@ -121,57 +144,87 @@ fn deliver(
 
 #[test]
 fn what_is_counted_has_arrived_whole() {
-    let (address, arrived) = smtp_server(|_| "250 2.0.0 queued\r\n");
-    let tally = deliver(address, 6, 2, 4_096, Limit::Messages(100)).unwrap();
-    let arrived = arrived.lock().unwrap();
-    assert_eq!(tally.total(), 100);
-    assert_eq!(arrived.len(), 100);
-    assert_eq!(tally.accepted.len(), 2);
-    for (mailbox, accepted) in ["one", "two"].iter().zip(&tally.accepted) {
-        let held = arrived.iter().filter(|(to, _)| to.contains(mailbox)).count() as u64;
-        assert_eq!(held, *accepted);
+    for manner in MANNERS {
+        let (address, arrived) = smtp_server(|_| "250 2.0.0 queued\r\n");
+        let tally = deliver(address, manner, 6, 2, 4_096, Limit::Messages(100)).unwrap();
+        let arrived = arrived.lock().unwrap();
+        assert_eq!(tally.total(), 100);
+        assert_eq!(arrived.len(), 100);
+        assert_eq!(tally.accepted.len(), 2);
+        for (mailbox, accepted) in ["one", "two"].iter().zip(&tally.accepted) {
+            let held = arrived.iter().filter(|(to, _)| to.contains(mailbox)).count() as u64;
+            assert_eq!(held, *accepted);
+        }
+        let whole = message(4_096);
+        assert_eq!(whole.len(), 4_096);
+        assert!(arrived.iter().all(|(_, octets)| *octets == whole), "{manner}");
     }
-    let mut whole = message(4_096);
-    assert_eq!(whole.len(), 4_096);
-    whole.extend_from_slice(b".\r\n");
-    assert!(arrived.iter().all(|(_, octets)| *octets == whole));
+}
+
+/// What is written at once.
+#[test]
+fn commands_stand_together_as_the_manner_says() {
+    let envelope = |verb: &str| {
+        let from = "MAIL FROM:<sender@client.example> SIZE=256";
+        format!("{from}\r\nRCPT TO:<one@example.test>\r\n{verb}\r\n").into_bytes()
+    };
+    let whole = message(256);
+    let dotted = [&whole[..], b".\r\n"].concat();
+    let pieces = |manner| {
+        let texts = Texts::new(manner, &["one".to_owned()], 256);
+        let pieces = texts.of(0);
+        [pieces.envelope, pieces.message, pieces.both].map(<[u8]>::to_vec)
+    };
+    let both = [&dotted[..], &envelope("DATA")].concat();
+    assert_eq!(pieces(Manner::Pipelines), [envelope("DATA"), dotted, both]);
+    assert_eq!(pieces(Manner::Pipelines), pieces(Manner::Waits));
+    let chunk = [&envelope("BDAT 256 LAST")[..], &whole].concat();
+    assert_eq!(pieces(Manner::Chunks), [chunk.clone(), Vec::new(), chunk]);
 }
 
 #[test]
 fn a_slice_ends_in_time_and_lets_all_messages_end() {
-    let (address, arrived) = smtp_server(|_| "250 2.0.0 queued\r\n");
-    let start = Instant::now();
-    let tally = deliver(address, 4, 1, 1_000, Limit::Time(Duration::from_millis(200), u64::MAX)).unwrap();
-    assert!(start.elapsed() < Duration::from_secs(10));
-    assert!(tally.in_time > 0 && tally.in_time <= tally.total());
-    assert_eq!(arrived.lock().unwrap().len() as u64, tally.total());
-    assert!(tally.latencies.quantile(0.5) > 0.0);
+    for manner in MANNERS {
+        let (address, arrived) = smtp_server(|_| "250 2.0.0 queued\r\n");
+        let (start, limit) = (Instant::now(), Limit::Time(Duration::from_millis(200), u64::MAX));
+        let tally = deliver(address, manner, 4, 1, 1_000, limit).unwrap();
+        assert!(start.elapsed() < Duration::from_secs(10));
+        assert!(tally.in_time > 0 && tally.in_time <= tally.total());
+        assert_eq!(arrived.lock().unwrap().len() as u64, tally.total());
+        assert!(tally.latencies.quantile(0.5) > 0.0);
+    }
 }
 
 #[test]
 fn a_message_larger_than_any_socket_buffer_goes_through() {
-    let (address, arrived) = smtp_server(|_| "250 2.0.0 queued\r\n");
-    deliver(address, 2, 1, 8 << 20, Limit::Messages(3)).unwrap();
-    let arrived = arrived.lock().unwrap();
-    assert_eq!(arrived.iter().map(|(_, octets)| octets.len()).collect::<Vec<_>>(), [(8 << 20) + 3; 3]);
+    for manner in MANNERS {
+        let (address, arrived) = smtp_server(|_| "250 2.0.0 queued\r\n");
+        deliver(address, manner, 2, 1, 8 << 20, Limit::Messages(3)).unwrap();
+        let arrived = arrived.lock().unwrap();
+        assert_eq!(arrived.iter().map(|(_, octets)| octets.len()).collect::<Vec<_>>(), [8 << 20; 3]);
+    }
 }
 
 #[test]
 fn what_is_deferred_is_sent_again_and_counted_once() {
-    let (address, arrived) =
-        smtp_server(|n| if n % 3 == 0 { "452 4.3.1 later\r\n" } else { "250 2.0.0 queued\r\n" });
-    let tally = deliver(address, 2, 1, 1_000, Limit::Messages(20)).unwrap();
-    assert_eq!(tally.total(), 20);
-    assert_eq!(arrived.lock().unwrap().len(), 20);
-    assert!(tally.deferred >= 10);
-    assert_eq!(tally.deferral, "452 4.3.1 later");
+    for manner in MANNERS {
+        let (address, arrived) =
+            smtp_server(|n| if n % 3 == 0 { "452 4.3.1 later\r\n" } else { "250 2.0.0 queued\r\n" });
+        let tally = deliver(address, manner, 2, 1, 1_000, Limit::Messages(20)).unwrap();
+        assert_eq!(tally.total(), 20);
+        assert_eq!(arrived.lock().unwrap().len(), 20);
+        assert!(tally.deferred >= 10);
+        assert_eq!(tally.deferral, "452 4.3.1 later");
+    }
 }
 
 #[test]
 fn a_refusal_stops_everything_with_its_text() {
-    let (address, _) = smtp_server(|_| "554 5.7.1 never\r\n");
-    let error = deliver(address, 2, 1, 1_000, Limit::Messages(20)).unwrap_err();
-    assert!(error.to_string().contains("554 5.7.1 never"), "{error}");
+    for manner in MANNERS {
+        let (address, _) = smtp_server(|_| "554 5.7.1 never\r\n");
+        let error = deliver(address, manner, 2, 1, 1_000, Limit::Messages(20)).unwrap_err();
+        assert!(error.to_string().contains("554 5.7.1 never"), "{error}");
+    }
 }
 
 fn pop3_server(messages: usize, size: usize) -> SocketAddr {

@@ -4,6 +4,7 @@ use std::fmt::Display;
 use std::str::FromStr;
 use std::time::Duration;
 
+use crate::load::sender::Manner;
 use crate::load::wire::Security;
 
 pub(crate) const USAGE: &str = "\
@@ -14,6 +15,8 @@ big:             a store of a million messages: its start, its memory, its index
   --quick        a look: one round, slices of a second, 4 KiB, 16 and 64 connections, small mailboxes
   --only         serve: what to measure, of raw,smtp,poll,retr,idle (all); smtp measures raw beside it
   --wire         serve: plain,tls (both); STARTTLS with SMTP, a port of its own with POP3
+  --client       serve: waits,pipelines,chunks (waits,pipelines); what an SMTP client writes together:
+                 the envelope, the message; the message and the next envelope; the envelope and BDAT LAST
   --seconds      one slice at most (serve 2, store 1)
   --slice        one slice writes at most so many MiB, or a message for each connection (128)
   --rounds       how often every slice is repeated, interleaved (serve 3, store 7)
@@ -50,6 +53,7 @@ pub(crate) struct Options {
     pub(crate) mode: Mode,
     pub(crate) parts: Vec<Part>,
     pub(crate) wires: Vec<Security>,
+    pub(crate) manners: Vec<Manner>,
     pub(crate) slice: Duration,
     /// Octets that a slice writes at most.
     pub(crate) slice_octets: u64,
@@ -77,6 +81,7 @@ impl Options {
             mode,
             parts: vec![Part::Raw, Part::Smtp, Part::Poll, Part::Retr, Part::Idle],
             wires: vec![Security::Plain, Security::Tls],
+            manners: vec![Manner::Waits, Manner::Pipelines],
             slice: Duration::from_secs(seconds),
             slice_octets: 128 << 20,
             rounds,
@@ -116,6 +121,7 @@ impl Options {
                 "--quick" => options.quick(),
                 "--only" => options.parts = list(&value()?, part)?,
                 "--wire" => options.wires = list(&value()?, wire)?,
+                "--client" => options.manners = list(&value()?, manner)?,
                 "--seconds" => options.slice = Duration::from_secs(number(&value()?, 1, 600)?),
                 "--slice" => options.slice_octets = number(&value()?, 1, 1 << 20)? << 20,
                 "--rounds" => options.rounds = number(&value()?, 1, 1_000)?,
@@ -160,6 +166,15 @@ fn wire(word: &str) -> Result<Security, String> {
         "plain" => Ok(Security::Plain),
         "tls" => Ok(Security::Tls),
         _ => Err(format!("`{word}` is neither plain nor tls")),
+    }
+}
+
+fn manner(word: &str) -> Result<Manner, String> {
+    match word {
+        "waits" => Ok(Manner::Waits),
+        "pipelines" => Ok(Manner::Pipelines),
+        "chunks" => Ok(Manner::Chunks),
+        _ => Err(format!("`{word}` is none of waits, pipelines, chunks")),
     }
 }
 

@@ -1,5 +1,6 @@
 //! One connection that delivers message after message, driven by readiness.
 
+use std::fmt;
 use std::io::{self, Error, ErrorKind, Read, Write};
 use std::net::{SocketAddr, TcpStream};
 use std::time::{Duration, Instant};
@@ -10,6 +11,27 @@ use super::wire::{Security, Wire};
 
 const PATIENCE: Duration = Duration::from_secs(60);
 
+/// What a sender writes together. Each has one message under way at a time.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Manner {
+    /// MAIL, RCPT and DATA; at the 354 the message; at its 250 the next MAIL.
+    Waits,
+    /// The same, but the next MAIL, RCPT and DATA right behind the final dot (RFC 2920 §3.1).
+    Pipelines,
+    /// MAIL, RCPT and BDAT LAST with the whole message; at its 250 the next MAIL.
+    Chunks,
+}
+
+impl fmt::Display for Manner {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Waits => "waits",
+            Self::Pipelines => "pipelines",
+            Self::Chunks => "chunks",
+        })
+    }
+}
+
 /// A sender between EHLO and QUIT.
 #[derive(Debug)]
 pub(crate) struct Sender {
@@ -17,29 +39,50 @@ pub(crate) struct Sender {
     mailbox: usize,
     replies: Replies,
     phase: Phase,
-    /// Octets of the phase's text that are sent.
+    /// What is written, and how much of it is.
+    text: Text,
     sent: usize,
     blocked: bool,
     since: Instant,
 }
 
+/// Which replies come next.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Phase {
     Idle,
-    /// Replies still to come to MAIL, RCPT and DATA, and whether one was a "try later".
+    /// Those to MAIL, RCPT and DATA or BDAT, so many of them still; whether one was a "try later".
     Envelope {
         left: u8,
         deferred: bool,
     },
-    Message,
+    /// The one to the final dot; whether the next envelope went with it.
+    Message {
+        another: bool,
+    },
 }
 
-/// What readiness led to.
-#[derive(Debug)]
-pub(crate) enum Progress {
-    Waiting,
-    Accepted(Duration),
-    Deferred(String),
+/// What is written at once.
+#[derive(Debug, Clone, Copy)]
+enum Text {
+    Envelope,
+    Message,
+    /// The message and the next envelope.
+    Both,
+}
+
+/// Who asks a sender for messages, and is told what became of them.
+pub(crate) trait Errand {
+    /// What is sent.
+    fn texts(&self) -> &Texts;
+
+    /// Whether one more message shall be sent; asked once for each.
+    fn another(&mut self) -> bool;
+
+    /// The server has it, so long after its last octet.
+    fn accepted(&mut self, mailbox: usize, latency: Duration);
+
+    /// The server wants it later, and says why.
+    fn deferred(&mut self, text: String) -> io::Result<()>;
 }
 
 impl Sender {
@@ -50,8 +93,16 @@ impl Sender {
         stream.set_read_timeout(Some(PATIENCE))?;
         let (phase, since) = (Phase::Idle, Instant::now());
         let stream = Wire::Plain(stream);
-        let mut sender =
-            Self { stream, mailbox, replies: Replies::default(), phase, sent: 0, blocked: false, since };
+        let mut sender = Self {
+            stream,
+            mailbox,
+            replies: Replies::default(),
+            phase,
+            text: Text::Envelope,
+            sent: 0,
+            blocked: false,
+            since,
+        };
         sender.expect(220)?;
         sender.ask(b"EHLO client.example\r\n", 250)?;
         if security == Security::Tls {
@@ -67,18 +118,24 @@ impl Sender {
         self.stream.socket()
     }
 
-    pub(crate) fn mailbox(&self) -> usize {
-        self.mailbox
-    }
-
     /// Whether it waits until it may write on.
     pub(crate) fn blocked(&self) -> bool {
         self.blocked
     }
 
-    /// Begins a message.
-    pub(crate) fn begin(&mut self, texts: &Texts) -> io::Result<()> {
-        self.enter(Phase::Envelope { left: 3, deferred: false }, texts)
+    /// Whether it has nothing more to do.
+    pub(crate) fn is_idle(&self) -> bool {
+        self.phase == Phase::Idle
+    }
+
+    /// Begins a message, if there is one.
+    pub(crate) fn begin(&mut self, errand: &mut impl Errand) -> io::Result<()> {
+        if !errand.another() {
+            self.phase = Phase::Idle;
+            return Ok(());
+        }
+        self.phase = Phase::Envelope { left: 3, deferred: false };
+        self.say(Text::Envelope, errand.texts())
     }
 
     /// Ends the session as it should end.
@@ -88,59 +145,76 @@ impl Sender {
     }
 
     /// Reads and writes what can be read and written now.
-    pub(crate) fn ready(&mut self, texts: &Texts, buffer: &mut [u8]) -> io::Result<Progress> {
+    pub(crate) fn ready(&mut self, errand: &mut impl Errand, buffer: &mut [u8]) -> io::Result<()> {
         if self.blocked {
-            self.write(texts)?;
+            self.write(errand.texts())?;
         }
         let read = match self.stream.read(buffer) {
             Ok(0) => {
                 return Err(Error::other(format!("closed by the server after: {}", self.replies.text())));
             }
             Ok(read) => read,
-            Err(error) if error.kind() == ErrorKind::WouldBlock => return Ok(Progress::Waiting),
+            Err(error) if error.kind() == ErrorKind::WouldBlock => return Ok(()),
             Err(error) => return Err(error),
         };
         let mut octets = &buffer[..read];
-        let mut progress = Progress::Waiting;
         while let Some(code) = self.replies.next(&mut octets) {
-            progress = self.replied(code, texts)?;
+            self.replied(code, errand)?;
         }
-        Ok(progress)
+        Ok(())
     }
 
-    fn replied(&mut self, code: u16, texts: &Texts) -> io::Result<Progress> {
+    fn replied(&mut self, code: u16, errand: &mut impl Errand) -> io::Result<()> {
+        let chunks = errand.texts().manner == Manner::Chunks;
         let later = (400..500).contains(&code) && code != 421;
         match self.phase {
             Phase::Envelope { left, deferred } if left > 1 && (code == 250 || later || deferred) => {
                 self.phase = Phase::Envelope { left: left - 1, deferred: deferred || later };
-                Ok(Progress::Waiting)
+                Ok(())
             }
             Phase::Envelope { left: 1, deferred } if later || (deferred && code != 354) => {
-                Ok(Progress::Deferred(self.replies.text()))
+                errand.deferred(self.replies.text())?;
+                self.begin(errand)
             }
-            Phase::Envelope { left: 1, .. } if code == 354 => {
-                self.enter(Phase::Message, texts)?;
-                Ok(Progress::Waiting)
+            Phase::Envelope { left: 1, .. } if chunks && code == 250 => {
+                errand.accepted(self.mailbox, self.since.elapsed());
+                self.begin(errand)
             }
-            Phase::Message if code == 250 => Ok(Progress::Accepted(self.since.elapsed())),
-            Phase::Message if later => Ok(Progress::Deferred(self.replies.text())),
-            Phase::Idle | Phase::Envelope { .. } | Phase::Message => {
+            Phase::Envelope { left: 1, .. } if !chunks && code == 354 => {
+                let another = errand.texts().manner == Manner::Pipelines && errand.another();
+                self.phase = Phase::Message { another };
+                self.say(if another { Text::Both } else { Text::Message }, errand.texts())
+            }
+            Phase::Message { another } if code == 250 || later => {
+                if later {
+                    errand.deferred(self.replies.text())?;
+                } else {
+                    errand.accepted(self.mailbox, self.since.elapsed());
+                }
+                if another {
+                    self.phase = Phase::Envelope { left: 3, deferred: false };
+                    return Ok(());
+                }
+                self.begin(errand)
+            }
+            Phase::Idle | Phase::Envelope { .. } | Phase::Message { .. } => {
                 Err(Error::other(format!("unexpected: {}", self.replies.text())))
             }
         }
     }
 
-    fn enter(&mut self, phase: Phase, texts: &Texts) -> io::Result<()> {
-        self.phase = phase;
+    fn say(&mut self, text: Text, texts: &Texts) -> io::Result<()> {
+        self.text = text;
         self.sent = 0;
         self.write(texts)
     }
 
     fn write(&mut self, texts: &Texts) -> io::Result<()> {
-        let text = match self.phase {
-            Phase::Idle => &[][..],
-            Phase::Envelope { .. } => &texts.envelopes[self.mailbox][..],
-            Phase::Message => &texts.message[..],
+        let pieces = texts.of(self.mailbox);
+        let text = match self.text {
+            Text::Envelope => pieces.envelope,
+            Text::Message => pieces.message,
+            Text::Both => pieces.both,
         };
         while self.sent < text.len() {
             match self.stream.write(&text[self.sent..]) {

@@ -1,5 +1,5 @@
-//! A crowd of senders on few threads: each connection delivers one message after another, as a good
-//! sender does, with MAIL, RCPT and DATA in one write, then the message in another.
+//! A crowd of senders on few threads: each connection delivers one message after another, in one of the
+//! manners in which good senders write commands together.
 
 use std::io::{self, Error};
 use std::net::SocketAddr;
@@ -11,7 +11,7 @@ use rustix::event::Timespec;
 use rustix::event::epoll::{self, CreateFlags, Event, EventData, EventFlags};
 
 use super::figures::Latencies;
-use super::sender::{Progress, Sender};
+use super::sender::{Errand, Manner, Sender};
 use super::wire::Security;
 
 /// How long the whole crowd may hear nothing.
@@ -31,10 +31,22 @@ pub(crate) struct Load {
 /// What goes over the wire, made once.
 #[derive(Debug)]
 pub(crate) struct Texts {
-    /// MAIL, RCPT and DATA, one for each mailbox; a connection keeps to one mailbox.
-    pub(crate) envelopes: Vec<Vec<u8>>,
-    /// The message with its final dot.
-    pub(crate) message: Vec<u8>,
+    pub(crate) manner: Manner,
+    /// One for each mailbox, in one piece; a connection keeps to one mailbox.
+    whole: Vec<Vec<u8>>,
+    /// How much of a piece is the message with its final dot; the envelope is the rest, behind it.
+    message: usize,
+}
+
+/// What one sender writes.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Pieces<'t> {
+    /// MAIL, RCPT and DATA; or with BDAT LAST and the message in it.
+    pub(crate) envelope: &'t [u8],
+    /// The message with its final dot; empty when the envelope has it.
+    pub(crate) message: &'t [u8],
+    /// The message, and behind it the next envelope.
+    pub(crate) both: &'t [u8],
 }
 
 /// When no further message is begun.
@@ -62,14 +74,32 @@ pub(crate) struct Tally {
 
 impl Texts {
     /// Messages of a size as sent, the final dot not counted, to mailboxes of example.test.
-    pub(crate) fn new(mailboxes: &[String], size: usize) -> Self {
-        let envelope = |mailbox: &String| {
-            let from = "MAIL FROM:<sender@client.example>";
-            format!("{from} SIZE={size}\r\nRCPT TO:<{mailbox}@example.test>\r\nDATA\r\n").into_bytes()
+    pub(crate) fn new(manner: Manner, mailboxes: &[String], size: usize) -> Self {
+        let message = message(size);
+        let (ahead, behind) = match manner {
+            Manner::Waits | Manner::Pipelines => ([&message[..], b".\r\n"].concat(), b"DATA\r\n".to_vec()),
+            Manner::Chunks => {
+                (Vec::new(), [format!("BDAT {} LAST\r\n", message.len()).as_bytes(), &message].concat())
+            }
         };
-        let mut message = message(size);
-        message.extend_from_slice(b".\r\n");
-        Self { envelopes: mailboxes.iter().map(envelope).collect(), message }
+        let whole = |mailbox: &String| {
+            let from = "MAIL FROM:<sender@client.example>";
+            let commands = format!("{from} SIZE={size}\r\nRCPT TO:<{mailbox}@example.test>\r\n");
+            [&ahead, commands.as_bytes(), &behind].concat()
+        };
+        Self { manner, whole: mailboxes.iter().map(whole).collect(), message: ahead.len() }
+    }
+
+    /// For so many mailboxes.
+    fn mailboxes(&self) -> usize {
+        self.whole.len()
+    }
+
+    /// What goes to one of the mailboxes.
+    pub(crate) fn of(&self, mailbox: usize) -> Pieces<'_> {
+        let both = &self.whole[mailbox][..];
+        let (message, envelope) = both.split_at(self.message);
+        Pieces { envelope, message, both }
     }
 }
 
@@ -100,7 +130,7 @@ pub(crate) struct Crowd {
 impl Crowd {
     /// Connects all of them, so that a slice holds nothing but deliveries.
     pub(crate) fn gather(load: Load) -> io::Result<Self> {
-        let mailboxes = load.texts.envelopes.len();
+        let mailboxes = load.texts.mailboxes();
         let senders = (0..load.connections)
             .map(|number| Sender::greet(load.address, load.security, number % mailboxes))
             .collect::<io::Result<_>>()?;
@@ -136,7 +166,7 @@ impl Crowd {
 
 impl Load {
     fn tally(&self) -> Tally {
-        Tally { accepted: vec![0; self.texts.envelopes.len()], ..Tally::default() }
+        Tally { accepted: vec![0; self.texts.mailboxes()], ..Tally::default() }
     }
 }
 
@@ -173,11 +203,9 @@ impl Work<'_> {
         let epoll = epoll::create(CreateFlags::CLOEXEC)?;
         let mut working = 0;
         for (number, sender) in crew.iter_mut().enumerate() {
-            epoll::add(&epoll, sender.stream(), EventData::new_u64(number as u64), EventFlags::IN)?;
-            if self.may_begin() {
-                sender.begin(&self.load.texts)?;
-                working += 1;
-            }
+            sender.begin(&mut self)?;
+            working += usize::from(!sender.is_idle());
+            epoll::add(&epoll, sender.stream(), EventData::new_u64(number as u64), interest(sender))?;
         }
         let mut events: Vec<Event> = Vec::with_capacity(256);
         let mut buffer = vec![0; 64 << 10];
@@ -189,49 +217,17 @@ impl Work<'_> {
             for event in &events {
                 let number = event.data.u64();
                 let sender = &mut crew[usize::try_from(number).map_err(Error::other)?];
-                let blocked = sender.blocked();
-                if self.go_on(sender, &mut buffer)? {
-                    working -= 1;
-                }
+                let (blocked, idle) = (sender.blocked(), sender.is_idle());
+                sender.ready(&mut self, &mut buffer)?;
+                working -= usize::from(sender.is_idle() && !idle);
                 if blocked != sender.blocked() {
-                    let more = if sender.blocked() { EventFlags::OUT } else { EventFlags::empty() };
-                    epoll::modify(
-                        &epoll,
-                        sender.stream(),
-                        EventData::new_u64(number),
-                        EventFlags::IN | more,
-                    )?;
+                    let data = EventData::new_u64(number);
+                    epoll::modify(&epoll, sender.stream(), data, interest(sender))?;
                 }
             }
         }
         crew.into_iter().try_for_each(Sender::quit)?;
         Ok(self.tally)
-    }
-
-    /// True when this sender has no more to do.
-    fn go_on(&mut self, sender: &mut Sender, buffer: &mut [u8]) -> io::Result<bool> {
-        match sender.ready(&self.load.texts, buffer)? {
-            Progress::Waiting => return Ok(false),
-            Progress::Accepted(latency) => {
-                self.tally.accepted[sender.mailbox()] += 1;
-                self.tally.in_time += u64::from(self.in_time());
-                self.tally.latencies.add(latency);
-            }
-            Progress::Deferred(text) => {
-                self.tally.deferred += 1;
-                self.tally.deferral = text;
-                if self.tally.deferred > 100_000 {
-                    return Err(Error::other(format!("deferred too often: {}", self.tally.deferral)));
-                }
-                // It counts against the limit only once it is accepted.
-                self.begun -= 1;
-            }
-        }
-        let more = self.may_begin();
-        if more {
-            sender.begin(&self.load.texts)?;
-        }
-        Ok(!more)
     }
 
     fn in_time(&self) -> bool {
@@ -240,13 +236,41 @@ impl Work<'_> {
             Limit::Messages(_) => true,
         }
     }
+}
 
-    fn may_begin(&mut self) -> bool {
+/// What a sender waits for.
+fn interest(sender: &Sender) -> EventFlags {
+    EventFlags::IN | if sender.blocked() { EventFlags::OUT } else { EventFlags::empty() }
+}
+
+impl Errand for Work<'_> {
+    fn texts(&self) -> &Texts {
+        &self.load.texts
+    }
+
+    fn another(&mut self) -> bool {
         let may = match self.load.limit {
             Limit::Time(_, most) => self.in_time() && self.begun < most.div_ceil(self.parts),
             Limit::Messages(most) => self.begun < most.div_ceil(self.parts),
         };
         self.begun += u64::from(may);
         may
+    }
+
+    fn accepted(&mut self, mailbox: usize, latency: Duration) {
+        self.tally.accepted[mailbox] += 1;
+        self.tally.in_time += u64::from(self.in_time());
+        self.tally.latencies.add(latency);
+    }
+
+    fn deferred(&mut self, text: String) -> io::Result<()> {
+        self.tally.deferred += 1;
+        if self.tally.deferred > 100_000 {
+            return Err(Error::other(format!("deferred too often: {text}")));
+        }
+        self.tally.deferral = text;
+        // It counts against the limit only once it is accepted.
+        self.begun -= 1;
+        Ok(())
     }
 }

@@ -8,6 +8,7 @@ use restante_tests::Appliance;
 use super::{Budget, MEBI, MICRO, Part};
 use crate::load::figures::Latencies;
 use crate::load::pop3::{Buffer, Session, await_count, poll};
+use crate::load::sender::Manner;
 use crate::load::smtp::{Crowd, Limit, Load, Tally, Texts};
 use crate::load::wire::Security;
 use crate::options::Options;
@@ -157,7 +158,7 @@ fn deliver(appliance: &Appliance, mailbox: &str, count: u64) -> io::Result<Tally
         security: Security::Plain,
         connections: SENDERS.min(usize::try_from(count).unwrap_or(SENDERS)),
         threads: 1,
-        texts: Texts::new(&[mailbox.to_owned()], SIZE),
+        texts: Texts::new(Manner::Waits, &[mailbox.to_owned()], SIZE),
         limit: Limit::Messages(count),
     })?
     .deliver()

@@ -6,6 +6,7 @@ use restante_tests::Appliance;
 use super::{Budget, MEBI, MICRO, Part, size_name};
 use crate::load::pop3::{Buffer, Session, await_count};
 use crate::load::pump;
+use crate::load::sender::Manner;
 use crate::load::smtp::{Crowd, Limit, Load, Texts};
 use crate::load::wire::Security;
 use crate::options::Options;
@@ -39,7 +40,7 @@ impl<'a> RetrPart<'a> {
                 security: Security::Plain,
                 connections: 1,
                 threads: 1,
-                texts: Texts::new(&[mailbox.to_owned()], size),
+                texts: Texts::new(Manner::Waits, &[mailbox.to_owned()], size),
                 limit: Limit::Messages(count),
             })?
             .deliver()?;

@@ -9,6 +9,7 @@ use super::{Budget, MEBI, MICRO, Part, size_name};
 use crate::load::pop3::{Buffer, Session, await_count};
 use crate::load::producers::Until;
 use crate::load::raw::Raw;
+use crate::load::sender::Manner;
 use crate::load::smtp::{Crowd, Limit, Load, Tally, Texts};
 use crate::load::wire::Security;
 use crate::options::{self, Options};
@@ -42,7 +43,17 @@ pub(crate) struct SmtpPart<'a> {
 struct Sheet {
     size: usize,
     raw: Table,
-    wires: Vec<(Security, Table, Vec<Sum>)>,
+    ways: Vec<Way>,
+}
+
+/// How the clients of one table speak.
+#[derive(Debug)]
+struct Way {
+    security: Security,
+    manner: Manner,
+    table: Table,
+    /// One for each column.
+    sums: Vec<Sum>,
 }
 
 /// All rounds of one column.
@@ -56,7 +67,7 @@ struct Sum {
 #[derive(Debug, Clone, Copy)]
 struct Cell {
     sheet: usize,
-    wire: usize,
+    way: usize,
     column: usize,
 }
 
@@ -64,20 +75,21 @@ impl Sheet {
     fn new(options: &Options, size: usize) -> Self {
         let columns: Vec<_> = options.connections.iter().map(usize::to_string).collect();
         let name = size_name(size);
-        let table = |security: &Security| {
-            let title = format!("SMTP, {security}: {name} each; connections:");
-            (*security, Table::new(title, columns.clone()), vec![Sum::default(); columns.len()])
+        let way = |security: Security, manner: Manner| {
+            let title = format!("SMTP, {security}, client {manner}: {name} each; connections:");
+            let (table, sums) = (Table::new(title, columns.clone()), vec![Sum::default(); columns.len()]);
+            Way { security, manner, table, sums }
         };
+        let ways = options.wires.iter().flat_map(|wire| options.manners.iter().map(move |m| (*wire, *m)));
         Self {
             size,
             raw: Table::new(format!("raw group commit: {name} each; at once:"), columns.clone()),
-            wires: options.wires.iter().map(table).collect(),
+            ways: ways.map(|(wire, manner)| way(wire, manner)).collect(),
         }
     }
 
     fn tables(&self) -> Vec<&Table> {
-        let wires = self.wires.iter().map(|(_, table, _)| table);
-        std::iter::once(&self.raw).chain(wires).collect()
+        std::iter::once(&self.raw).chain(self.ways.iter().map(|way| &way.table)).collect()
     }
 }
 
@@ -125,8 +137,8 @@ impl<'a> SmtpPart<'a> {
         let Some(appliance) = self.appliance.filter(|_| self.options.wants(options::Part::Smtp)) else {
             return Ok(written);
         };
-        for wire in 0..self.options.wires.len() {
-            let cell = Cell { sheet, wire, column };
+        for way in 0..self.sheets[sheet].ways.len() {
+            let cell = Cell { sheet, way, column };
             written += self.deliver(appliance, cell, raw.per_second)? * size as u64;
             if self.held.iter().sum::<u64>() > KEPT || self.held_octets > KEPT_OCTETS {
                 self.empty(appliance)?;
@@ -138,12 +150,13 @@ impl<'a> SmtpPart<'a> {
     fn deliver(&mut self, appliance: &Appliance, cell: Cell, limit: f64) -> io::Result<u64> {
         let Options { threads, slice, ref connections, .. } = *self.options;
         let (size, connections) = (self.sheets[cell.sheet].size, connections[cell.column]);
+        let Way { security, manner, .. } = self.sheets[cell.sheet].ways[cell.way];
         let crowd = Crowd::gather(Load {
             address: appliance.smtp,
-            security: self.options.wires[cell.wire],
+            security,
             connections,
             threads,
-            texts: Texts::new(&self.mailboxes, size),
+            texts: Texts::new(manner, &self.mailboxes, size),
             limit: Limit::Time(slice, self.options.messages_of(size, connections)),
         })?;
         let pid = appliance.pid();
@@ -156,7 +169,7 @@ impl<'a> SmtpPart<'a> {
         self.drain(appliance, &tally)?;
         let (server, whole) = (Usage::of(pid)?.since(server), start.elapsed());
 
-        let (_, table, sums) = &mut self.sheets[cell.sheet].wires[cell.wire];
+        let Way { table, sums, .. } = &mut self.sheets[cell.sheet].ways[cell.way];
         let sum = &mut sums[cell.column];
         sum.messages += tally.total();
         sum.server = sum.server.and(server);
