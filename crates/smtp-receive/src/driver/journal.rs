@@ -11,6 +11,7 @@ use tokio::time::Instant;
 use tracing::{Level, debug, enabled, error, info};
 
 use super::Reason;
+use crate::session::params::Dialect;
 use crate::session::reply::{Refusal, Reply};
 
 /// What the log will say of a connection: one line for each message and each refusal, one at its end; and what
@@ -18,6 +19,7 @@ use crate::session::reply::{Refusal, Reply};
 pub(super) struct Journal {
     journeys: Journeys,
     peer: Peer,
+    dialect: Dialect,
     tls: Option<&'static str>,
     since: Instant,
     taken: u32,
@@ -65,10 +67,11 @@ impl Entry {
 }
 
 impl Journal {
-    pub(super) fn new(peer: &Peer, journeys: Journeys) -> Self {
+    pub(super) fn new(peer: &Peer, dialect: Dialect, journeys: Journeys) -> Self {
         Self {
             journeys,
             peer: *peer,
+            dialect,
             tls: None,
             since: Instant::now(),
             taken: 0,
@@ -92,7 +95,7 @@ impl Journal {
     }
 
     pub(super) fn handshake_failed(&self, error: &ConnError) {
-        info!(peer = %self.peer, error = %shown(error), "SMTP TLS handshake failed");
+        info!(peer = %self.peer, error = %shown(error), "{} TLS handshake failed", self.dialect);
     }
 
     pub(super) fn queued(&mut self, entry: &Entry, octets: u64, id: QueueId, refused: &[(usize, Refusal)]) {
@@ -169,7 +172,9 @@ impl Journal {
                 self.not_taken(&entry, octets, status, "-", &why);
                 self.tell_cut_off(&entry, octets, &why);
             }
-            (None, Reply::Fault(_)) => debug!(peer = %self.peer, fault = why, "SMTP fault of the peer"),
+            (None, Reply::Fault(_)) => {
+                debug!(peer = %self.peer, fault = why, "{} fault of the peer", self.dialect);
+            }
             (None, _) => {}
         }
     }
@@ -225,23 +230,23 @@ impl Journal {
 
     /// The peer has asked for too many addresses that are not there.
     pub(super) fn banned(&self) {
-        info!(peer = %self.peer, "SMTP: the peer is banned for a search for addresses");
+        info!(peer = %self.peer, "{}: the peer is banned for a search for addresses", self.dialect);
     }
 
     /// Our own failure, which no peer is told more of than that there is one.
     pub(super) fn store_failed(&self, what: &str, cause: &StoreError) {
-        error!(peer = %self.peer, error = %cause, "SMTP: the store cannot {what}");
+        error!(peer = %self.peer, error = %cause, "{}: the store cannot {what}", self.dialect);
     }
 
     pub(super) fn ended(&self, reason: Reason) {
         let (peer, tls) = (self.peer, self.tls.unwrap_or("-"));
-        let Self { taken, refused, octets, .. } = self;
+        let Self { dialect, taken, refused, octets, .. } = self;
         let seconds = self.since.elapsed().as_secs();
         // Who came, did nothing and went is of interest only to those who look for it.
         if *taken == 0 && *refused == 0 && matches!(reason, Reason::Quit | Reason::Disconnected) {
-            debug!(%peer, tls, seconds, %reason, "SMTP session");
+            debug!(%peer, tls, seconds, %reason, "{dialect} session");
         } else {
-            info!(%peer, tls, messages = taken, refused, size = octets, seconds, %reason, "SMTP session");
+            info!(%peer, tls, messages = taken, refused, size = octets, seconds, %reason, "{dialect} session");
         }
     }
 

@@ -81,8 +81,8 @@ pub async fn serve<S: Store, P: Policy>(
     stop: &CancellationToken,
 ) {
     let params = service.params(conn.peer());
+    let journal = Journal::new(conn.peer(), params.dialect, service.journeys.clone());
     let session = Session::new(params, conn.peer().ip(), Instant::now().into_std());
-    let journal = Journal::new(conn.peer(), service.journeys.clone());
     let policy = service.policy.session(conn.peer());
     let scarce = permit.gate().stress();
     let (message, claim) = (None, None);

@@ -1,3 +1,4 @@
+use std::fmt;
 use std::time::Duration;
 
 /// What a session must know beforehand. Each listener has its own; the defaults are those of a public MX,
@@ -45,6 +46,16 @@ pub enum Dialect {
     /// LHLO, and a reply for every recipient at the end of data (RFC 2033 §4.1, §4.2). Where there is a queue
     /// RFC 2033 §5 would rather have SMTP; an upstream that filters is better served with an answer for each.
     Lmtp,
+}
+
+/// As the log says it.
+impl fmt::Display for Dialect {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Smtp => "SMTP",
+            Self::Lmtp => "LMTP",
+        })
+    }
 }
 
 /// A CR or LF that is not half of a CRLF, or a NUL. A store never holds one, and none ever ends a message.

@@ -79,6 +79,14 @@ async fn a_postmaster_reads_what_became_of_each_message() {
     drop(client.stream);
     client.task.await.expect("no panic");
 
+    let server = Server::new(Params::lmtp(), Rules::default(), None);
+    let mut client = server.connect(true);
+    assert!(client.reply().await.starts_with("220 "));
+    client.expect(&[("LHLO client.example", "250 ")]).await;
+    client.envelope().await;
+    client.expect(&[("DATA", "354"), ("text\r\n.", "250 2.0.0"), ("QUIT", "221")]).await;
+    client.task.await.expect("no panic");
+
     let lines = log.lines();
     assert!(lines[3].contains("reason=\"550 5.1.1 no such recipient here\""), "{}", lines[3]);
     let wanted = [
@@ -91,6 +99,8 @@ async fn a_postmaster_reads_what_became_of_each_message() {
         "message from=\"<a@b.example>\" to=\"<bob@example.test>\" size=3 status=\"cut off\" peer=192.0.2.1",
         "message from=\"<a@b.example>\" to=\"<bob@example.test>\" size=16 status=\"cut off\" peer=192.0.2.1",
         "SMTP session peer=192.0.2.1 tls=\"-\" messages=0 refused=2 size=0",
+        "message id=0000000000000001 from=\"<a@b.example>\" to=\"<bob@example.test>\" size=6 status=\"queued\" mailbox=\"bob\" peer=192.0.2.1",
+        "LMTP session peer=192.0.2.1 tls=\"-\" messages=1 refused=0 size=6",
     ];
     for (line, wanted) in lines.iter().zip(wanted) {
         assert!(line.contains(wanted), "{wanted}\n{line}");
