@@ -8,6 +8,10 @@ mod recipient;
 mod service;
 
 use std::fmt;
+use std::future::poll_fn;
+use std::mem;
+use std::pin::pin;
+use std::task::Poll;
 
 use mail::TlsFacts;
 use net::{Conn, ConnError, Permit};
@@ -30,6 +34,7 @@ pub use service::{Service, Smtp};
 
 /// Replies wait for each other up to so many octets.
 const COALESCE: usize = 16 << 10;
+
 /// Why a connection ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Reason {
@@ -85,8 +90,9 @@ pub async fn serve<S: Store, P: Policy>(
     let session = Session::new(params, conn.peer().ip(), Instant::now().into_std());
     let policy = service.policy.session(conn.peer());
     let scarce = permit.gate().stress();
-    let (message, claim) = (None, None);
-    let mut intake = Intake { service, permit, stop, scarce, session, policy, message, claim, journal };
+    let (message, claim, promised) = (None, None, false);
+    let mut intake =
+        Intake { service, permit, stop, scarce, session, policy, message, claim, promised, journal };
     let reason = intake.run(conn).await;
     if let Some(message) = intake.message.take() {
         message.cut_off(&mut intake.journal, reason);
@@ -106,6 +112,8 @@ struct Intake<'s, S: Store, P: Policy> {
     message: Option<Message<S, P>>,
     /// What the transaction may bring to its mailboxes, from its first recipient on.
     claim: Option<Claim>,
+    /// The 250 for a message waits to be written.
+    promised: bool,
     journal: Journal,
 }
 
@@ -138,9 +146,7 @@ impl<S: Store, P: Policy> Intake<'_, S, P> {
                 }
                 Step::Ask(ask) => {
                     conn.consume(taken);
-                    let answer = self.decide(ask).await;
-                    self.session.answer(answer);
-                    Ok(())
+                    self.ask(&mut conn, ask).await
                 }
                 Step::Pause(time) => {
                     conn.consume(taken);
@@ -176,11 +182,33 @@ impl<S: Store, P: Policy> Intake<'_, S, P> {
     async fn send(&mut self, conn: &mut Conn, reply: &Reply) -> Result<(), Reason> {
         reply.write(self.session.params(), conn.parts().1);
         self.journal.replied(reply);
+        self.promised |= matches!(reply, Reply::Queued(_));
         if conn.queued() > COALESCE { self.flush(conn).await } else { Ok(()) }
     }
 
     async fn flush(&mut self, conn: &mut Conn) -> Result<(), Reason> {
+        self.promised = false;
         Ok(conn.flush(self.session.params().patience.write).await?)
+    }
+
+    /// Decides, and lets nobody wait meanwhile for the 250 of an earlier message: a peer that is cut off before
+    /// it hears that would send the message again (RFC 5321 §6.1). Decided at once, the answers leave together.
+    async fn ask(&mut self, conn: &mut Conn, ask: Ask) -> Result<(), Reason> {
+        let (promised, write) = (mem::take(&mut self.promised), self.session.params().patience.write);
+        let (answer, told) = {
+            let mut decision = pin!(self.decide(ask));
+            match poll_fn(|context| Poll::Ready(decision.as_mut().poll(context))).await {
+                Poll::Ready(answer) => (answer, Ok(promised)),
+                Poll::Pending => {
+                    let told = if promised { conn.flush(write).await } else { Ok(()) };
+                    // What was begun has its end, and its line in the log.
+                    (decision.await, told.map(|()| false))
+                }
+            }
+        };
+        self.session.answer(answer);
+        self.promised = told?;
+        Ok(())
     }
 
     /// Waits for input until the session's deadline, or until we stop: both are the session's to judge. The

@@ -98,6 +98,42 @@ async fn pipelined_commands_are_answered_in_one_write() {
     assert!(replies.ends_with("354 end with a dot on a line of its own\r\n"));
 }
 
+/// RFC 2920 §3.1, §3.2: the end of a message is the first of its group.
+#[tokio::test]
+async fn what_stands_behind_the_final_dot_is_answered_with_it() {
+    let server = Server::new(Params::default(), Rules::default(), None);
+    let mut client = server.connect(false);
+    client.open().await;
+    client.expect(&[("DATA", "354")]).await;
+    for (behind, answers) in [
+        (
+            "MAIL FROM:<a@b.example>\r\nRCPT TO:<bob@example.test>\r\nRCPT TO:<alice@example.test>\r\nDATA\r\n",
+            &["250 2.0.0 queued as ", "250 2.1.0 ", "250 2.1.5 ", "250 2.1.5 ", "354 "][..],
+        ),
+        ("QUIT\r\n", &["250 2.0.0 queued as ", "221 2.0.0 "][..]),
+    ] {
+        client.send(format!("Subject: x\r\n\r\ntext\r\n.\r\n{behind}").as_bytes()).await;
+        let mut got = vec![0; 1 << 16];
+        let octets = client.stream.read(&mut got).await.expect("replies");
+        let replies = String::from_utf8_lossy(&got[..octets]).into_owned();
+        let lines: Vec<&str> = replies.lines().collect();
+        assert_eq!(lines.len(), answers.len(), "{replies}");
+        assert!(lines.iter().zip(answers).all(|(line, answer)| line.starts_with(answer)), "{replies}");
+    }
+}
+
+/// RFC 5321 §6.1.
+#[tokio::test(start_paused = true)]
+async fn a_promise_waits_for_no_other_message() {
+    let server = Server::new(Params::default(), Rules::default(), None);
+    let mut client = server.connect(false);
+    client.open().await;
+    let first = "BDAT 3 LAST\r\nx\r\n";
+    let second = "MAIL FROM:<a@b.example>\r\nRCPT TO:<bob@example.test>\r\nBDAT 6 LAST\r\nhold\r\n";
+    client.send(format!("{first}{second}").as_bytes()).await;
+    assert_eq!(client.reply().await, "250 2.0.0 queued as 0000000000000001");
+}
+
 /// RFC 1870 §6.4; RFC 5321 §4.5.1.
 #[tokio::test]
 async fn a_full_mailbox_puts_off_and_postmaster_never() {

@@ -68,7 +68,7 @@ pub(crate) fn directory() -> Directory {
 }
 
 /// A policy that does what a dialog's world says, and otherwise hides the first two octets of a message that
-/// begins with `X-`.
+/// begins with `X-`, and never comes to a decision about one that begins with `hold`.
 #[derive(Clone, Default)]
 pub(crate) struct Rules(pub(crate) Vec<String>);
 
@@ -144,6 +144,9 @@ impl Inspection for Look {
         tokio::task::yield_now().await;
         if self.seen.starts_with(b"X-") {
             envelope.cuts.push(Cut { at: 0, octets: 2 });
+        }
+        if self.seen.starts_with(b"hold") {
+            std::future::pending::<()>().await;
         }
         match self.rules.0.first().map(String::as_str) {
             Some("rule-refuses") => Verdict::Refuse(refusal(false)),
