@@ -14,7 +14,7 @@ pub(super) enum When {
     },
 }
 
-/// CAPA's response (RFC 2449 §5, §6.1, §6.2, §6.6, §6.8, §6.9; RFC 3206 §6; RFC 5034 §3). The same tags in
+/// CAPA's response (RFC 2449 §5, §6.1, §6.2, §6.6, §6.8, §6.9; RFC 3206 §5, §6; RFC 5034 §3). The same tags in
 /// both states, for some clients ask only once, but for STLS, which has no use after the login, and EXPIRE.
 /// USER and SASL are named only where a password may be sent (RFC 2595 §4, §6).
 pub(super) fn list(when: When, context: &mut Context<'_, '_>) {

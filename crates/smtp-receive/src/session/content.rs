@@ -7,7 +7,8 @@ use super::step::{Ask, Step};
 use super::{Progress, Session};
 
 /// The octets of messages: what follows DATA and BDAT. Their end is answered as soon as it can be (RFC 5321
-/// §6.1), and what is refused there is gone (RFC 5321 §4.2.5).
+/// §6.1), and what is refused there is gone (RFC 5321 §4.2.5). What stands behind it in the same packet is the
+/// next command (RFC 2920 §3.1).
 impl Session {
     pub(super) fn begin_data(&mut self, transaction: Transaction) {
         self.state = State::Data(Receiving::new(transaction, &self.params), DotReader::new());

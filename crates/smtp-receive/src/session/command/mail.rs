@@ -9,7 +9,7 @@ use crate::session::reply::{Ending, Fault};
 use crate::session::state::{Asked, Hello, State, Transaction};
 use crate::session::step::Ask;
 
-/// RFC 5321 §3.3, §4.1.1.2, §4.1.4.
+/// RFC 5321 §3.3, §4.1.1.2, §4.1.4; RFC 9422 §4.1.
 pub(super) fn run(session: &mut Session, arguments: &str) {
     let hello = match mem::replace(&mut session.state, State::Closed) {
         State::Idle(hello) => hello,
