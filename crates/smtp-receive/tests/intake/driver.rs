@@ -90,11 +90,13 @@ async fn pipelined_commands_are_answered_in_one_write() {
     client.reply().await;
     client.expect(&[("EHLO client.example", "250 ")]).await;
     let talk = format!("MAIL FROM:<a@b.example>\r\n{}DATA\r\n", "RCPT TO:<bob@example.test>\r\n".repeat(90));
+    let writes = client.writes.load(Ordering::SeqCst);
     client.send(talk.as_bytes()).await;
     let mut got = vec![0; 1 << 16];
     let octets = client.stream.read(&mut got).await.expect("replies");
     let replies = String::from_utf8_lossy(&got[..octets]).into_owned();
     assert_eq!(replies.lines().count(), 92);
+    assert_eq!(client.writes.load(Ordering::SeqCst), writes + 1);
     assert!(replies.ends_with("354 end with a dot on a line of its own\r\n"));
 }
 
@@ -112,12 +114,17 @@ async fn what_stands_behind_the_final_dot_is_answered_with_it() {
         ),
         ("QUIT\r\n", &["250 2.0.0 queued as ", "221 2.0.0 "][..]),
     ] {
+        let writes = client.writes.load(Ordering::SeqCst);
         client.send(format!("Subject: x\r\n\r\ntext\r\n.\r\n{behind}").as_bytes()).await;
         let mut got = vec![0; 1 << 16];
         let octets = client.stream.read(&mut got).await.expect("replies");
         let replies = String::from_utf8_lossy(&got[..octets]).into_owned();
         let lines: Vec<&str> = replies.lines().collect();
-        assert_eq!(lines.len(), answers.len(), "{replies}");
+        assert_eq!(
+            (lines.len(), client.writes.load(Ordering::SeqCst)),
+            (answers.len(), writes + 1),
+            "{replies}"
+        );
         assert!(lines.iter().zip(answers).all(|(line, answer)| line.starts_with(answer)), "{replies}");
     }
 }

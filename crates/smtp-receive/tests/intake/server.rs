@@ -1,6 +1,10 @@
 //! The driver around a session, with a client at the other end of a pipe.
 
+use std::io;
+use std::pin::Pin;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::task::{Context, Poll};
 use std::time::Duration;
 
 use directory::{Alias, Allowance, Directory, DomainSpec, MailboxSpec, Refuse, Spec, Table, VerifierParams};
@@ -10,7 +14,7 @@ use queue::{Incoming, Maildrop, Message, Route, RouteEntry, Store};
 use smtp_receive::{
     Decision, Inspection, Params, Policy, PolicyRefusal, Receiving, Service, SessionPolicy, Smtp, Verdict,
 };
-use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream};
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, DuplexStream, ReadBuf};
 use tokio::task::JoinHandle;
 use tokio::time::{Instant, timeout};
 use tokio_util::sync::CancellationToken;
@@ -87,8 +91,11 @@ fn refusal(temporary: bool) -> PolicyRefusal {
 }
 
 impl Rules {
-    /// What the world says of a phase, after a while.
+    /// What the world says of a phase, after a while; at once when it has nothing to say at all.
     async fn decide(&self, refuses: &str, defers: &str) -> Decision {
+        if self.0.is_empty() {
+            return Ok(());
+        }
         tokio::task::yield_now().await;
         match self.0.first() {
             Some(word) if word == refuses => Err(refusal(false)),
@@ -183,11 +190,13 @@ impl Server {
 
     pub(crate) fn connect(&self, trusted: bool) -> Client {
         let (ours, theirs) = tokio::io::duplex(1 << 20);
+        let writes = Arc::default();
+        let ours = Counted { stream: ours, writes: Arc::clone(&writes) };
         let address = Some(([192, 0, 2, 1], 1025).into());
         let conn = Conn::new(ours, Peer { address, local: None, trusted });
         let permit = self.gate.enter(Some([192, 0, 2, 1].into()), Instant::now()).expect("a slot");
         let task = tokio::spawn(self.smtp.clone().handle(conn, permit));
-        Client { stream: theirs, got: vec![], task }
+        Client { stream: theirs, got: vec![], task, writes }
     }
 
     pub(crate) fn smtp(&self) -> Smtp<Doored, Rules> {
@@ -223,6 +232,39 @@ pub(crate) struct Client {
     pub(crate) stream: DuplexStream,
     got: Vec<u8>,
     pub(crate) task: JoinHandle<()>,
+    /// How often the server has written.
+    pub(crate) writes: Arc<AtomicUsize>,
+}
+
+/// The server's end.
+struct Counted {
+    stream: DuplexStream,
+    writes: Arc<AtomicUsize>,
+}
+
+impl AsyncRead for Counted {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        to: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_read(cx, to)
+    }
+}
+
+impl AsyncWrite for Counted {
+    fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, octets: &[u8]) -> Poll<io::Result<usize>> {
+        self.writes.fetch_add(1, Ordering::SeqCst);
+        Pin::new(&mut self.stream).poll_write(cx, octets)
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_flush(cx)
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_shutdown(cx)
+    }
 }
 
 impl Client {
