@@ -26,6 +26,8 @@ pub struct Setup {
     pub tables: String,
     /// `mailboxes.toml`; `PASSWORD-HASH` stands for the hash of [`PASSWORD`].
     pub mailboxes: String,
+    /// `rules.toml`; none when it is empty.
+    pub rules: String,
     /// A command that runs the binary, such as a tracer with its arguments.
     pub wrapper: Vec<String>,
 }
@@ -52,11 +54,12 @@ impl Setup {
             tls: "certificate = \"tls.crt\"\nkey = \"tls.key\"".into(),
             tables: String::new(),
             mailboxes,
+            rules: String::new(),
             wrapper: Vec::new(),
         }
     }
 
-    /// Writes both files.
+    /// Writes the files.
     pub(crate) fn write(&self, folder: &Path) {
         let mut text = format!("hostname = \"mx.example.test\"\nstate-dir = \"state\"\n{}\n", self.machine);
         let mut table = |name: &str, keys: &str| {
@@ -76,6 +79,13 @@ impl Setup {
             &folder.join("mailboxes.toml"),
             &self.mailboxes.replace("PASSWORD-HASH", password_hash()),
         );
+        let rules = folder.join("rules.toml");
+        if self.rules.is_empty() {
+            // There may be none.
+            let _ = fs::remove_file(rules);
+        } else {
+            fs::write(rules, &self.rules).expect("written");
+        }
     }
 }
 

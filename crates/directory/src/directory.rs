@@ -52,6 +52,11 @@ impl Directory {
         always_open(&self.shared.table.load(), path)
     }
 
+    /// What stands behind the separator of a recipient's local part, folded.
+    pub fn detail(&self, path: &ForwardPath) -> Option<String> {
+        self.shared.table.load().detail(path)
+    }
+
     /// Most octets that a mailbox may hold before new mail is put off; none is no limit, or no such mailbox.
     pub fn quota(&self, mailbox: &MailboxName) -> Option<u64> {
         self.allowance(mailbox).octets

@@ -3,7 +3,7 @@ use queue_sled::OpenError;
 use super::{Answer, Context, Failure};
 use crate::control;
 use crate::identity;
-use crate::wire::{Appliance, ServeError};
+use crate::wire::{Appliance, ServeError, fall_back};
 
 /// Run the servers until they are told to stop
 ///
@@ -23,8 +23,16 @@ pub(crate) fn run(context: &mut Context<'_>, args: &Args) -> Result<Answer, Fail
     }
     identity::keep_memory_to_ourselves();
     identity::raise_open_files();
-    let loaded = control::load(&context.config)?;
-    Appliance::run(&context.config, loaded).map_err(|error| match error {
+    let (loaded, unused) = match control::load(&context.config) {
+        Ok(loaded) => (loaded, None),
+        // With rules that cannot be used, the last ones that could are better than none, and than no service.
+        Err(Failure::Config(faults)) => {
+            let (loaded, faults) = fall_back(&context.config, faults).map_err(Failure::Config)?;
+            (loaded, Some(faults))
+        }
+        Err(failure) => return Err(failure),
+    };
+    Appliance::run(&context.config, loaded, unused.as_ref()).map_err(|error| match error {
         ServeError::StateDir { .. } | ServeError::Tls(_) => Failure::Refused(error.to_string()),
         ServeError::Store { ref path, error: OpenError::Locked(_) } => {
             let who = control::holder(path).map_or_else(String::new, |pid| format!(" {pid}"));

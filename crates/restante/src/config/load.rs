@@ -12,10 +12,11 @@ use super::fault::{Fault, Faults, Severity};
 use super::machine::{self, Places};
 use super::mailboxes::{self, Mailboxes};
 use super::permission::{STATE_DIR_OPEN, exposure_of, service_groups};
+use super::rules::{self, Rules};
 use super::section::{Notes, Section, brackets};
 use super::settings::Config;
 use super::source::File;
-use super::{rules, tls};
+use super::tls;
 use crate::control;
 
 /// Configuration without a fault.
@@ -27,6 +28,8 @@ pub struct Loaded {
     pub spec: Spec,
     /// The same, checked.
     pub table: Table,
+    /// `rules.toml`.
+    pub rules: Rules,
     /// What is wrong without stopping anything.
     pub warnings: Faults,
 }
@@ -48,6 +51,14 @@ pub struct Texts {
 /// is in the error, warnings too.
 pub fn load(dir: &Path) -> Result<Loaded, Faults> {
     let texts = Texts::read(dir)?;
+    let mut checked = Checked::new(&texts);
+    checked.look_at_files(dir);
+    checked.into_result()
+}
+
+/// The same with another text in the place of `rules.toml`.
+pub fn load_with_rules(dir: &Path, rules: String) -> Result<Loaded, Faults> {
+    let texts = Texts { rules, ..Texts::read(dir)? };
     let mut checked = Checked::new(&texts);
     checked.look_at_files(dir);
     checked.into_result()
@@ -194,6 +205,7 @@ struct Checked {
     config: Config,
     spec: Spec,
     table: Option<Table>,
+    rules: Option<Rules>,
     places: Places,
     faults: Faults,
 }
@@ -211,12 +223,14 @@ impl Checked {
             top.finish();
             found
         });
-        parsed(texts, File::Rules, &mut faults, rules::read);
         let (spec, table) = match mailboxes {
             Some(found) => directory(found, &config, &places, &mut faults),
             None => (Spec::default(), None),
         };
-        Self { config, spec, table, places, faults }
+        let mut said = Vec::new();
+        let rules = rules::compile(texts.of(File::Rules), &texts.dir, &config, table.as_ref(), &mut said);
+        faults.extend(said);
+        Self { config, spec, table, rules, places, faults }
     }
 
     /// What can only be seen on the disk.
@@ -232,11 +246,11 @@ impl Checked {
 
     fn into_result(mut self) -> Result<Loaded, Faults> {
         self.faults.sort();
-        match self.table {
-            Some(table) if self.faults.errors() == 0 => {
-                Ok(Loaded { config: self.config, spec: self.spec, table, warnings: self.faults })
+        match (self.table, self.rules) {
+            (Some(table), Some(rules)) if self.faults.errors() == 0 => {
+                Ok(Loaded { config: self.config, spec: self.spec, table, rules, warnings: self.faults })
             }
-            Some(_) | None => Err(self.faults),
+            (Some(_) | None, _) => Err(self.faults),
         }
     }
 }

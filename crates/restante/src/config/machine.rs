@@ -10,8 +10,8 @@ use toml::de::DeValue;
 
 use super::section::Section;
 use super::settings::{
-    BareNewline, Config, Limits, LogFormat, LogLevel, LoginLimits, Pop3, Pop3Limits, Relay, Smtp, SmtpLimits,
-    Store, Tls, Utf8Fallback,
+    Authenticity, BareNewline, Config, Limits, LogFormat, LogLevel, LoginLimits, Pop3, Pop3Limits, Relay,
+    Smtp, SmtpLimits, Store, Tls, Utf8Fallback,
 };
 use super::value::{self, Problem, choice, count, duration, or_none, size};
 
@@ -66,6 +66,7 @@ pub(super) fn read(top: &mut Section<'_, '_>, dir: &Path) -> (Config, Places) {
         s.set("detail-separator", &mut config.detail_separator, value::separator);
         places.detail_separator = s.span_of("detail-separator");
     });
+    top.table("authenticity", |s| authenticity(s, &mut config.authenticity));
     top.table("quarantine", |s| {
         s.set("keep", &mut config.quarantine.keep, duration(SECOND..=Duration::from_secs(36_525 * 86_400)));
         s.set("size", &mut config.quarantine.size, size(MIB..=TIB));
@@ -226,6 +227,17 @@ fn store(s: &mut Section<'_, '_>, store: &mut Store) {
     s.set("index-cache", &mut store.index_cache, size(MIB..=64 * GIB));
     s.set("message-memory", &mut store.message_memory, size(4 * MIB..=64 * GIB));
     s.set("message-spool", &mut store.message_spool, size(MIB..=TIB));
+}
+
+fn authenticity(s: &mut Section<'_, '_>, authenticity: &mut Authenticity) {
+    s.set("enabled", &mut authenticity.enabled, value::flag);
+    s.set("loopback", &mut authenticity.loopback, value::flag);
+    s.set_list("resolvers", &mut authenticity.resolvers, value::name_server);
+    s.set("question-timeout", &mut authenticity.question_timeout, duration(SECOND..=60 * SECOND));
+    s.set("spf-timeout", &mut authenticity.spf_timeout, duration(SECOND..=60 * SECOND));
+    s.set("message-timeout", &mut authenticity.message_timeout, duration(SECOND..=120 * SECOND));
+    s.set("questions", &mut authenticity.questions, many(10, 1_000));
+    s.set_list("trusted-forwarders", &mut authenticity.trusted_forwarders, value::domain);
 }
 
 fn relay(s: &mut Section<'_, '_>, relays: &mut Vec<Relay>) {

@@ -28,11 +28,12 @@ mod value;
 pub use edit::{Edit, EditError};
 pub use fault::{Fault, Faults, Severity};
 pub use finding::Finding;
-pub use load::{Loaded, Texts, check, load, machine};
+pub use load::{Loaded, Texts, check, load, load_with_rules, machine};
 pub use overlay::Overlay;
+pub use rules::Rules;
 pub use settings::{
-    BareNewline, Config, Limits, Lmtp, Log, LogFormat, LogLevel, LoginLimits, Pop3, Pop3Limits, Quarantine,
-    Relay, Smtp, SmtpLimits, Store, Tls, Trace, Utf8Fallback,
+    Authenticity, BareNewline, Config, Limits, Lmtp, Log, LogFormat, LogLevel, LoginLimits, Pop3, Pop3Limits,
+    Quarantine, Relay, Smtp, SmtpLimits, Store, Tls, Trace, Utf8Fallback,
 };
 pub use shipped::shipped;
 pub use source::File;

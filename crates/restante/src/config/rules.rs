@@ -1,19 +1,76 @@
-//! `rules.toml`.
+//! `rules.toml`: compiled by the rules themselves, which know what it means; here its faults find their place among
+//! those of the other files.
 
-use toml::Spanned;
-use toml::de::DeTable;
+use std::fs;
+use std::path::Path;
+use std::sync::Arc;
 
-use super::section::Notes;
-use super::value::Problem;
+use directory::Table;
+use jiff::tz::TimeZone;
+use routing::rules::{self, Diagnostic, RuleSet, Surroundings};
 
-/// This version has no rules yet. An admin who wrote some must not believe that they work, so each table
-/// is a fault.
-pub(super) fn read(top: &Spanned<DeTable<'_>>, notes: &mut Notes) {
-    for (key, value) in top.get_ref() {
-        let first = value.get_ref().as_array().and_then(|tables| tables.iter().next());
-        let span = first.map_or_else(|| key.span(), Spanned::span);
-        let problem = Problem::new(format!("`{}`: rules are not read by this version", key.get_ref()), "")
-            .hint("every mail goes where mailboxes.toml says; keep the rules in another file until then");
-        notes.error(span, problem);
+use super::fault::{Fault, Severity};
+use super::settings::Config;
+use super::source::File;
+
+/// Far past any list that somebody writes.
+const LIST_MAX: u64 = 16 << 20;
+
+/// Rules without a fault, whose tests all pass.
+#[derive(Debug, Clone)]
+pub struct Rules {
+    /// What is searched.
+    pub set: Arc<RuleSet>,
+    /// What was written.
+    pub text: Arc<str>,
+}
+
+/// Compiles the text, and runs the tests in it. `directory` is absent while that has faults of its own.
+pub(super) fn compile(
+    text: &str,
+    dir: &Path,
+    config: &Config,
+    directory: Option<&Table>,
+    faults: &mut Vec<Fault>,
+) -> Option<Rules> {
+    let around = Surroundings {
+        directory,
+        spam_filter: config.asks_spam_filter(),
+        virus_scanner: config.asks_virus_scanner(),
+        block_lists: config.block_lists(),
+        time_zone: TimeZone::system(),
+        read_list: &|name| read_list(&dir.join(name)),
+    };
+    let (set, said) = RuleSet::compile(text, &around);
+    faults.extend(said.into_iter().map(fault));
+    let set = set?;
+    // What a test expects of addresses cannot be told without the directory.
+    let failures = directory.into_iter().flat_map(|_| set.run_tests()).filter_map(|test| test.failure);
+    let failures: Vec<Fault> = failures.map(fault).collect();
+    let passed = failures.is_empty();
+    faults.extend(failures);
+    passed.then(|| Rules { set: Arc::new(set), text: text.into() })
+}
+
+fn read_list(path: &Path) -> Result<String, String> {
+    let said = |error: std::io::Error| format!("cannot read {}: {error}", path.display());
+    match fs::metadata(path).map_err(said)?.len() {
+        0..=LIST_MAX => fs::read_to_string(path).map_err(said),
+        _ => Err(format!("{} is longer than 16 MiB", path.display())),
+    }
+}
+
+fn fault(said: Diagnostic) -> Fault {
+    let Diagnostic { severity, span, message, label, hint } = said;
+    Fault {
+        severity: match severity {
+            rules::Severity::Error => Severity::Error,
+            rules::Severity::Warning => Severity::Warning,
+        },
+        file: File::Rules,
+        span,
+        message,
+        label,
+        hint,
     }
 }

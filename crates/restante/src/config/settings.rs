@@ -40,6 +40,8 @@ pub struct Config {
     pub limits: Limits,
     /// What cuts the detail off a local part; none: nothing does.
     pub detail_separator: Option<char>,
+    /// `[authenticity]`
+    pub authenticity: Authenticity,
     /// `[quarantine]`
     pub quarantine: Quarantine,
     /// `[store]`
@@ -50,6 +52,23 @@ pub struct Config {
     pub trace: Trace,
     /// `[[relay]]`
     pub relays: Vec<Relay>,
+}
+
+impl Config {
+    /// Whether a spam filter is asked.
+    pub fn asks_spam_filter(&self) -> bool {
+        false
+    }
+
+    /// Whether a virus scanner is asked.
+    pub fn asks_virus_scanner(&self) -> bool {
+        false
+    }
+
+    /// The DNS block lists that are asked.
+    pub fn block_lists(&self) -> &[String] {
+        &[]
+    }
 }
 
 impl Default for Config {
@@ -66,6 +85,7 @@ impl Default for Config {
             tls: None,
             limits: Limits::default(),
             detail_separator: Some('+'),
+            authenticity: Authenticity::default(),
             quarantine: Quarantine::default(),
             store: Store::default(),
             log: Log::default(),
@@ -373,6 +393,42 @@ impl Default for Limits {
             expire: None,
             min_free_disk: 256 * MIB,
             min_free_inodes: 1_000,
+        }
+    }
+}
+
+/// `[authenticity]`: who mail is from, as far as name servers tell.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Authenticity {
+    /// Whether anybody is asked.
+    pub enabled: bool,
+    /// Whether mail that comes from this machine itself is judged like a stranger's.
+    pub loopback: bool,
+    /// The name servers; none are those of the system.
+    pub resolvers: Vec<SocketAddr>,
+    /// How long one server has for one question.
+    pub question_timeout: Duration,
+    /// How long SPF may take.
+    pub spf_timeout: Duration,
+    /// How long all may take that is judged by the octets of a message.
+    pub message_timeout: Duration,
+    /// Questions for one message: this many for SPF, and as many again for the rest.
+    pub questions: usize,
+    /// Domains whose ARC seals say enough: mail that they forward is not held back for DMARC.
+    pub trusted_forwarders: Vec<String>,
+}
+
+impl Default for Authenticity {
+    fn default() -> Self {
+        Self {
+            enabled: true,
+            loopback: false,
+            resolvers: Vec::new(),
+            question_timeout: Duration::from_secs(3),
+            spf_timeout: Duration::from_secs(10),
+            message_timeout: Duration::from_secs(15),
+            questions: 50,
+            trusted_forwarders: Vec::new(),
         }
     }
 }

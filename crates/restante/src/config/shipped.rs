@@ -70,6 +70,17 @@ mod tests {
         assert!(found.contains("mailbox.passwords.hash") && found.contains("refuse.text"));
     }
 
+    /// The examples use mailboxes that are shipped, and no address has to be there.
+    #[test]
+    fn the_rules_that_are_shipped_as_examples_are_sound() {
+        let [restante, mailboxes] = [File::Restante, File::Mailboxes].map(|file| shipped(file).to_owned());
+        let on = switched_on(File::Rules).replace("office@", "postmaster+office@");
+        let texts = Texts { dir: "/etc/restante".into(), restante, mailboxes, rules: on.clone() };
+        let loaded = check(&texts).unwrap_or_else(|faults| panic!("{faults}"));
+        assert_eq!(loaded.rules.set.names().next(), Some("invoices"));
+        assert!(on.contains("\n[[test]]\n") && on.contains("\n[lists]\n"));
+    }
+
     #[test]
     fn what_is_shipped_is_the_default() {
         let [restante, mailboxes, rules] = File::ALL.map(|file| shipped(file).to_owned());

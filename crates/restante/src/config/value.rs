@@ -183,6 +183,27 @@ pub(super) fn address(value: &DeValue<'_>) -> Read<IpAddr> {
     string(value, expected)?.parse().map_err(|_| Problem::new("is no IP address", expected))
 }
 
+/// A name server: an address, with another port than 53 behind it or not.
+pub(super) fn name_server(value: &DeValue<'_>) -> Read<SocketAddr> {
+    let expected = "expected \"address\" or \"address:port\"";
+    let text = string(value, expected)?;
+    let plain = text.parse::<IpAddr>().map(|address| SocketAddr::new(address, 53));
+    plain.or_else(|_| text.parse()).map_err(|_| {
+        Problem::new("is no name server", expected).hint("such as \"192.0.2.53\" or \"[2001:db8::53]:5353\"")
+    })
+}
+
+/// A domain, in A-labels.
+pub(super) fn domain(value: &DeValue<'_>) -> Read<String> {
+    let expected = "expected a domain such as \"example.net\"";
+    let text = string(value, expected)?;
+    let domain = mail::Domain::parse(text).map_err(|_| Problem::new("is no domain", expected))?;
+    match domain.literal() {
+        Some(_) => Err(Problem::new("is an address", expected)),
+        None => Ok(domain.to_ascii()),
+    }
+}
+
 /// A host name that others can look up, in A-labels (RFC 6531 §3.7.1).
 pub(super) fn hostname(value: &DeValue<'_>) -> Read<String> {
     let expected = "expected a host name such as \"mx.example.com\"";

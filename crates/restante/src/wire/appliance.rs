@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use arc_swap::ArcSwap;
+use authenticity::Verifier;
 use directory::{Directory, Spec, Table, VerifierParams};
 use mail::Journeys;
 use net::{Gate, ListenAddress, LoginBudget, Tls, TlsError};
@@ -20,11 +21,12 @@ use tokio_util::sync::CancellationToken;
 use tracing::{error, info, warn};
 use upkeep::{Expiring, Quarantine, Upkeep};
 
-use super::gate::Gatekeeper;
+use super::gate::{Checkpoint, Gatekeeper};
 use super::listeners::{Listeners, Reloadable};
+use super::parsing::Parsing;
 use super::signals::{Signals, Told};
 use super::{certificate, known, manager, params};
-use crate::config::{self, Config, Loaded, Overlay};
+use crate::config::{self, Config, Faults, Loaded, Overlay, Rules};
 use crate::control::verb::reload::Outcome;
 use crate::control::{self, Current, Desk, Door, Running};
 use crate::migrate;
@@ -85,6 +87,9 @@ pub struct Appliance {
     pub(super) budget: LoginBudget,
     pub(super) receiving: Receiving,
     pub(super) tls: Option<Tls>,
+    pub(super) rules: Rules,
+    pub(super) parsing: Arc<Parsing>,
+    pub(super) verifier: Option<Verifier>,
     pub(super) listeners: Listeners,
     pub(super) smtp: Reloadable<SmtpHandler>,
     pub(super) lmtp: Reloadable<SmtpHandler>,
@@ -100,14 +105,20 @@ pub struct Appliance {
 
 impl Appliance {
     /// Runs until it is told to stop; everything it has acknowledged is kept when this returns.
-    pub fn run(config_dir: &Path, loaded: Loaded) -> Result<(), ServeError> {
+    ///
+    /// `unused` is what is wrong with a `rules.toml` in whose place others are in force.
+    pub fn run(config_dir: &Path, loaded: Loaded, unused: Option<&Faults>) -> Result<(), ServeError> {
         let log = super::log::begin(&loaded.config.log)?;
-        let outcome = Self::run_logged(config_dir, loaded);
+        let outcome = Self::run_logged(config_dir, loaded, unused);
         log.flush();
         outcome
     }
 
-    fn run_logged(config_dir: &Path, loaded: Loaded) -> Result<(), ServeError> {
+    fn run_logged(config_dir: &Path, loaded: Loaded, unused: Option<&Faults>) -> Result<(), ServeError> {
+        if let Some(faults) = unused {
+            faults.lines().for_each(|fault| error!("{fault}"));
+            error!("rules.toml has faults: the last rules without any are in force, until it is put right");
+        }
         for warning in loaded.warnings.lines() {
             warn!("{warning}");
         }
@@ -118,6 +129,9 @@ impl Appliance {
         runtime.block_on(async {
             let mut signals = Signals::new()?;
             let mut appliance = Self::start(config_dir, loaded).await?;
+            if let Some(faults) = unused {
+                appliance.remember_faults(faults);
+            }
             let mut asked = appliance.open_control()?;
             manager::ready();
             info!("ready");
@@ -133,8 +147,11 @@ impl Appliance {
     }
 
     async fn start(config_dir: &Path, loaded: Loaded) -> Result<Self, ServeError> {
-        let Loaded { config, spec, table, .. } = loaded;
+        let Loaded { config, spec, table, rules, .. } = loaded;
         prepare(&config.state_dir)?;
+        super::rules::keep(&config.state_dir, &rules);
+        let parsing = Arc::new(Parsing::open(&config.state_dir, params::parsing_memory(&config))?);
+        let verifier = params::verifier(&config.authenticity);
         manager::status("opening the store");
         let (store, report) = open(&config).await?;
         tell(&report);
@@ -168,6 +185,9 @@ impl Appliance {
             tls: &tls,
             stop: &stop,
             journeys: trace.journeys(),
+            rules: &rules,
+            parsing: &parsing,
+            verifier: &verifier,
         };
         let mut appliance = Self {
             smtp: Reloadable::new(handlers.smtp(params::smtp(&config))),
@@ -188,6 +208,9 @@ impl Appliance {
             budget,
             receiving,
             tls,
+            rules,
+            parsing,
+            verifier,
             route_again,
             upkeep_again,
             quarantine,
@@ -296,11 +319,26 @@ pub(super) struct Handlers<'a> {
     pub(super) tls: &'a Option<Tls>,
     pub(super) stop: &'a CancellationToken,
     pub(super) journeys: Journeys,
+    pub(super) rules: &'a Rules,
+    pub(super) parsing: &'a Arc<Parsing>,
+    pub(super) verifier: &'a Option<Verifier>,
 }
 
 impl Handlers<'_> {
     pub(super) fn smtp(&self, mut params: smtp_receive::Params) -> SmtpHandler {
-        let policy = Gatekeeper::new(params::header_limits(self.config), &self.config.hostname);
+        let policy = Gatekeeper::new(Checkpoint {
+            limits: params::header_limits(self.config),
+            authserv_id: self.config.hostname.clone(),
+            directory: self.directory.clone(),
+            rules: self.rules.set.clone(),
+            reads: self.rules.set.reads(),
+            verifier: self.verifier.clone(),
+            authenticity: self.config.authenticity.clone(),
+            relays: self.config.relays.clone(),
+            parsing: self.parsing.clone(),
+            one_refuses_all: self.config.smtp.one_refuses_all,
+            lmtp: params.dialect == smtp_receive::Dialect::Lmtp,
+        });
         let tls = self.tls.clone().filter(|_| params.starttls);
         params.starttls = tls.is_some();
         let (store, directory, receiving) =

@@ -20,6 +20,11 @@ pub(super) fn changes(old: (&Config, &Spec), new: (&Config, &Spec)) -> Vec<Chang
     found
 }
 
+/// Whether the rules are others.
+pub(super) fn rules(old: &str, new: &str) -> Option<Change> {
+    (old != new).then(|| change(How::Changed, "rules", "rules.toml"))
+}
+
 /// The tables of `restante.toml` that say something else now.
 fn settings(old: &Config, new: &Config) -> Vec<&'static str> {
     let smtp =
@@ -42,6 +47,7 @@ fn settings(old: &Config, new: &Config) -> Vec<&'static str> {
         ("tls", old.tls == new.tls),
         ("limits", old.limits == new.limits),
         ("directory", old.detail_separator == new.detail_separator),
+        ("authenticity", old.authenticity == new.authenticity),
         ("quarantine", old.quarantine == new.quarantine),
         ("store", old.store == new.store),
         ("log", old.log == new.log),

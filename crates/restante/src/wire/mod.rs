@@ -12,9 +12,12 @@ mod log;
 mod log_writer;
 mod manager;
 mod params;
+mod parsing;
 mod reload;
+mod rules;
 mod signals;
 
 pub(crate) use appliance::prepare;
 pub use appliance::{Appliance, ServeError};
 pub(crate) use params::store as store_params;
+pub(crate) use rules::fall_back;

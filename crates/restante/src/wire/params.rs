@@ -1,14 +1,15 @@
 //! From what the configuration says to what each crate takes: one translation, in one place.
 
-use authenticity::HeaderLimits;
+use authenticity::{DnsSettings, HeaderLimits, Resolver, Verifier, VerifierLimits, results_field};
 use directory::Expiry;
 use net::{GateParams, LoginBudgetParams, Networks, ProbeLimits};
 use pop3_serve::{Access, Utf8Fallback as Fallback};
 use routing::Host;
 use smtp_receive::{BareNewline as Newline, ErrorLimits, Patience};
+use tracing::error;
 use upkeep::Quarantine;
 
-use crate::config::{BareNewline, Config, Utf8Fallback};
+use crate::config::{Authenticity, BareNewline, Config, Utf8Fallback};
 use crate::trace::Bounds;
 
 /// What the pre-scan bears.
@@ -22,8 +23,37 @@ pub(super) fn header_limits(config: &Config) -> HeaderLimits {
 
 /// What the router writes on top of copies.
 pub(super) fn host(config: &Config) -> Host {
-    // Nothing is asked of authentication yet, so there are no results to word.
-    Host { name: config.hostname.clone(), results: |_, _, _| String::new() }
+    Host { name: config.hostname.clone(), results: results_field }
+}
+
+/// Who is asked about senders; nobody where authenticity is off, or the system names no server.
+pub(super) fn verifier(asked: &Authenticity) -> Option<Verifier> {
+    if !asked.enabled {
+        return None;
+    }
+    let settings = DnsSettings {
+        servers: asked.resolvers.clone(),
+        timeout: asked.question_timeout,
+        ..DnsSettings::default()
+    };
+    let limits = VerifierLimits {
+        spf: asked.spf_timeout,
+        message: asked.message_timeout,
+        questions: asked.questions,
+        ..VerifierLimits::default()
+    };
+    match Resolver::new(&settings) {
+        Ok(resolver) => Some(Verifier::new(resolver, limits)),
+        Err(error) => {
+            error!(%error, "SPF, DKIM and DMARC are off: name servers in authenticity.resolvers turn them on");
+            None
+        }
+    }
+}
+
+/// Octets of messages that are looked at as a whole at once: two of the longest fit.
+pub(super) fn parsing_memory(config: &Config) -> u64 {
+    config.limits.message_size.saturating_mul(2).max(config.store.message_memory)
 }
 
 /// How long mail is held back, and how much of it.

@@ -8,8 +8,11 @@ use std::os::unix::fs::{FileExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 
+use bytes::Bytes;
 use mail::Known;
 use queue::{Incoming, StoreError};
+use routing::content::{ContentLimits, Want};
+use routing::rules::Content;
 use sha2::{Digest, Sha256};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tracing::{error, warn};
@@ -25,15 +28,24 @@ const REMEMBERED: usize = 10_000;
 
 type Mark = [u8; MARK];
 
-/// A whole message in memory, counted until it is let go.
+/// A whole message in memory, counted until the last of its octets is let go, whoever holds them.
 #[derive(Clone)]
-pub(crate) struct Whole {
-    octets: Arc<Vec<u8>>,
-    _counted: Arc<OwnedSemaphorePermit>,
-}
+pub(crate) struct Whole(Bytes);
 
 impl Whole {
-    pub(crate) fn octets(&self) -> &[u8] {
+    pub(crate) fn octets(&self) -> &Bytes {
+        &self.0
+    }
+}
+
+/// What [`Whole`] holds.
+struct Counted {
+    octets: Vec<u8>,
+    _permit: OwnedSemaphorePermit,
+}
+
+impl AsRef<[u8]> for Counted {
+    fn as_ref(&self) -> &[u8] {
         &self.octets
     }
 }
@@ -61,10 +73,13 @@ impl Parsing {
         let mut known: BTreeSet<Mark> = text.lines().filter_map(mark_of).take(REMEMBERED).collect();
         let mut left = [0; AT_ONCE * MARK];
         let read = marks.read_at(&mut left, 0)?;
-        let crashed: Vec<Mark> = left[..read].as_chunks().0.iter().filter(|mark| **mark != [0; MARK]).copied().collect();
+        let crashed: Vec<Mark> =
+            left[..read].as_chunks().0.iter().filter(|mark| **mark != [0; MARK]).copied().collect();
         let pages = usize::try_from(budget.div_ceil(PAGE)).unwrap_or(usize::MAX).min(Semaphore::MAX_PERMITS);
         for mark in crashed {
-            error!("the last run ended while it took a message apart: that message will not be taken apart again");
+            error!(
+                "the last run ended while it took a message apart: that message will not be taken apart again"
+            );
             remember(&poison, &mut known, mark)?;
         }
         marks.write_all_at(&[0; AT_ONCE * MARK], 0)?;
@@ -80,13 +95,17 @@ impl Parsing {
     }
 
     /// Reads all of a message into memory, as soon as there is room.
-    pub(crate) async fn whole<I: Incoming>(&self, octets: u64, content: &mut I) -> Result<Known<Whole>, StoreError> {
+    pub(crate) async fn whole<I: Incoming>(
+        &self,
+        octets: u64,
+        content: &mut I,
+    ) -> Result<Known<Whole>, StoreError> {
         let pages = u32::try_from(octets.div_ceil(PAGE).max(1)).ok().filter(|_| octets <= self.budget);
         let Some(pages) = pages else {
             return Ok(Known::Unknown("the message is longer than what is looked at in memory".into()));
         };
-        let counted = self.memory.clone().acquire_many_owned(pages).await;
-        let counted = counted.map_err(|_| StoreError::Unavailable)?;
+        let permit = self.memory.clone().acquire_many_owned(pages).await;
+        let permit = permit.map_err(|_| StoreError::Unavailable)?;
         let mut whole = Vec::with_capacity(usize::try_from(octets).unwrap_or_default());
         while (whole.len() as u64) < octets {
             let chunk = content.reread(whole.len() as u64).await?;
@@ -95,7 +114,7 @@ impl Parsing {
             }
             whole.extend_from_slice(chunk);
         }
-        Ok(Known::Is(Whole { octets: Arc::new(whole), _counted: Arc::new(counted) }))
+        Ok(Known::Is(Whole(Bytes::from_owner(Counted { octets: whole, _permit: permit }))))
     }
 
     /// What `take_apart` makes of a message, unless it, or a message before with the same octets, breaks it.
@@ -115,6 +134,14 @@ impl Parsing {
         tokio::task::spawn_blocking(work).await.ok().flatten().map_or_else(broken, Known::Is)
     }
 
+    /// What a message says, for the rules.
+    pub(crate) async fn content(self: &Arc<Self>, whole: &Whole, body: bool) -> Known<Content> {
+        self.read(whole, move |octets| {
+            Content::read(octets, &ContentLimits::default(), Want { body }).content
+        })
+        .await
+    }
+
     fn take_apart<T>(&self, octets: &[u8], take_apart: impl FnOnce(&[u8]) -> T) -> Option<T> {
         let mark = mark(octets);
         if lock(&self.known).contains(&mark) {
@@ -130,13 +157,14 @@ impl Parsing {
         let taken = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| take_apart(octets)));
         let _ = self.marks.write_all_at(&[0; MARK], at);
         lock(&self.free).push(place);
-        taken.inspect_err(|_| {
-            error!("a message broke its parser: it will not be taken apart again");
-            if let Err(error) = remember(&self.poison, &mut lock(&self.known), mark) {
-                warn!(%error, "the next start will not know the message that broke its parser");
-            }
-        })
-        .ok()
+        taken
+            .inspect_err(|_| {
+                error!("a message broke its parser: it will not be taken apart again");
+                if let Err(error) = remember(&self.poison, &mut lock(&self.known), mark) {
+                    warn!(%error, "the next start will not know the message that broke its parser");
+                }
+            })
+            .ok()
     }
 }
 
@@ -224,7 +252,10 @@ mod tests {
         let parsing = Arc::new(Parsing::open(folder.path(), 8 << 10).expect("opened"));
         let first = whole(&parsing, &[b'x'; 8 << 10]).await;
         assert!(first.known().is_some());
-        assert!(whole(&parsing, &[b'x'; (8 << 10) + 1]).await.known().is_none(), "never, so it does not wait");
+        assert!(
+            whole(&parsing, &[b'x'; (8 << 10) + 1]).await.known().is_none(),
+            "never, so it does not wait"
+        );
         let waits = tokio::time::timeout(std::time::Duration::from_millis(50), whole(&parsing, b"x")).await;
         assert!(waits.is_err());
         drop(first);

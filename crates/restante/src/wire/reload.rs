@@ -6,7 +6,7 @@ use tracing::{error, info, warn};
 use super::appliance::{Appliance, Handlers};
 use super::{difference, manager, params};
 use crate::cli::counted;
-use crate::config::{self, Config, Loaded};
+use crate::config::{self, Config, Faults, Loaded};
 use crate::control::Current;
 use crate::control::verb::reload::Outcome;
 
@@ -27,6 +27,13 @@ impl Appliance {
         outcome
     }
 
+    /// The configuration that it started with is not the one of the files.
+    pub(super) fn remember_faults(&self, faults: &Faults) {
+        let before = Current::clone(&self.current.load());
+        let refused = Some(counted(faults.errors(), "fault"));
+        self.current.store(Arc::new(Current { refused, ..before }));
+    }
+
     /// For who asks later how things are.
     fn remember(&self, outcome: &Outcome) {
         let before = Current::clone(&self.current.load());
@@ -41,15 +48,20 @@ impl Appliance {
     }
 
     fn exchange(&mut self, loaded: Loaded) -> Outcome {
-        let Loaded { config, spec, table, warnings } = loaded;
+        let Loaded { config, spec, table, rules, warnings } = loaded;
         match certificate(self.tls.as_ref(), &config) {
             Ok(tls) => self.tls = tls,
             Err(error) => return Outcome::Failed(format!("the certificate cannot be used: {error}")),
         }
-        let changes = difference::changes((&self.config, &self.spec), (&config, &spec));
+        let mut changes = difference::changes((&self.config, &self.spec), (&config, &spec));
+        changes.extend(difference::rules(&self.rules.text, &rules.text));
         let restart = difference::waiting(&self.started, &config).into_iter().map(str::to_owned).collect();
         self.directory.replace(table);
-        (self.config, self.spec) = (config, spec);
+        if config.authenticity != self.config.authenticity {
+            self.verifier = params::verifier(&config.authenticity);
+        }
+        (self.config, self.spec, self.rules) = (config, spec, rules);
+        super::rules::keep(&self.config.state_dir, &self.rules);
         let handlers = Handlers {
             config: &self.config,
             store: &self.store,
@@ -58,6 +70,9 @@ impl Appliance {
             tls: &self.tls,
             stop: &self.listeners.stop,
             journeys: self.trace.journeys(),
+            rules: &self.rules,
+            parsing: &self.parsing,
+            verifier: &self.verifier,
         };
         self.smtp.replace(handlers.smtp(params::smtp(&self.config)));
         self.lmtp.replace(handlers.smtp(params::lmtp(&self.config)));

@@ -34,7 +34,7 @@ pub(super) async fn ruled<I: Incoming>(
 }
 
 /// The header section, or as much of it as was asked for.
-async fn section<I: Incoming>(most: u64, content: &mut I) -> Result<Vec<u8>, StoreError> {
+pub(super) async fn section<I: Incoming>(most: u64, content: &mut I) -> Result<Vec<u8>, StoreError> {
     let mut section = Vec::new();
     loop {
         let left = usize::try_from(most).unwrap_or(usize::MAX).saturating_sub(section.len());

@@ -1,64 +1,79 @@
-//! What SMTP asks before the 250 beyond its own protocol: today the pre-scan, later authenticity and rules.
+//! What SMTP asks before the 250 beyond its own protocol: the pre-scan, authenticity, and the rules.
+//!
+//! Phase by phase the facts come together: what the connection tells, then the sender, then the octets. Name servers
+//! are asked while the client goes on talking. At RCPT only what the rules can refuse without the octets is refused;
+//! at the end of data the rules are searched once for each recipient, and what they decide is written into the
+//! envelope, for the router to carry out. Read [`Gatekeeper`] first.
 
-use authenticity::{HeaderFault, HeaderLimits, Prescan};
-use mail::Envelope;
+mod asking;
+mod examined;
+mod fields;
+mod origin;
+mod outcome;
+mod session;
+#[cfg(test)]
+mod tests;
+
+use std::sync::Arc;
+
+use authenticity::{HeaderLimits, Verifier};
+use directory::Directory;
+use mail::ForwardPath;
 use net::Peer;
-use queue::Incoming;
-use smtp_receive::{Inspection, Policy, PolicyRefusal, SessionPolicy, Verdict};
+use routing::rules::{Reads, RuleSet, To};
+use smtp_receive::Policy;
 
-/// Refuses what no parser should have to hold, and hides what only we may write.
-#[derive(Debug, Clone)]
-pub(crate) struct Gatekeeper {
-    limits: HeaderLimits,
-    authserv_id: String,
+use super::parsing::Parsing;
+use crate::config::{Authenticity, Relay};
+use origin::Origin;
+use session::Visit;
+
+/// Everything that is asked of mail before it is ours, as one configuration says it. A session keeps the one that it
+/// began with.
+#[derive(Clone)]
+pub(crate) struct Gatekeeper(Arc<Checkpoint>);
+
+/// See [`Gatekeeper`].
+pub(crate) struct Checkpoint {
+    /// What the pre-scan bears.
+    pub(crate) limits: HeaderLimits,
+    /// The name of our own results.
+    pub(crate) authserv_id: String,
+    pub(crate) directory: Directory,
+    pub(crate) rules: Arc<RuleSet>,
+    /// What the rules look at: nothing else is found out for them.
+    pub(crate) reads: Reads,
+    /// Asks name servers; nothing when authenticity is off.
+    pub(crate) verifier: Option<Verifier>,
+    pub(crate) authenticity: Authenticity,
+    pub(crate) relays: Vec<Relay>,
+    pub(crate) parsing: Arc<Parsing>,
+    /// A refusal for one recipient is one for all.
+    pub(crate) one_refuses_all: bool,
+    /// Who comes is a server of ours, whatever its address.
+    pub(crate) lmtp: bool,
 }
 
 impl Gatekeeper {
-    pub(crate) fn new(limits: HeaderLimits, authserv_id: &str) -> Self {
-        Self { limits, authserv_id: authserv_id.to_owned() }
+    pub(crate) fn new(gate: Checkpoint) -> Self {
+        Self(Arc::new(gate))
     }
 }
 
 impl Policy for Gatekeeper {
-    type Session = Self;
+    type Session = Visit;
 
-    fn session(&self, _: &Peer) -> Self {
-        self.clone()
+    fn session(&self, peer: &Peer) -> Visit {
+        Visit::new(self.0.clone(), Origin::of(&self.0, peer))
     }
 }
 
-impl SessionPolicy for Gatekeeper {
-    type Inspection = Examined;
-
-    fn begin(&mut self, _envelope: &Envelope) -> Examined {
-        Examined(Prescan::new(self.limits.clone(), &self.authserv_id))
-    }
-}
-
-/// One message while it arrives.
-pub(crate) struct Examined(Prescan);
-
-impl Inspection for Examined {
-    fn content(&mut self, octets: &[u8]) {
-        self.0.content(octets);
-    }
-
-    async fn finish<I: Incoming>(self, envelope: &mut Envelope, _octets: u64, _content: &mut I) -> Verdict {
-        let found = self.0.finish();
-        if let Some(fault) = found.fault {
-            return Verdict::Refuse(refusal(fault));
+impl Checkpoint {
+    fn to(&self, path: &ForwardPath) -> To {
+        To {
+            address: path.to_string(),
+            detail: self.directory.detail(path),
+            protected: self.directory.always_open(path),
         }
-        envelope.cuts = found.cuts;
-        Verdict::Accept
-    }
-}
-
-fn refusal(fault: HeaderFault) -> PolicyRefusal {
-    PolicyRefusal {
-        // Too much of something, and too big for this system (RFC 3463 §3.4).
-        code: 552,
-        enhanced: "5.3.4".into(),
-        text: fault.to_string().into(),
-        rule: "header-limits".into(),
     }
 }

@@ -45,6 +45,8 @@ pub(super) fn settle(envelope: &mut Envelope, decided: Vec<Decided>, one_refuses
             Decided::Ruled(ruling) => ruling,
             Decided::Refused(refusal) | Decided::Deferred(refusal) => held_back(&refusal),
         });
+        // Most mail is ruled by nobody, and need not say so in every envelope.
+        recipient.ruling.take_if(|ruling| *ruling == Ruling::default());
     }
     Verdict::Accept
 }
@@ -53,7 +55,9 @@ fn each(envelope: &mut Envelope, decided: Vec<Decided>) -> Verdict {
     let mut refused = Vec::new();
     for (place, (recipient, decided)) in envelope.recipients.iter_mut().zip(decided).enumerate() {
         match decided {
-            Decided::Ruled(ruling) => recipient.ruling = Some(ruling),
+            Decided::Ruled(ruling) => {
+                recipient.ruling = Some(ruling).filter(|ruling| *ruling != Ruling::default());
+            }
             Decided::Refused(refusal) | Decided::Deferred(refusal) => refused.push((place, refusal)),
         }
     }
@@ -107,7 +111,10 @@ mod tests {
     fn by_smtp_there_is_one_answer_for_all() {
         let smtp = |decided, all| settled(Protocol::Esmtp, decided, all);
         let (verdict, why) = smtp(vec![ruled(), refused()], false);
-        assert_eq!((verdict, why), (Verdict::Accept, vec!["delivered".into(), "refused by r: no".to_owned()]));
+        assert_eq!(
+            (verdict, why),
+            (Verdict::Accept, vec!["delivered".into(), "refused by r: no".to_owned()])
+        );
         assert_eq!(smtp(vec![ruled(), refused()], true).0, Verdict::Refuse(refusal(550)));
         assert_eq!(smtp(vec![refused(), refused()], false).0, Verdict::Refuse(refusal(550)));
         for all in [false, true] {

@@ -35,6 +35,9 @@ const FAMILIES: [(&[&str], Read); 7] = [
     (clock::KEYS, clock::read),
 ];
 
+/// The keys that ask for what stands in a message.
+pub(crate) const CONTENT: [&[&str]; 2] = [header::KEYS, content::KEYS];
+
 /// One question to a message.
 #[derive(Debug, Clone)]
 pub(crate) enum Test {

@@ -41,6 +41,15 @@ impl Condition {
         Self::All(Vec::new())
     }
 
+    /// Gives every question in it to `each`.
+    pub(crate) fn each(&self, each: &mut impl FnMut(&Question)) {
+        match self {
+            Self::All(inner) | Self::Any(inner) => inner.iter().for_each(|inner| inner.each(each)),
+            Self::Not(inner) => inner.each(each),
+            Self::Test(question) => each(question),
+        }
+    }
+
     /// Reads `when`: a table of several keys means all of them.
     pub(crate) fn read(value: &Value<'_>, reader: &mut Reader<'_>) -> Option<Self> {
         let table = reader.table("when", value, "expected { subject = \"…\", … }")?;

@@ -1,0 +1,233 @@
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use authenticity::{HeaderFault, Prescan, relayed};
+use mail::{AuthResult, AuthResults, Envelope, Known, Recipient};
+use queue::{Incoming, StoreError};
+use routing::rules::{Content, Facts, Judgement};
+use smtp_receive::{Inspection, PolicyRefusal, Verdict};
+use tracing::{info, warn};
+
+use super::Checkpoint;
+use super::asking::Asking;
+use super::fields;
+use super::origin::Origin;
+use super::outcome::{Decided, settle};
+use crate::wire::parsing::Whole;
+
+/// How long the rules may take on one message, all recipients together.
+const JUDGING: Duration = Duration::from_millis(100);
+/// Octets that the copies of one message may take beside its body, as far as rules make them: a delivery is one step
+/// of the store.
+const COPIES_MAX: usize = 3 << 20;
+/// What a copy takes beside what is added to it.
+const COPY: usize = 1024;
+
+/// One message while it arrives.
+pub(crate) struct Examined {
+    pub(super) prescan: Prescan,
+    pub(super) case: Case,
+}
+
+/// What is known of it beside its octets.
+pub(super) struct Case {
+    pub(super) gate: Arc<Checkpoint>,
+    pub(super) origin: Origin,
+    pub(super) facts: Facts,
+    pub(super) asking: Asking,
+}
+
+impl Inspection for Examined {
+    fn content(&mut self, octets: &[u8]) {
+        self.prescan.content(octets);
+    }
+
+    async fn finish<I: Incoming>(self, envelope: &mut Envelope, octets: u64, content: &mut I) -> Verdict {
+        let Self { prescan, case } = self;
+        let found = prescan.finish();
+        if let Some(fault) = found.fault {
+            return Verdict::Refuse(too_large(fault));
+        }
+        envelope.cuts = found.cuts;
+        let too_complex = found.too_complex.is_some();
+        match case.judge(envelope, octets, too_complex, content).await {
+            Ok(verdict) => verdict,
+            Err(error) => {
+                warn!(%error, "a message that comes in cannot be read again: it is put off");
+                Verdict::Refuse(not_now("store"))
+            }
+        }
+    }
+}
+
+impl Case {
+    async fn judge<I: Incoming>(
+        mut self,
+        envelope: &mut Envelope,
+        octets: u64,
+        too_complex: bool,
+        content: &mut I,
+    ) -> Result<Verdict, StoreError> {
+        let whole = self.whole(octets, content).await?;
+        envelope.results = self.authenticate(whole.as_ref(), content).await?;
+        self.facts.content = self.content(octets, whole.as_ref()).await;
+        if let Known::Is(content) = &mut self.facts.content {
+            content.too_complex |= too_complex;
+        }
+        self.facts.verdicts.spam = Known::Is(None);
+        self.facts.verdicts.virus = Known::Is(None);
+        drop(whole);
+        let decided = self.decide(&envelope.recipients);
+        let verdict = settle(envelope, decided, self.gate.one_refuses_all);
+        if matches!(verdict, Verdict::Refuse(_)) {
+            return Ok(verdict);
+        }
+        if weight(envelope) > COPIES_MAX {
+            return Ok(Verdict::Refuse(too_many_copies()));
+        }
+        envelope.fields = fields::ruled(envelope, self.gate.limits.octets, content).await?;
+        Ok(verdict)
+    }
+
+    /// All of the message, where somebody wants to look at it.
+    async fn whole<I: Incoming>(
+        &self,
+        octets: u64,
+        content: &mut I,
+    ) -> Result<Option<Known<Whole>>, StoreError> {
+        let verified = matches!(self.origin, Origin::Stranger(_)) && self.gate.verifier.is_some();
+        if !verified && !self.gate.reads.content {
+            return Ok(None);
+        }
+        self.gate.parsing.whole(octets, content).await.map(Some)
+    }
+
+    /// Finds out who the message is from: the facts get it, and what we found ourselves is given for the results
+    /// field.
+    async fn authenticate<I: Incoming>(
+        &mut self,
+        whole: Option<&Known<Whole>>,
+        content: &mut I,
+    ) -> Result<Option<AuthResults>, StoreError> {
+        let results = match (&self.origin, &self.gate.verifier) {
+            (Origin::Stranger(_), Some(verifier)) => {
+                let said = self.asking.said().await.cloned();
+                let (spf, iprev) = (said.as_ref().map(|said| said.spf.clone()), said.map(|said| said.iprev));
+                let mut results = AuthResults { spf, iprev, ..AuthResults::default() };
+                if let Some(Known::Is(whole)) = whole {
+                    let message = verifier.message(whole.octets().clone(), results.spf.as_ref()).await;
+                    results.dkim = message.dkim;
+                    (results.dmarc, results.arc) = (Some(message.dmarc), Some(message.arc));
+                }
+                Some(results)
+            }
+            (Origin::Relay(Some(id)), _) => {
+                let header = fields::section(self.gate.limits.octets, content).await?;
+                self.learn(relayed(&header, id));
+                return Ok(None);
+            }
+            (Origin::Ours(_) | Origin::Relay(None) | Origin::Stranger(_), _) => None,
+        };
+        self.learn(results.clone().unwrap_or_default());
+        Ok(results)
+    }
+
+    fn learn(&mut self, results: AuthResults) {
+        let AuthResults { spf, dkim, dmarc, arc, iprev } = results;
+        let forwarder = arc.as_ref().filter(|arc| arc.result == AuthResult::Pass);
+        let forwarder = forwarder.and_then(|arc| arc.sealer.as_ref());
+        let trusted = &self.gate.authenticity.trusted_forwarders;
+        self.facts.trusted_forwarder =
+            forwarder.is_some_and(|sealer| trusted.iter().any(|domain| domain.eq_ignore_ascii_case(sealer)));
+        self.facts.spf = Known::Is(spf);
+        self.facts.iprev = Known::Is(iprev);
+        self.facts.dkim = Known::Is(dkim);
+        self.facts.dmarc = Known::Is(dmarc);
+        self.facts.arc = Known::Is(arc);
+    }
+
+    async fn content(&self, octets: u64, whole: Option<&Known<Whole>>) -> Known<Content> {
+        let reads = &self.gate.reads;
+        if !reads.content {
+            return Known::Is(Content { size: octets, ..Content::default() });
+        }
+        match whole {
+            Some(Known::Is(whole)) => self.gate.parsing.content(whole, reads.body).await,
+            Some(Known::Unknown(why)) => Known::Unknown(why.clone()),
+            Some(Known::NotYet) | None => Known::Unknown("the message was not read".into()),
+        }
+    }
+
+    /// Searches the rules for each recipient.
+    fn decide(&self, recipients: &[Recipient]) -> Vec<Decided> {
+        let until = Instant::now() + JUDGING;
+        let out_of_time = || Instant::now() > until;
+        let examination = self.gate.rules.examine(&self.facts).until(&out_of_time);
+        let decide = |recipient: &Recipient| {
+            let to = self.gate.to(&recipient.path);
+            match examination.judge(Some(&to)) {
+                Judgement::Decided(decision) => Decided::Ruled(decision.ruling),
+                Judgement::Refuse { rule, code, enhanced, text } => {
+                    let refusal = PolicyRefusal {
+                        code,
+                        enhanced: enhanced.into(),
+                        text: text.into(),
+                        rule: rule.into(),
+                    };
+                    if code < 500 { Decided::Deferred(refusal) } else { Decided::Refused(refusal) }
+                }
+                // Postmaster's mail is taken, whatever cannot be told of it (RFC 5321 §4.5.1).
+                Judgement::Defer { .. } if to.protected => Decided::Ruled(mail::Ruling::default()),
+                Judgement::Defer { rule, why } => {
+                    info!(rule, why = %mail::shown(why), to = %mail::shown(&to.address), "cannot tell now");
+                    Decided::Deferred(not_now(&rule))
+                }
+                Judgement::Wait => Decided::Deferred(not_now("-")),
+            }
+        };
+        recipients.iter().map(decide).collect()
+    }
+}
+
+/// An estimate, on the high side, of what the copies take beside the body.
+fn weight(envelope: &Envelope) -> usize {
+    if envelope.recipients.iter().all(|to| to.ruling.is_none()) {
+        return 0;
+    }
+    let copies = envelope.copies();
+    let added = |copy: &mail::MailboxCopy| {
+        let ruling = &copy.ruling;
+        let fields = ruling.add.iter().map(|(name, value)| name.len() + value.len() + 4);
+        let tags = ruling.tags.iter().map(String::len);
+        fields.chain(tags).sum::<usize>() + 300 * copy.recipients.len()
+    };
+    copies.iter().map(|copy| COPY + added(copy)).sum()
+}
+
+fn too_large(fault: HeaderFault) -> PolicyRefusal {
+    PolicyRefusal {
+        // Too much of something, and too big for this system (RFC 3463 §3.4).
+        code: 552,
+        enhanced: "5.3.4".into(),
+        text: fault.to_string().into(),
+        rule: "header-limits".into(),
+    }
+}
+
+fn not_now(rule: &str) -> PolicyRefusal {
+    PolicyRefusal {
+        code: 451,
+        enhanced: "4.7.1".into(),
+        text: "cannot tell now what is to be done with this message, try again later".into(),
+        rule: rule.to_owned().into(),
+    }
+}
+
+fn too_many_copies() -> PolicyRefusal {
+    PolicyRefusal {
+        code: 452,
+        enhanced: "4.5.3".into(),
+        text: "too many copies of one message, send it to fewer recipients".into(),
+        rule: "copies".into(),
+    }
+}
