@@ -6,6 +6,7 @@
 mod backup;
 mod check;
 mod completions;
+mod explain;
 mod export;
 mod failure;
 mod fsck;
@@ -68,6 +69,7 @@ enum Verb {
     Fsck(fsck::Args),
     Check(check::Args),
     Route(route::Args),
+    Explain(explain::Args),
     Recipients(recipients::Args),
     Passwd(passwd::Args),
     Mailbox(mailbox::Args),
@@ -136,6 +138,7 @@ impl Verb {
             Self::Fsck(args) => fsck::run(context, &args),
             Self::Check(args) => check::run(context, &args),
             Self::Route(args) => route::run(context, &args),
+            Self::Explain(args) => explain::run(context, &args),
             Self::Recipients(args) => recipients::run(context, &args),
             Self::Passwd(args) => passwd::run(context, &args),
             Self::Mailbox(args) => mailbox::run(context, &args),
@@ -157,6 +160,7 @@ impl Verb {
             Self::Fsck(args) => args.json,
             Self::Check(args) => args.json,
             Self::Route(args) => args.json,
+            Self::Explain(args) => args.json,
             Self::Recipients(args) => args.json,
             Self::Mailbox(args) => args.is_json(),
             Self::Import(args) => args.json,

@@ -81,7 +81,7 @@ fn text(document: &Document) -> String {
 
 /// An address with or without its angle brackets; a name without a domain belongs to the first, as in
 /// mailboxes.toml. Bare `postmaster` is an address of its own (RFC 5321 §4.5.1).
-fn recipient(text: &str, first: &str) -> Result<ForwardPath, Failure> {
+pub(super) fn recipient(text: &str, first: &str) -> Result<ForwardPath, Failure> {
     let bare = text.strip_prefix('<').and_then(|rest| rest.strip_suffix('>')).unwrap_or(text);
     let whole = format!("<{bare}>");
     let of_first = format!("<{bare}@{first}>");

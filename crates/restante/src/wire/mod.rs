@@ -5,6 +5,7 @@
 mod appliance;
 mod certificate;
 mod difference;
+mod explain;
 mod gate;
 mod known;
 mod listeners;
@@ -19,5 +20,6 @@ mod signals;
 
 pub(crate) use appliance::prepare;
 pub use appliance::{Appliance, ServeError};
+pub(crate) use explain::{Question, Reply, explain};
 pub(crate) use params::store as store_params;
 pub(crate) use rules::fall_back;

@@ -59,7 +59,7 @@ pub(crate) struct Parsing {
     budget: u64,
     /// What is being taken apart, written down before: after a crash the next start reads here who it was. It need
     /// not be synced, for a process that dies takes nothing with it that it has written.
-    marks: File,
+    marks: Option<File>,
     known: Mutex<BTreeSet<Mark>>,
     poison: PathBuf,
 }
@@ -75,7 +75,6 @@ impl Parsing {
         let read = marks.read_at(&mut left, 0)?;
         let crashed: Vec<Mark> =
             left[..read].as_chunks().0.iter().filter(|mark| **mark != [0; MARK]).copied().collect();
-        let pages = usize::try_from(budget.div_ceil(PAGE)).unwrap_or(usize::MAX).min(Semaphore::MAX_PERMITS);
         for mark in crashed {
             error!(
                 "the last run ended while it took a message apart: that message will not be taken apart again"
@@ -83,7 +82,17 @@ impl Parsing {
             remember(&poison, &mut known, mark)?;
         }
         marks.write_all_at(&[0; AT_ONCE * MARK], 0)?;
-        Ok(Self {
+        Ok(Self::new(Some(marks), budget, known, poison))
+    }
+
+    /// For a process that takes apart one message, and whose end costs nobody anything.
+    pub(crate) fn forgetful(budget: u64) -> Self {
+        Self::new(None, budget, BTreeSet::new(), PathBuf::from("/dev/null"))
+    }
+
+    fn new(marks: Option<File>, budget: u64, known: BTreeSet<Mark>, poison: PathBuf) -> Self {
+        let pages = usize::try_from(budget.div_ceil(PAGE)).unwrap_or(usize::MAX).min(Semaphore::MAX_PERMITS);
+        Self {
             free: Mutex::new((0..AT_ONCE).collect()),
             permits: Arc::new(Semaphore::new(AT_ONCE)),
             memory: Arc::new(Semaphore::new(pages)),
@@ -91,7 +100,7 @@ impl Parsing {
             marks,
             known: Mutex::new(known),
             poison,
-        })
+        }
     }
 
     /// Reads all of a message into memory, as soon as there is room.
@@ -150,12 +159,12 @@ impl Parsing {
         // There is a place for each permit.
         let place = lock(&self.free).pop()?;
         let at = (place * MARK) as u64;
-        if let Err(error) = self.marks.write_all_at(&mark, at) {
+        if let Some(Err(error)) = self.marks.as_ref().map(|marks| marks.write_all_at(&mark, at)) {
             warn!(%error, "what is taken apart cannot be written down");
         }
         // What it leaves half done is its own, and goes with it.
         let taken = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| take_apart(octets)));
-        let _ = self.marks.write_all_at(&[0; MARK], at);
+        let _ = self.marks.as_ref().map(|marks| marks.write_all_at(&[0; MARK], at));
         lock(&self.free).push(place);
         taken
             .inspect_err(|_| {

@@ -68,15 +68,7 @@ impl Case {
         too_complex: bool,
         content: &mut I,
     ) -> Result<Verdict, StoreError> {
-        let whole = self.whole(octets, content).await?;
-        envelope.results = self.authenticate(whole.as_ref(), content).await?;
-        self.facts.content = self.content(octets, whole.as_ref()).await;
-        if let Known::Is(content) = &mut self.facts.content {
-            content.too_complex |= too_complex;
-        }
-        self.facts.verdicts.spam = Known::Is(None);
-        self.facts.verdicts.virus = Known::Is(None);
-        drop(whole);
+        envelope.results = self.look(octets, too_complex, content).await?;
         let decided = self.decide(&envelope.recipients);
         let verdict = settle(envelope, decided, self.gate.one_refuses_all);
         if matches!(verdict, Verdict::Refuse(_)) {
@@ -87,6 +79,24 @@ impl Case {
         }
         envelope.fields = fields::ruled(envelope, self.gate.limits.octets, content).await?;
         Ok(verdict)
+    }
+
+    /// Completes the facts, and gives what goes into the results field.
+    pub(super) async fn look<I: Incoming>(
+        &mut self,
+        octets: u64,
+        too_complex: bool,
+        content: &mut I,
+    ) -> Result<Option<AuthResults>, StoreError> {
+        let whole = self.whole(octets, content).await?;
+        let results = self.authenticate(whole.as_ref(), content).await?;
+        self.facts.content = self.content(octets, whole.as_ref()).await;
+        if let Known::Is(content) = &mut self.facts.content {
+            content.too_complex |= too_complex;
+        }
+        self.facts.verdicts.spam = Known::Is(None);
+        self.facts.verdicts.virus = Known::Is(None);
+        Ok(results)
     }
 
     /// All of the message, where somebody wants to look at it.
@@ -159,7 +169,7 @@ impl Case {
     }
 
     /// Searches the rules for each recipient.
-    fn decide(&self, recipients: &[Recipient]) -> Vec<Decided> {
+    pub(super) fn decide(&self, recipients: &[Recipient]) -> Vec<Decided> {
         let until = Instant::now() + JUDGING;
         let out_of_time = || Instant::now() > until;
         let examination = self.gate.rules.examine(&self.facts).until(&out_of_time);
@@ -204,7 +214,7 @@ fn weight(envelope: &Envelope) -> usize {
     copies.iter().map(|copy| COPY + added(copy)).sum()
 }
 
-fn too_large(fault: HeaderFault) -> PolicyRefusal {
+pub(super) fn too_large(fault: HeaderFault) -> PolicyRefusal {
     PolicyRefusal {
         // Too much of something, and too big for this system (RFC 3463 §3.4).
         code: 552,

@@ -7,6 +7,7 @@
 
 mod asking;
 mod examined;
+mod explain;
 mod fields;
 mod origin;
 mod outcome;
@@ -27,6 +28,9 @@ use super::parsing::Parsing;
 use crate::config::{Authenticity, Relay};
 use origin::Origin;
 use session::Visit;
+
+pub(crate) use explain::{Explained, explain};
+pub(crate) use session::now_ms;
 
 /// Everything that is asked of mail before it is ours, as one configuration says it. A session keeps the one that it
 /// began with.
