@@ -103,10 +103,10 @@ fn sender(text: &str) -> Result<mail::ReversePath, Failure> {
 fn read(args: &Args) -> Result<Vec<u8>, Failure> {
     let mut octets = Vec::new();
     if args.file.as_os_str() == "-" {
-        io::stdin().lock().take(MOST).read_to_end(&mut octets).map_err(Failure::Input)?;
+        io::copy(&mut io::stdin().lock().take(MOST), &mut octets).map_err(Failure::Input)?;
     } else {
         let failed = |error| Failure::Io(args.file.clone(), error);
-        File::open(&args.file).map_err(failed)?.take(MOST).read_to_end(&mut octets).map_err(failed)?;
+        io::copy(&mut File::open(&args.file).map_err(failed)?.take(MOST), &mut octets).map_err(failed)?;
     }
     Ok(octets)
 }
@@ -186,7 +186,7 @@ fn text(document: &Document) -> String {
         lines.push(format!("kept in {}:", copy.mailbox));
         lines.extend(copy.fields.lines().map(|line| format!("  {}", line.replace('\t', "    "))));
     }
-    lines.into_iter().map(|line| harmless(line).to_string() + "\n").collect()
+    lines.into_iter().map(|line| harmless(line) + "\n").collect()
 }
 
 fn trial(trial: &Trial) -> Vec<String> {
@@ -234,9 +234,8 @@ fn judgement(judgement: &Judgement) -> String {
 
 /// What the rules do, in one line.
 pub(super) fn ruling(ruling: &Ruling) -> String {
-    let names = |list: &[mail::MailboxName]| {
-        list.iter().map(|name| name.as_str()).collect::<Vec<_>>().join(", ")
-    };
+    let names =
+        |list: &[mail::MailboxName]| list.iter().map(|name| name.as_str()).collect::<Vec<_>>().join(", ");
     let Ruling { rules: _, deliver, copy, quarantine, add, remove, tags, expire } = ruling;
     let mut parts = Vec::new();
     parts.extend(deliver.as_ref().map(|to| match to.as_slice() {

@@ -19,6 +19,7 @@ mod moved;
 mod passwd;
 mod progress;
 mod prompt;
+mod quarantine;
 mod recipients;
 mod reload;
 mod restore;
@@ -71,6 +72,7 @@ enum Verb {
     Route(route::Args),
     Explain(explain::Args),
     Recipients(recipients::Args),
+    Quarantine(quarantine::Args),
     Passwd(passwd::Args),
     Mailbox(mailbox::Args),
     Import(import::Args),
@@ -140,6 +142,7 @@ impl Verb {
             Self::Route(args) => route::run(context, &args),
             Self::Explain(args) => explain::run(context, &args),
             Self::Recipients(args) => recipients::run(context, &args),
+            Self::Quarantine(args) => quarantine::run(context, &args),
             Self::Passwd(args) => passwd::run(context, &args),
             Self::Mailbox(args) => mailbox::run(context, &args),
             Self::Import(args) => import::run(context, &args),
@@ -162,6 +165,7 @@ impl Verb {
             Self::Route(args) => args.json,
             Self::Explain(args) => args.json,
             Self::Recipients(args) => args.json,
+            Self::Quarantine(args) => args.is_json(),
             Self::Mailbox(args) => args.is_json(),
             Self::Import(args) => args.json,
             Self::Export(args) => args.json,

@@ -4,6 +4,7 @@ use std::time::Instant;
 
 use arc_swap::ArcSwap;
 use directory::Directory;
+use mail::Journeys;
 use net::{Gate, Tls};
 use queue_sled::SledStore;
 use tokio::sync::{Mutex, mpsc, oneshot};
@@ -38,6 +39,8 @@ pub struct Running {
     pub current: Arc<ArcSwap<Current>>,
     /// Where a reload is asked for.
     pub reload: mpsc::Sender<oneshot::Sender<reload::Outcome>>,
+    /// Who is told what becomes of mail.
+    pub journeys: Journeys,
 }
 
 /// What the last reload has left.
@@ -68,6 +71,11 @@ impl Desk {
         let faults =
             || Fault::new(Code::Config, "the configuration has faults").hint("`restante check` shows them");
         self.directory.as_ref().ok_or_else(faults)
+    }
+
+    /// Who is told what becomes of mail; nobody where no daemon runs.
+    pub fn journeys(&self) -> Journeys {
+        self.running.as_ref().map(|running| running.journeys.clone()).unwrap_or_default()
     }
 
     /// What only a running daemon can say or do.

@@ -259,6 +259,7 @@ impl Appliance {
             gates: self.gates.clone(),
             current: self.current.clone(),
             reload,
+            journeys: self.trace.journeys(),
         };
         let (store, directory) = (self.store.clone(), self.directory.clone());
         let desk = Arc::new(Desk::running(store, self.config_dir.clone(), directory, running));

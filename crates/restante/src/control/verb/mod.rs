@@ -3,6 +3,7 @@
 pub mod export;
 pub mod freeze;
 pub mod import;
+pub mod quarantine;
 pub mod reload;
 pub mod status;
 pub mod usage;
@@ -53,10 +54,14 @@ pub(super) struct Row {
     serve: for<'c> fn(&'c Desk, Value, &'c mut Call) -> Serving<'c>,
 }
 
-const VERBS: [Row; 6] = [
+const VERBS: [Row; 10] = [
     row::<export::Export>(),
     row::<freeze::Freeze>(),
     row::<import::Import>(),
+    row::<quarantine::delete::Delete>(),
+    row::<quarantine::list::List>(),
+    row::<quarantine::release::Release>(),
+    row::<quarantine::show::Show>(),
     row::<reload::Reload>(),
     row::<status::Status>(),
     row::<usage::Usage>(),

@@ -1,0 +1,108 @@
+use mail::{Cut, Envelope, Event, MailboxName, QueueId, Uid, ViewName, header_fields};
+use queue::{Additions, Delivered, Incoming as _, Maildrop as _, Route, RouteEntry, Store as _};
+
+use super::super::{Nothing, Verb};
+use super::{Done, Held, Which, chosen, whole};
+use crate::control::{Call, Code, Desk, Fault};
+
+/// Delivers what is held back, past the rules that held it.
+#[derive(Debug)]
+pub enum Release {}
+
+impl Verb for Release {
+    const NAME: &'static str = "quarantine-release";
+    type Args = Which;
+    type Item = Nothing;
+    type Answer = Done;
+
+    async fn serve(desk: &Desk, which: Which, _: &mut Call) -> Result<Done, Fault> {
+        let mut done = Done::default();
+        for (held, places) in chosen(desk, &which).await? {
+            for index in places {
+                release(desk, &held, index).await?;
+                done.messages += 1;
+            }
+        }
+        Ok(done)
+    }
+}
+
+/// First it is in the mailbox, and then no longer in quarantine: what a crash leaves between the two is known again by
+/// the unique id that it got, and not delivered a second time.
+async fn release(desk: &Desk, held: &Held, index: usize) -> Result<(), Fault> {
+    let gone = || Fault::new(Code::Data, "a message is not in quarantine any more");
+    let uid = held.maildrop.entry(index).ok_or_else(gone)?.uid;
+    let name = format!("released-{uid}");
+    if !is_delivered(desk, &held.mailbox, &name).await? {
+        deliver(desk, held, index, name).await?;
+    }
+    let quarantine = held.mailbox.quarantine();
+    desk.store.purge(&quarantine, vec![uid]).await?;
+    let reason = format!("released to {} by an admin", held.mailbox);
+    desk.journeys().tell(|| Event::Removed { mailbox: quarantine, uids: vec![uid], reason });
+    Ok(())
+}
+
+async fn is_delivered(desk: &Desk, mailbox: &MailboxName, name: &str) -> Result<bool, Fault> {
+    let maildrop = desk.store.open(mailbox, &ViewName::owner()).await?;
+    let mut entries = (0..maildrop.len()).filter_map(|index| maildrop.entry(index));
+    Ok(entries.any(|entry| entry.foreign_uidl == Some(name)))
+}
+
+/// As it would have been served, but for the field that says why it was held.
+async fn deliver(desk: &Desk, held: &Held, index: usize, name: String) -> Result<(), Fault> {
+    let octets = whole(&held.maildrop, index).await?;
+    let envelope = held.maildrop.envelope(index).await?;
+    let mut incoming = desk.store.incoming(Some(octets.len() as u64))?;
+    incoming.write(&octets).await?;
+    // Without recipients no router takes it.
+    let accepted = Envelope {
+        recipients: Vec::new(),
+        cuts: why_held(&octets),
+        unterminated: false,
+        fields: Vec::new(),
+        ..Envelope::clone(&envelope)
+    };
+    let additions = Additions { cuts: accepted.cuts.clone(), ..Additions::default() };
+    let id = incoming.commit(accepted).await?;
+    let mailbox = held.mailbox.clone();
+    let entry = RouteEntry { mailbox, recipients: Vec::new(), additions, foreign_uidl: Some(name) };
+    let delivered = desk.store.deliver(vec![Route { id, entries: vec![entry] }]).await?;
+    tell(desk, &held.mailbox, id, &delivered);
+    Ok(())
+}
+
+fn tell(desk: &Desk, mailbox: &MailboxName, id: QueueId, delivered: &[Delivered]) {
+    let uids: Vec<Uid> = delivered
+        .iter()
+        .flat_map(|delivered| match delivered {
+            Delivered::Entries(uids) => uids.clone(),
+            Delivered::NotQueued => Vec::new(),
+        })
+        .collect();
+    for uid in uids {
+        let mailbox = mailbox.clone();
+        desk.journeys().tell(|| Event::Delivered { id, mailbox, uid });
+    }
+}
+
+fn why_held(octets: &[u8]) -> Vec<Cut> {
+    let end = memchr::memmem::find(octets, b"\r\n\r\n").map_or(octets.len(), |at| at + 2);
+    let held = header_fields(&octets[..end]).filter(|field| field.is("x-restante-quarantine"));
+    let cut = |field: mail::ReceivedField<'_>| {
+        let at = u32::try_from(field.place.start).ok()?;
+        Some(Cut { at, octets: u32::try_from(field.place.len()).ok()? })
+    };
+    held.filter_map(cut).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_the_reason_is_hidden() {
+        let octets = b"Return-Path: <>\r\nX-Restante-Quarantine: forged\r\n\tfrom\r\nSubject: x\r\n\r\nX-Restante-Quarantine: no\r\n";
+        assert_eq!(why_held(octets), [Cut { at: 17, octets: 38 }]);
+    }
+}

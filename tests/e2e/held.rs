@@ -1,0 +1,152 @@
+//! Mail that is held back: found, looked at, released and let go; and explained before it comes.
+
+use std::fs;
+use std::io::Write;
+use std::process::Stdio;
+use std::time::{Duration, Instant};
+
+use restante_tests::{Appliance, Ended, Setup, collect, deliver, pop3, run, smtp};
+use serde_json::Value;
+
+const SOON: Duration = Duration::from_secs(60);
+const MESSAGE: &[u8] =
+    b"From: Shop <shop@vendor.test>\r\nSubject: =?utf-8?q?Gr=C3=BC=C3=9Fe?=\r\n\r\nspam body\r\n";
+const RULES: &str = r#"
+[[rule]]
+name = "closed"
+when = { recipient = "bob@*", sender = "*@bad.test" }
+then = { refuse = "550 5.7.1", text = "not for you" }
+
+[[rule]]
+name = "suspects"
+when = { subject = "Grüße" }
+then = { quarantine = "looks like spam" }
+"#;
+
+fn appliance() -> Appliance {
+    let mut setup = Setup::of(&["postmaster", "alice", "bob"]);
+    setup.rules = RULES.into();
+    Appliance::with(setup)
+}
+
+fn verb(appliance: &Appliance, words: &[&str]) -> Ended {
+    let ended = run(&mut appliance.verb(words), SOON);
+    assert!(!ended.err.contains("panicked"), "{ended:?}");
+    ended
+}
+
+/// What is held back, once there is so much.
+fn held(appliance: &Appliance, count: usize) -> Vec<Value> {
+    let until = Instant::now() + SOON;
+    loop {
+        let ended = verb(appliance, &["quarantine", "list", "--json"]);
+        let document: Value = serde_json::from_str(&ended.out).expect("one document");
+        let messages = document["messages"].as_array().expect("a list").clone();
+        if messages.len() == count {
+            assert_eq!(ended.status.code(), Some(if count > 0 { 0 } else { 1 }));
+            return messages;
+        }
+        assert!(Instant::now() < until, "{ended:?}");
+        std::thread::sleep(Duration::from_millis(50));
+    }
+}
+
+fn uid(item: &Value) -> &str {
+    item["uid"].as_str().expect("a name")
+}
+
+#[test]
+fn held_mail_is_listed_shown_released_and_deleted() {
+    let mut appliance = appliance();
+    let mut client = smtp(appliance.smtp);
+    for _ in 0..3 {
+        assert!(deliver(&mut client, &["alice@example.test"], MESSAGE).starts_with("250 "));
+    }
+    let messages = held(&appliance, 3);
+    let first = &messages[0];
+    let told = ["mailbox", "subject", "from", "reason"].map(|key| first[key].as_str().expect("a text"));
+    assert_eq!(told, ["alice", "Grüße", "Shop <shop@vendor.test>", "looks like spam"]);
+    let list = verb(&appliance, &["quarantine", "list", "--mailbox", "alice"]);
+    assert!(list.out.contains("held back: looks like spam"), "{}", list.out);
+    assert_eq!(verb(&appliance, &["quarantine", "list", "--mailbox", "bob"]).status.code(), Some(1));
+    let shown = verb(&appliance, &["quarantine", "show", uid(first)]);
+    assert!(shown.out.contains("X-Restante-Quarantine: looks like spam\r\n"), "{}", shown.out);
+    assert!(shown.out.ends_with("\r\n\r\nspam body\r\n"), "{}", shown.out);
+
+    // Released once, however often it is asked for; with a daemon and without.
+    let released = verb(&appliance, &["quarantine", "release", uid(first)]);
+    assert_eq!(
+        (released.status.code(), released.out.as_str()),
+        (Some(0), "1 message released\n"),
+        "{released:?}"
+    );
+    let again = verb(&appliance, &["quarantine", "release", uid(first)]);
+    assert_eq!(again.status.code(), Some(65), "{again:?}");
+    let mine = collect(appliance.pop3, "alice", 1);
+    let text = String::from_utf8_lossy(&mine[0].octets).into_owned();
+    assert!(text.starts_with("Return-Path: <") && text.ends_with("\r\n\r\nspam body\r\n"), "{text}");
+    assert!(!text.contains("X-Restante-Quarantine") && text.contains("X-Restante-Rule: suspects"), "{text}");
+    held(&appliance, 2);
+    appliance.stop();
+    assert_eq!(verb(&appliance, &["quarantine", "release", uid(&messages[1])]).status.code(), Some(0));
+    let deleted = verb(&appliance, &["quarantine", "delete", "--mailbox", "alice", "--json"]);
+    assert_eq!(deleted.out.trim_end(), r#"{"messages":1}"#, "{deleted:?}");
+    appliance.restart();
+    held(&appliance, 0);
+    let uids: Vec<_> = collect(appliance.pop3, "alice", 2).into_iter().map(|mail| mail.uid).collect();
+    assert_eq!(uids[0], mine[0].uid, "a uid stays");
+
+    let trace = verb(&appliance, &["trace", &uids[0], "--json"]);
+    assert_eq!(trace.status.code(), Some(1), "a released mail goes by its own uid: {trace:?}");
+    let trace = verb(&appliance, &["trace", uid(first)]);
+    assert!(
+        trace.out.contains("removed from alice+quarantine: released to alice by an admin"),
+        "{}",
+        trace.out
+    );
+}
+
+#[test]
+fn what_is_not_there_is_said_in_one_line() {
+    let appliance = appliance();
+    for words in [&["quarantine", "show", "r0000000000000001"][..], &["quarantine", "delete", "nonsense"]] {
+        let ended = verb(&appliance, words);
+        let told = ended.err.lines().filter(|line| !line.contains("talking to the running daemon")).count();
+        assert_eq!((ended.status.code(), told), (Some(65), 1), "{ended:?}");
+    }
+    assert_eq!(verb(&appliance, &["quarantine", "release"]).status.code(), Some(2));
+    assert_eq!(collect(appliance.pop3, "alice", 0).len(), 0);
+    drop(pop3(appliance.pop3, "alice"));
+}
+
+#[test]
+fn a_mail_is_explained_before_it_comes_as_it_is_when_it_does() {
+    let appliance = appliance();
+    let file = appliance.config_dir().join("mail.eml");
+    fs::write(&file, String::from_utf8_lossy(MESSAGE).replace("\r\n", "\n")).expect("written");
+    let path = file.to_str().expect("text");
+    let held = verb(&appliance, &["explain", path, "--to", "alice", "--from", "x@y.test"]);
+    assert_eq!(held.status.code(), Some(0), "{held:?}");
+    for words in
+        ["rule `suspects`: yes", "subject = \"Grüße\": yes, it is \"Grüße\"", "kept in alice+quarantine:"]
+    {
+        assert!(held.out.contains(words), "{words}: {}", held.out);
+    }
+    let words = ["explain", "-", "--to", "bob@example.test", "--from", "x@bad.test", "--json"];
+    let mut command = appliance.verb(&words);
+    let mut child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().expect("started");
+    child.stdin.take().expect("piped").write_all(b"Subject: x\n\n").expect("taken");
+    let ended = child.wait_with_output().expect("ended");
+    let document: Value = serde_json::from_slice(&ended.stdout).expect("one document");
+    assert_eq!(ended.status.code(), Some(1), "{document}");
+    assert_eq!(document["reply"], "550 5.7.1 not for you (rule `closed`)");
+    assert_eq!(document["recipients"][0]["explanation"]["trials"][0]["answer"], "yes", "{document}");
+
+    // The sender is told just that.
+    let mut client = smtp(appliance.smtp);
+    client.ask("MAIL FROM:<x@bad.test>");
+    assert_eq!(client.ask("RCPT TO:<bob@example.test>"), "550 5.7.1 not for you");
+    let unknown = verb(&appliance, &["explain", path, "--to", "nobody"]);
+    assert_eq!(unknown.status.code(), Some(1), "{unknown:?}");
+    assert!(unknown.out.contains("refused at RCPT: 550 5.1.1"), "{}", unknown.out);
+}
