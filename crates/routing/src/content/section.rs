@@ -45,7 +45,8 @@ impl<'a> Section<'a> {
             }
             lines += 1;
             if lines > limits.header_lines || next > limits.header_octets {
-                section.excess = true;
+                // Words without any field are a body, however many.
+                section.excess = open.is_some() || !section.fields.is_empty() || colon(line).is_some();
                 break;
             }
             if matches!(line[0], b' ' | b'\t') {
@@ -145,6 +146,8 @@ mod tests {
         let text = lines(limits.header_lines + 1);
         let more = read(&text, &limits);
         assert!(more.excess && more.fields.len() == limits.header_lines);
+        let words = "just words\r\n".repeat(limits.header_octets);
+        assert!(!read(&words, &limits).excess && read(&words, &limits).end == 0);
         let wide = format!("A: {}\r\n\r\n", "b".repeat(limits.header_octets));
         assert!(read(&wide, &limits).excess && read(&wide, &limits).fields.is_empty());
     }
