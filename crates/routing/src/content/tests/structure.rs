@@ -120,6 +120,8 @@ fn each_bound_marks_the_message_and_keeps_what_was_found() {
         assert_eq!(found(32).excess, Some(Excess::Depth), "{kind}");
         assert!(evil(32) >= 1 && found(32).content.too_complex, "{kind}");
     }
+    // What is too deep is not opened.
+    assert_eq!(read(messages(500)).content.attachments.len(), 33);
     let parts = |count: usize| read(multipart("b", &vec![EVIL; count]));
     // The whole is one itself.
     assert_eq!(parts(999).excess, None);

@@ -78,6 +78,30 @@ fn files_in_a_text_are_attachments() {
     assert_eq!(attachments(format!("\r\n{uu}"))[0].size, 3);
 }
 
+/// An archive's kind shows behind its first file.
+#[test]
+fn an_archive_is_looked_into_whatever_it_says_it_is() {
+    let mut archive = Vec::new();
+    for (name, octets) in [("[Content_Types].xml", 3_000_u32), ("xl/workbook.xml", 5)] {
+        archive.extend_from_slice(b"PK\x03\x04\x14\0\0\0\0\0\0\0\0\0\0\0\0\0");
+        archive.extend_from_slice(&[octets.to_le_bytes(), octets.to_le_bytes()].concat());
+        archive.extend_from_slice(&[u8::try_from(name.len()).expect("short"), 0, 0, 0]);
+        archive.extend_from_slice(name.as_bytes());
+        archive.resize(archive.len() + octets as usize, b'x');
+    }
+    for head in ["Content-Type: text/plain; name=a.txt", "Content-Type: application/pdf", "Content-Type: x/y"]
+    {
+        let text = [head.as_bytes(), b"\r\n\r\n", &archive].concat();
+        let found = attachments(text);
+        let detected = found[0].detected.as_deref();
+        assert_eq!(
+            detected,
+            Some("application/vnd.openxmlformats-officedocument.spreadsheetml.sheet"),
+            "{head}"
+        );
+    }
+}
+
 #[test]
 fn what_an_attachment_is_and_how_large_is_told_by_its_octets() {
     let part = |head: &str, body: &str| format!("{head}\r\n\r\n{body}");
