@@ -1,6 +1,6 @@
 use std::fmt;
 use std::io::{self, ErrorKind, Read, Write};
-use std::net::{SocketAddr, TcpStream};
+use std::net::{IpAddr, SocketAddr, TcpStream};
 use std::os::unix::net::UnixStream;
 use std::path::Path;
 use std::time::Duration;
@@ -50,6 +50,12 @@ impl Client {
     /// Connects in the clear; the greeting is not read yet.
     pub fn connect(address: SocketAddr) -> Self {
         Self::try_connect(address).expect("listening")
+    }
+
+    /// The same from an address of this machine.
+    pub fn connect_from(source: IpAddr, address: SocketAddr) -> Self {
+        let stream = tcp_from(source, address).expect("listening");
+        Self::new(Box::new(stream), None)
     }
 
     /// The same.
@@ -237,7 +243,19 @@ impl Client {
 }
 
 fn tcp(address: SocketAddr) -> io::Result<TcpStream> {
-    let stream = TcpStream::connect(address)?;
+    patient(TcpStream::connect(address)?)
+}
+
+fn tcp_from(source: IpAddr, address: SocketAddr) -> io::Result<TcpStream> {
+    use rustix::net::{AddressFamily, SocketType, bind, connect, socket};
+    let family = if source.is_ipv4() { AddressFamily::INET } else { AddressFamily::INET6 };
+    let socket = socket(family, SocketType::STREAM, None)?;
+    bind(&socket, &SocketAddr::new(source, 0))?;
+    connect(&socket, &address)?;
+    patient(socket.into())
+}
+
+fn patient(stream: TcpStream) -> io::Result<TcpStream> {
     stream.set_read_timeout(Some(PATIENCE))?;
     stream.set_write_timeout(Some(PATIENCE))?;
     stream.set_nodelay(true)?;

@@ -52,6 +52,8 @@ pub struct Zone {
     /// By name, and by type where only that type is answered so.
     moods: BTreeMap<(String, Option<u16>), Mood>,
     everything: Mood,
+    /// Nobody may keep an answer.
+    fleeting: bool,
 }
 
 impl Zone {
@@ -109,6 +111,25 @@ impl Zone {
     pub fn all_in_mood(mut self, mood: Mood) -> Self {
         self.everything = mood;
         self
+    }
+
+    /// The same, of which nobody may keep an answer.
+    #[must_use]
+    pub fn without_ttl(mut self) -> Self {
+        self.fleeting = true;
+        self
+    }
+
+    /// The same with other names, or other data.
+    #[must_use]
+    pub fn mapped(&self, name: impl Fn(&str) -> String, data: impl Fn(&Data) -> Data) -> Self {
+        let records = self.records.iter();
+        let moods = self.moods.iter();
+        Self {
+            records: records.map(|(at, all)| (name(at), all.iter().map(&data).collect())).collect(),
+            moods: moods.map(|((at, kind), mood)| ((name(at), *kind), *mood)).collect(),
+            ..self.clone()
+        }
     }
 
     fn mood(&self, name: &str, kind: u16) -> Mood {
@@ -217,7 +238,7 @@ fn question(query: &[u8]) -> Option<(usize, String, u16)> {
 }
 
 /// The whole answer to a query, at most `room` octets long.
-fn reply(query: &[u8], end: usize, answers: &[(String, Data)], code: u8, room: usize) -> Vec<u8> {
+fn reply(query: &[u8], end: usize, answers: &[(String, Data)], code: u8, ttl: u8, room: usize) -> Vec<u8> {
     let mut out = query[..2].to_vec();
     out.extend([0x81, 0x80 | code, 0, 1]);
     out.extend(u16::try_from(answers.len()).expect("few").to_be_bytes());
@@ -225,15 +246,15 @@ fn reply(query: &[u8], end: usize, answers: &[(String, Data)], code: u8, room: u
     out.extend([0, u8::from(negative), 0, 0]);
     out.extend(&query[12..end]);
     for (name, data) in answers {
-        record(&mut out, &encoded(name), data.kind(), &data.octets());
+        record(&mut out, &encoded(name), data.kind(), ttl, &data.octets());
     }
     if negative {
         // How long nothing is nothing (RFC 2308).
-        let soa = [encoded("ns.test"), encoded("host.test"), [[0, 0, 0, 60]; 5].concat()].concat();
-        record(&mut out, &[0], SOA, &soa);
+        let soa = [encoded("ns.test"), encoded("host.test"), [[0, 0, 0, ttl]; 5].concat()].concat();
+        record(&mut out, &[0], SOA, ttl, &soa);
     }
     if out.len() > room {
-        let mut short = reply(query, end, &[], SERVER_FAILURE, room);
+        let mut short = reply(query, end, &[], SERVER_FAILURE, ttl, room);
         short[2] |= 0x02;
         short[3] = 0x80;
         return short;
@@ -241,10 +262,10 @@ fn reply(query: &[u8], end: usize, answers: &[(String, Data)], code: u8, room: u
     out
 }
 
-fn record(out: &mut Vec<u8>, name: &[u8], kind: u16, data: &[u8]) {
+fn record(out: &mut Vec<u8>, name: &[u8], kind: u16, ttl: u8, data: &[u8]) {
     out.extend(name);
     out.extend(kind.to_be_bytes());
-    out.extend([0, 1, 0, 0, 0, 60]);
+    out.extend([0, 1, 0, 0, 0, ttl]);
     out.extend(u16::try_from(data.len()).expect("a record").to_be_bytes());
     out.extend(data);
 }
@@ -272,7 +293,7 @@ impl State {
                 zone.answer(&name, kind)
             }
         };
-        Some(reply(query, end, &answers, code, room))
+        Some(reply(query, end, &answers, code, if zone.fleeting { 0 } else { 60 }, room))
     }
 
     fn over(&self) -> bool {

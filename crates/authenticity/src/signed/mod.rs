@@ -15,7 +15,7 @@ use mail::{ArcResult, DkimResult};
 
 pub(crate) use keys::Keys;
 pub(crate) use names::wanted;
-pub(crate) use verify::verify;
+pub(crate) use verify::{pending, verify};
 
 /// Signatures that are looked at; of what stands below, nothing is said.
 const SIGNATURES: usize = 10;

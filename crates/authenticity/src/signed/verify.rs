@@ -55,6 +55,28 @@ pub(crate) fn verify(library: &MessageAuthenticator, octets: &[u8], keys: &Keys)
     Signed { dkim, arc }
 }
 
+/// What is known before any key is: it stays where no key comes in time.
+pub(crate) fn pending(octets: &[u8]) -> Signed {
+    let answer = |Picked { signature, .. }: Picked<'_>| match signature {
+        Err(unfit) => result(unfit.signature.as_deref(), unfit.result, Some(unfit.reason)),
+        Ok(signature) => {
+            let (answer, reason) = cannot();
+            result(Some(&signature), answer, reason)
+        }
+    };
+    let arc = if is_chained(octets) { AuthResult::TempError } else { AuthResult::None };
+    Signed {
+        dkim: signatures(octets).into_iter().map(answer).collect(),
+        arc: ArcResult { result: arc, sealer: None },
+    }
+}
+
+/// Whether anybody passed it on with a word about it.
+fn is_chained(octets: &[u8]) -> bool {
+    const NAMES: [&str; 3] = ["ARC-Seal", "ARC-Message-Signature", "ARC-Authentication-Results"];
+    fields(section(octets)).any(|field| NAMES.iter().any(|name| field.is(name)))
+}
+
 /// What there is to know before a key is used.
 fn worth_it(signature: Signature, keys: &Keys, hashes: &mut Hashes, body: &[u8]) -> Result<Signature, Unfit> {
     let unfit =
@@ -86,7 +108,7 @@ fn result(signature: Option<&Signature>, result: AuthResult, reason: Option<Stri
 }
 
 fn cannot() -> (AuthResult, Option<String>) {
-    (AuthResult::TempError, Some("it could not be verified".into()))
+    (AuthResult::TempError, Some("it could not be verified in time".into()))
 }
 
 /// As RFC 8601 §2.7.1 says it: what was tried and does not hold is a fail.
@@ -111,10 +133,7 @@ fn arc<'a>(
     let with = |result, sealer| ArcResult { result, sealer };
     let of = |name| fields(section(octets)).filter(move |field| field.is(name)).take(LINKS + 1);
     let body = &octets[body_at(octets)..];
-    if !["ARC-Seal", "ARC-Message-Signature", "ARC-Authentication-Results"]
-        .iter()
-        .any(|name| of(name).count() > 0)
-    {
+    if !is_chained(octets) {
         return with(AuthResult::None, None);
     }
     // A link that cannot be read, or too many of them, break the chain.

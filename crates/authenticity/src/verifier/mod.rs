@@ -125,9 +125,11 @@ impl Verifier {
         found: &mut MessageResults,
     ) -> Option<()> {
         let read = octets.clone();
-        let (authors, wanted) = self.reading(move || (authors(&read), signed::wanted(&read))).await?;
+        let (authors, wanted, pending) =
+            self.reading(move || (authors(&read), signed::wanted(&read), signed::pending(&read))).await?;
         found.dmarc = not_in_time(authors.domains().into_iter().next().unwrap_or_default());
         found.authors = authors;
+        (found.dkim, found.arc) = (pending.dkim, pending.arc);
         let keys = Keys::find(budget, wanted).await;
         let library = self.resolver.library();
         let verify = library.clone();

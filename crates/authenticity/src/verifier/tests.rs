@@ -115,6 +115,8 @@ async fn no_name_server_stalls_anybody() {
     for one in waiting {
         let found = one.await.expect("no panic");
         assert_eq!((found.dmarc.result, found.dmarc.from.as_str()), (AuthResult::TempError, "slow.example"));
+        assert_eq!(found.dkim.len(), 10);
+        assert!(found.dkim.iter().all(|one| one.result == AuthResult::TempError), "{:?}", found.dkim);
     }
     assert!(began.elapsed() < Duration::from_secs(2), "{:?}", began.elapsed());
 }
