@@ -3,7 +3,7 @@
 
 use std::future::Future;
 
-use mail::{Envelope, Recipient};
+use mail::{Envelope, QueueId, Recipient};
 use net::Peer;
 use queue::Incoming;
 
@@ -60,11 +60,18 @@ pub trait Inspection: Send + 'static {
     /// envelope is stored: [`Envelope::cuts`], [`Envelope::results`], [`Envelope::fields`] and each
     /// [`Recipient::ruling`] are for that.
     fn finish<I: Incoming>(
-        self,
+        &mut self,
         envelope: &mut Envelope,
         octets: u64,
         content: &mut I,
     ) -> impl Future<Output = Verdict> + Send;
+
+    /// It is ours, and called so.
+    fn kept(self, _id: QueueId)
+    where
+        Self: Sized,
+    {
+    }
 }
 
 /// What a policy decides of a message.
@@ -103,7 +110,7 @@ impl SessionPolicy for AcceptAll {
 impl Inspection for AcceptAll {
     fn content(&mut self, _: &[u8]) {}
 
-    async fn finish<I: Incoming>(self, _: &mut Envelope, _: u64, _: &mut I) -> Verdict {
+    async fn finish<I: Incoming>(&mut self, _: &mut Envelope, _: u64, _: &mut I) -> Verdict {
         Verdict::Accept
     }
 }

@@ -233,7 +233,7 @@ fn judgement(judgement: &Judgement) -> String {
 }
 
 /// What the rules do, in one line.
-pub(super) fn ruling(ruling: &Ruling) -> String {
+pub(crate) fn ruling(ruling: &Ruling) -> String {
     let names =
         |list: &[mail::MailboxName]| list.iter().map(|name| name.as_str()).collect::<Vec<_>>().join(", ");
     let Ruling { rules: _, deliver, copy, quarantine, add, remove, tags, expire } = ruling;

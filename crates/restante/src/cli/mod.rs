@@ -35,6 +35,7 @@ use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 
+pub(crate) use explain::ruling;
 pub use failure::Failure;
 pub(crate) use failure::counted;
 

@@ -12,6 +12,7 @@ use mail::{Event, Journeys};
 use tracing::{error, info};
 
 use super::days::{Bounds, Folder, day_of};
+use super::judged::Judged;
 use super::line::{Line, What};
 
 /// Events that wait to be written at most; what comes when so many wait is lost, and counted.
@@ -24,7 +25,39 @@ const WRITE: usize = 256 << 10;
 const LOOK: Duration = Duration::from_secs(60);
 
 /// Nothing is the end.
-type Told = Option<(Timestamp, Event)>;
+type Told = Option<(Timestamp, Kept)>;
+
+/// What is kept.
+enum Kept {
+    Event(Event),
+    /// With the header section of its message, for as far as nobody has read it.
+    Judged(Judged, Vec<u8>),
+}
+
+impl Kept {
+    fn line(self, at: Timestamp) -> Line {
+        let what = match self {
+            Self::Event(event) => What::Event(event),
+            Self::Judged(judged, header) => What::Judged(judged.prepare(&header)),
+        };
+        Line { at, what }
+    }
+}
+
+/// Where the gate tells what it knew of a message. Telling never waits.
+#[derive(Clone)]
+pub(crate) struct Judgements {
+    events: SyncSender<Told>,
+    lost: Arc<AtomicU64>,
+}
+
+impl Judgements {
+    pub(crate) fn tell(&self, judged: Judged, header: Vec<u8>) {
+        if self.events.try_send(Some((Timestamp::now(), Kept::Judged(judged, header)))).is_err() {
+            self.lost.fetch_add(1, Ordering::Relaxed);
+        }
+    }
+}
 
 /// Keeps the trace, from a thread of its own: who tells of an event never waits for the disk, and a disk that
 /// takes nothing costs lines of the trace and no mail. Lines are not synced: a power cut takes the last of them.
@@ -49,10 +82,15 @@ impl Keeper {
     pub(crate) fn journeys(&self) -> Journeys {
         let (events, lost) = (self.events.clone(), self.lost.clone());
         Journeys::new(move |event| {
-            if events.try_send(Some((Timestamp::now(), event))).is_err() {
+            if events.try_send(Some((Timestamp::now(), Kept::Event(event)))).is_err() {
                 lost.fetch_add(1, Ordering::Relaxed);
             }
         })
+    }
+
+    /// Where the gate tells.
+    pub(crate) fn judgements(&self) -> Judgements {
+        Judgements { events: self.events.clone(), lost: self.lost.clone() }
     }
 
     /// Returns when all that was told before is written.
@@ -89,7 +127,7 @@ impl Scribe {
                     thread::sleep(GATHER);
                     count += 1;
                     date = Some(day_of(at));
-                    Line { at, what: What::Event(event) }.write(&mut lines);
+                    event.line(at).write(&mut lines);
                 }
                 Ok(None) => stopped = true,
                 Err(RecvTimeoutError::Timeout) => {}
@@ -100,7 +138,7 @@ impl Scribe {
                     Ok(Some((at, event))) => {
                         count += 1;
                         // One file for all that is written at once: midnight is not so exact.
-                        Line { at, what: What::Event(event) }.write(&mut lines);
+                        event.line(at).write(&mut lines);
                     }
                     Ok(None) => stopped = true,
                     Err(_) => break,

@@ -2,6 +2,8 @@ use jiff::Timestamp;
 use mail::Event;
 use serde::{Deserialize, Serialize};
 
+use super::judged::Judged;
+
 /// One line of the trace.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub(crate) struct Line {
@@ -15,6 +17,7 @@ pub(crate) struct Line {
 #[serde(untagged)]
 pub(crate) enum What {
     Event(Event),
+    Judged(Judged),
     /// So many events found no room, and are missing here.
     Lost {
         lost: u64,
@@ -76,7 +79,9 @@ mod tests {
         ];
         let at: Timestamp = "2026-11-28T09:30:00.125Z".parse().expect("a time");
         let lines = events.map(|event| Line { at, what: What::Event(event) });
-        for line in lines.into_iter().chain([Line { at, what: What::Lost { lost: 7 } }]) {
+        let judged = What::Judged(crate::trace::judged::tests::judged("6a2b000000001000"));
+        let others = [What::Lost { lost: 7 }, judged].map(|what| Line { at, what });
+        for line in lines.into_iter().chain(others) {
             let mut text = Vec::new();
             line.write(&mut text);
             assert_eq!(text.pop(), Some(b'\n'));

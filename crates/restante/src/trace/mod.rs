@@ -2,12 +2,14 @@
 //! never in its way, and read by `restante trace`, also while the daemon is down.
 
 mod days;
+mod judged;
 mod keeper;
 mod line;
 mod search;
 mod story;
 
 pub(crate) use days::{Bounds, Folder};
-pub(crate) use keeper::Keeper;
+pub(crate) use judged::{Judged, Ruled};
+pub(crate) use keeper::{Judgements, Keeper};
 pub(crate) use search::{Query, search};
 pub(crate) use story::{story, table};

@@ -8,6 +8,7 @@ use mail::{Arrival, Client, Event, QueueId, Uid, fold};
 use serde::{Serialize, Serializer};
 
 use super::days::{Day, Folder, day_of};
+use super::judged::Judged;
 use super::line::{Line, What};
 
 /// What is looked for.
@@ -89,6 +90,16 @@ pub(crate) fn search(folder: &Folder, query: &Query) -> io::Result<Found> {
             strays.push(narrowed(line, is_stray));
         }
     })?;
+    for day in &days {
+        each_line(day, |line| {
+            if let What::Judged(Judged { judged, .. }) = &line.what
+                && let Some(lines) = judged.parse().ok().and_then(|id: QueueId| journeys.get_mut(&id))
+            {
+                let place = lines.partition_point(|other| other.at <= line.at);
+                lines.insert(place, line);
+            }
+        })?;
+    }
     let mut found: Vec<Journey> =
         journeys.into_iter().map(|(id, lines)| Journey { id: Some(id), lines }).collect();
     found.extend(Some(Journey { id: None, lines: strays }).filter(|strays| !strays.lines.is_empty()));
@@ -133,7 +144,10 @@ fn matching(days: &[Day], query: &Query, limit: usize) -> io::Result<Matches> {
                     matches.ids.extend(id);
                     matches.uids.extend(uids);
                 }
-                What::Event(_) => {}
+                What::Judged(judged) if words.iter().all(|word| told_of(judged, word)) => {
+                    matches.ids.extend(judged.judged.parse::<QueueId>());
+                }
+                What::Event(_) | What::Judged(_) => {}
             }
         })?;
     }
@@ -188,6 +202,20 @@ fn narrowed(line: &Line, is_mine: impl Fn(&Uid) -> bool) -> Line {
         uids.retain(is_mine);
     }
     line
+}
+
+/// Whether a folded word stands in what the gate knew of a message: in the fields that people know it by, or in the
+/// name of a rule.
+fn told_of(judged: &Judged, word: &str) -> bool {
+    let has = |text: &str| fold(text).contains(word);
+    let fields = ["subject", "message-id", "from", "to", "list-id"];
+    let rulings = judged.recipients.iter();
+    judged.judged == word
+        || fields.iter().any(|name| judged.field(name).is_some_and(has))
+        || rulings
+            .clone()
+            .flat_map(|ruled| ruled.ruling.rules.iter().chain(&ruled.shadow))
+            .any(|rule| has(rule))
 }
 
 /// Whether a folded word stands anywhere in an event.

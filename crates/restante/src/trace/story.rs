@@ -4,8 +4,10 @@ use jiff::Timestamp;
 use jiff::tz::TimeZone;
 use mail::{Arrival, Client, Event, Phase, harmless};
 
+use super::judged::{Judged, Ruled};
 use super::line::{Line, What};
 use super::search::Journey;
+use crate::cli::ruling as words;
 
 /// One journey for people: a line for each station, in the order of time.
 pub(crate) fn story(journey: &Journey, zone: &TimeZone) -> String {
@@ -56,6 +58,7 @@ fn paths(addresses: &[String]) -> String {
 fn sentence(line: &Line) -> String {
     let event = match &line.what {
         What::Event(event) => event,
+        What::Judged(judged) => return known(judged),
         What::Lost { lost } => return format!("{lost} events are missing here"),
     };
     match event {
@@ -83,6 +86,30 @@ fn sentence(line: &Line) -> String {
         Event::Deleted { mailbox, uids: _, client } => format!("deleted from {mailbox} by {}", who(client)),
         Event::Removed { mailbox, uids: _, reason } => format!("removed from {mailbox}: {reason}"),
     }
+}
+
+/// What the gate knew, and what came of it.
+fn known(judged: &Judged) -> String {
+    let field = |name: &str| judged.field(name).map(|value| format!("{name} {value}"));
+    let mut parts: Vec<String> =
+        ["from", "subject", "message-id"].iter().filter_map(|name| field(name)).collect();
+    let facts = &judged.facts;
+    parts
+        .extend(facts.spf.known().and_then(Option::as_ref).map(|spf| format!("SPF {}", spf.result.as_str())));
+    let dkim = facts.dkim.known().into_iter().flatten();
+    parts.extend(dkim.map(|dkim| format!("DKIM {} ({})", dkim.result.as_str(), dkim.domain)));
+    parts.extend(
+        facts.dmarc.known().and_then(Option::as_ref).map(|dmarc| format!("DMARC {}", dmarc.result.as_str())),
+    );
+    for Ruled { to, ruling, shadow } in &judged.recipients {
+        if !ruling.rules.is_empty() {
+            parts.push(format!("for <{}> by {}: {}", to.address, ruling.rules.join(", "), words(ruling)));
+        }
+        if !shadow.is_empty() {
+            parts.push(format!("for <{}> in shadow: {}", to.address, shadow.join(", ")));
+        }
+    }
+    if parts.is_empty() { "looked at".into() } else { format!("looked at: {}", parts.join("; ")) }
 }
 
 fn came(arrival: &Arrival) -> String {
@@ -124,6 +151,7 @@ fn ends(journey: &Journey) -> (String, String) {
                 | Event::Deleted { .. }
                 | Event::Removed { .. },
             )
+            | What::Judged(_)
             | What::Lost { .. } => {}
         }
     }
@@ -143,7 +171,7 @@ fn state(journey: &Journey) -> String {
             What::Event(Event::Delivered { mailbox, .. }) => delivered.push(mailbox.as_str()),
             What::Event(Event::Fetched { .. }) => fetched += 1,
             What::Event(Event::Deleted { uids, .. } | Event::Removed { uids, .. }) => gone += uids.len(),
-            What::Lost { .. } => {}
+            What::Judged(_) | What::Lost { .. } => {}
         }
     }
     if delivered.is_empty() && gone == 0 && fetched == 0 {

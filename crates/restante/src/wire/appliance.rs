@@ -30,7 +30,7 @@ use crate::config::{self, Config, Faults, Loaded, Overlay, Rules};
 use crate::control::verb::reload::Outcome;
 use crate::control::{self, Current, Desk, Door, Running};
 use crate::migrate;
-use crate::trace::{Folder, Keeper};
+use crate::trace::{Folder, Judgements, Keeper};
 
 /// Threads for what blocks: hashing, cold reads, start and stop. Two hash at once; the unit file bounds all.
 const BLOCKING_THREADS: usize = 16;
@@ -185,6 +185,7 @@ impl Appliance {
             tls: &tls,
             stop: &stop,
             journeys: trace.journeys(),
+            judgements: trace.judgements(),
             rules: &rules,
             parsing: &parsing,
             verifier: &verifier,
@@ -323,6 +324,7 @@ pub(super) struct Handlers<'a> {
     pub(super) rules: &'a Rules,
     pub(super) parsing: &'a Arc<Parsing>,
     pub(super) verifier: &'a Option<Verifier>,
+    pub(super) judgements: Judgements,
 }
 
 impl Handlers<'_> {
@@ -339,6 +341,7 @@ impl Handlers<'_> {
             parsing: self.parsing.clone(),
             one_refuses_all: self.config.smtp.one_refuses_all,
             lmtp: params.dialect == smtp_receive::Dialect::Lmtp,
+            trace: Some(self.judgements.clone()),
         });
         let tls = self.tls.clone().filter(|_| params.starttls);
         params.starttls = tls.is_some();

@@ -55,6 +55,7 @@ pub(crate) async fn explain(loaded: Loaded, question: Question) -> Result<Reply,
         authenticity: config.authenticity,
         relays: config.relays,
         lmtp: false,
+        trace: None,
     });
     let (recipients, unknown) = recipients(&directory, question.to);
     let trace = Trace {

@@ -70,6 +70,7 @@ impl Appliance {
             tls: &self.tls,
             stop: &self.listeners.stop,
             journeys: self.trace.journeys(),
+            judgements: self.trace.judgements(),
             rules: &self.rules,
             parsing: &self.parsing,
             verifier: &self.verifier,

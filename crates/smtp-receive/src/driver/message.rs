@@ -94,7 +94,7 @@ impl<S: Store, P: Policy> Intake<'_, S, P> {
     /// The one place where a message becomes ours.
     async fn take(
         &mut self,
-        inspection: InspectionOf<P>,
+        mut inspection: InspectionOf<P>,
         incoming: Result<S::Incoming, StoreError>,
         mut envelope: Envelope,
         octets: u64,
@@ -108,6 +108,7 @@ impl<S: Store, P: Policy> Intake<'_, S, P> {
         envelope.trace.received_ms = now_ms();
         let id =
             incoming.commit(envelope).await.map_err(|error| self.store_refuses("keep a message", &error))?;
+        inspection.kept(id);
         Ok((id, refused))
     }
 }

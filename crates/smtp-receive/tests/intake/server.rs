@@ -145,7 +145,12 @@ impl Inspection for Look {
         self.seen.extend_from_slice(octets);
     }
 
-    async fn finish<I: Incoming>(self, envelope: &mut Envelope, octets: u64, content: &mut I) -> Verdict {
+    async fn finish<I: Incoming>(
+        &mut self,
+        envelope: &mut Envelope,
+        octets: u64,
+        content: &mut I,
+    ) -> Verdict {
         assert_eq!(self.seen.len() as u64, octets, "every octet is seen, once");
         assert!(content.reread(0).await.expect("readable") == self.seen, "and can be read again");
         tokio::task::yield_now().await;

@@ -2,7 +2,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use authenticity::{HeaderFault, Prescan, relayed};
-use mail::{AuthResult, AuthResults, Envelope, Known, Recipient};
+use mail::{AuthResult, AuthResults, Envelope, Known, QueueId, Recipient};
 use queue::{Incoming, StoreError};
 use routing::rules::{Content, Facts, Judgement};
 use smtp_receive::{Inspection, PolicyRefusal, Verdict};
@@ -13,8 +13,11 @@ use super::asking::Asking;
 use super::fields;
 use super::origin::Origin;
 use super::outcome::{Decided, settle};
+use crate::trace::{Judged, Ruled};
 use crate::wire::parsing::Whole;
 
+/// Octets of a header section that the trace is given.
+const HEADER: u64 = 32 << 10;
 /// How long the rules may take on one message, all recipients together.
 const JUDGING: Duration = Duration::from_millis(100);
 /// Octets that the copies of one message may take beside its body, as far as rules make them: a delivery is one step
@@ -25,7 +28,8 @@ const COPY: usize = 1024;
 
 /// One message while it arrives.
 pub(crate) struct Examined {
-    pub(super) prescan: Prescan,
+    /// Until the end of the data.
+    pub(super) prescan: Option<Prescan>,
     pub(super) case: Case,
 }
 
@@ -35,22 +39,27 @@ pub(super) struct Case {
     pub(super) origin: Origin,
     pub(super) facts: Facts,
     pub(super) asking: Asking,
+    pub(super) told: Option<Told>,
 }
 
 impl Inspection for Examined {
     fn content(&mut self, octets: &[u8]) {
-        self.prescan.content(octets);
+        self.prescan.iter_mut().for_each(|prescan| prescan.content(octets));
     }
 
-    async fn finish<I: Incoming>(self, envelope: &mut Envelope, octets: u64, content: &mut I) -> Verdict {
-        let Self { prescan, case } = self;
-        let found = prescan.finish();
+    async fn finish<I: Incoming>(
+        &mut self,
+        envelope: &mut Envelope,
+        octets: u64,
+        content: &mut I,
+    ) -> Verdict {
+        let found = self.prescan.take().map(Prescan::finish).unwrap_or_default();
         if let Some(fault) = found.fault {
             return Verdict::Refuse(too_large(fault));
         }
         envelope.cuts = found.cuts;
         let too_complex = found.too_complex.is_some();
-        match case.judge(envelope, octets, too_complex, content).await {
+        match self.case.judge(envelope, octets, too_complex, content).await {
             Ok(verdict) => verdict,
             Err(error) => {
                 warn!(%error, "a message that comes in cannot be read again: it is put off");
@@ -58,18 +67,32 @@ impl Inspection for Examined {
             }
         }
     }
+
+    fn kept(self, id: QueueId) {
+        let Case { gate, facts, told, .. } = self.case;
+        if let (Some(trace), Some(Told { recipients, header })) = (&gate.trace, told) {
+            trace.tell(Judged { judged: id.to_string(), facts: Box::new(facts), recipients }, header);
+        }
+    }
+}
+
+/// What the trace is told of a message that is taken.
+pub(super) struct Told {
+    recipients: Vec<Ruled>,
+    /// Its header section, for a trace that must read it itself.
+    header: Vec<u8>,
 }
 
 impl Case {
     async fn judge<I: Incoming>(
-        mut self,
+        &mut self,
         envelope: &mut Envelope,
         octets: u64,
         too_complex: bool,
         content: &mut I,
     ) -> Result<Verdict, StoreError> {
         envelope.results = self.look(octets, too_complex, content).await?;
-        let decided = self.decide(&envelope.recipients);
+        let (decided, shadows) = self.decide(&envelope.recipients).into_iter().unzip();
         let verdict = settle(envelope, decided, self.gate.one_refuses_all);
         if matches!(verdict, Verdict::Refuse(_)) {
             return Ok(verdict);
@@ -78,7 +101,21 @@ impl Case {
             return Ok(Verdict::Refuse(too_many_copies()));
         }
         envelope.fields = fields::ruled(envelope, self.gate.limits.octets, content).await?;
+        if self.gate.trace.is_some() {
+            let is_read = self.gate.reads.content;
+            let header = if is_read { Vec::new() } else { fields::section(HEADER, content).await? };
+            self.told = Some(Told { recipients: self.ruled(&envelope.recipients, shadows), header });
+        }
         Ok(verdict)
+    }
+
+    fn ruled(&self, recipients: &[Recipient], shadows: Vec<Vec<String>>) -> Vec<Ruled> {
+        let ruled = |(recipient, shadow): (&Recipient, Vec<String>)| Ruled {
+            to: self.gate.to(&recipient.path),
+            ruling: recipient.ruling.clone().unwrap_or_default(),
+            shadow,
+        };
+        recipients.iter().zip(shadows).map(ruled).collect()
     }
 
     /// Completes the facts, and gives what goes into the results field.
@@ -168,15 +205,19 @@ impl Case {
         }
     }
 
-    /// Searches the rules for each recipient.
-    pub(super) fn decide(&self, recipients: &[Recipient]) -> Vec<Decided> {
+    /// Searches the rules for each recipient: what is decided, and which rules in shadow would have matched.
+    pub(super) fn decide(&self, recipients: &[Recipient]) -> Vec<(Decided, Vec<String>)> {
         let until = Instant::now() + JUDGING;
         let out_of_time = || Instant::now() > until;
         let examination = self.gate.rules.examine(&self.facts).until(&out_of_time);
         let decide = |recipient: &Recipient| {
             let to = self.gate.to(&recipient.path);
-            match examination.judge(Some(&to)) {
-                Judgement::Decided(decision) => Decided::Ruled(decision.ruling),
+            let mut shadow = Vec::new();
+            let decided = match examination.judge(Some(&to)) {
+                Judgement::Decided(decision) => {
+                    shadow = decision.shadow;
+                    Decided::Ruled(decision.ruling)
+                }
                 Judgement::Refuse { rule, code, enhanced, text } => {
                     let refusal = PolicyRefusal {
                         code,
@@ -193,7 +234,8 @@ impl Case {
                     Decided::Deferred(not_now(&rule))
                 }
                 Judgement::Wait => Decided::Deferred(not_now("-")),
-            }
+            };
+            (decided, shadow)
         };
         recipients.iter().map(decide).collect()
     }

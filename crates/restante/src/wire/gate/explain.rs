@@ -34,7 +34,7 @@ pub(crate) async fn explain(
     content.write(octets).await?;
     examined.content(octets);
     let Examined { prescan, mut case } = examined;
-    let found = prescan.finish();
+    let found = prescan.map(authenticity::Prescan::finish).unwrap_or_default();
     envelope.cuts = found.cuts;
     envelope.results = case.look(octets.len() as u64, found.too_complex.is_some(), &mut content).await?;
     let examination = case.gate.rules.examine(&case.facts);
@@ -45,7 +45,10 @@ pub(crate) async fn explain(
     let recipients = envelope.recipients.iter().map(|to| explain(case.gate.to(&to.path))).collect();
     let verdict = match found.fault {
         Some(fault) => Verdict::Refuse(super::examined::too_large(fault)),
-        None => settle(envelope, case.decide(&envelope.recipients), case.gate.one_refuses_all),
+        None => {
+            let decided = case.decide(&envelope.recipients).into_iter().map(|(decided, _)| decided);
+            settle(envelope, decided.collect(), case.gate.one_refuses_all)
+        }
     };
     envelope.fields = super::fields::ruled(envelope, case.gate.limits.octets, &mut content).await?;
     Ok(Explained { facts: case.facts, recipients, verdict })

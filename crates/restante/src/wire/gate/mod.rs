@@ -26,6 +26,7 @@ use smtp_receive::Policy;
 
 use super::parsing::Parsing;
 use crate::config::{Authenticity, Relay};
+use crate::trace::Judgements;
 use origin::Origin;
 use session::Visit;
 
@@ -56,6 +57,8 @@ pub(crate) struct Checkpoint {
     pub(crate) one_refuses_all: bool,
     /// Who comes is a server of ours, whatever its address.
     pub(crate) lmtp: bool,
+    /// Who is told what was known of a message that is ours.
+    pub(crate) trace: Option<Judgements>,
 }
 
 impl Gatekeeper {

@@ -82,13 +82,14 @@ impl SessionPolicy for Visit {
 
     fn begin(&mut self, _: &Envelope) -> Examined {
         Examined {
-            prescan: Prescan::new(self.gate.limits.clone(), &self.gate.authserv_id),
+            prescan: Some(Prescan::new(self.gate.limits.clone(), &self.gate.authserv_id)),
             case: Case {
                 gate: self.gate.clone(),
                 origin: self.origin.clone(),
                 // The next MAIL begins anew.
                 facts: std::mem::take(&mut self.facts),
                 asking: std::mem::replace(&mut self.asking, Asking::Nothing),
+                told: None,
             },
         }
     }

@@ -66,6 +66,7 @@ fn world(rules: &str) -> World {
         parsing: Arc::new(Parsing::open(folder.path(), 1 << 20).expect("opened")),
         one_refuses_all: false,
         lmtp: false,
+        trace: None,
     });
     World { _folder: folder, gate }
 }

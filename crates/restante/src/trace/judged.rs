@@ -1,0 +1,118 @@
+use std::panic::{AssertUnwindSafe, catch_unwind};
+
+use mail::{Known, Ruling};
+use routing::content::{ContentLimits, Want};
+use routing::rules::{Content, Facts, To};
+use serde::{Deserialize, Serialize};
+
+/// Fields of a message that are kept.
+const FIELDS: usize = 100;
+/// Characters of one of them.
+const VALUE: usize = 512;
+/// Attachments, and addresses of one field.
+const PARTS: usize = 100;
+/// Fields that are long and say nothing to people or rules.
+const NOISE: [&str; 6] = [
+    "received",
+    "dkim-signature",
+    "arc-seal",
+    "arc-message-signature",
+    "arc-authentication-results",
+    "x-google-dkim-signature",
+];
+
+/// What the gate knew of a message that it took, and what the rules made of it: enough to ask other rules the same.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub(crate) struct Judged {
+    /// Which message: its queue id.
+    pub(crate) judged: String,
+    /// Everything that rules can look at, but for the body; of the header, what is not too long.
+    pub(crate) facts: Box<Facts>,
+    /// For each recipient that got a 250.
+    pub(crate) recipients: Vec<Ruled>,
+}
+
+/// What was decided for one recipient.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub(crate) struct Ruled {
+    pub(crate) to: To,
+    /// What the rules that matched do.
+    pub(crate) ruling: Ruling,
+    /// Rules in shadow that would have matched.
+    pub(crate) shadow: Vec<String>,
+}
+
+impl Judged {
+    /// Completes the facts by the header section, where nobody has taken the message apart for the rules, and cuts what
+    /// is long. Not on a thread that anybody waits for.
+    pub(super) fn prepare(mut self, header: &[u8]) -> Self {
+        let size = self.facts.content.known().map_or(0, |content| content.size);
+        let is_read = self.facts.content.known().is_some_and(|content| !content.headers.is_empty());
+        if !is_read && !header.is_empty() {
+            let want = Want { body: false };
+            // A parser that breaks costs the trace a header, and nobody else anything.
+            let read =
+                catch_unwind(AssertUnwindSafe(|| Content::read(header, &ContentLimits::default(), want)));
+            if let Ok(read) = read {
+                // Of what stands behind the header nothing is known.
+                self.facts.content = Known::Is(Content { size, too_complex: true, ..read.content });
+            }
+        }
+        if let Known::Is(content) = &mut self.facts.content {
+            shorten(content);
+        }
+        self
+    }
+
+    /// The value of a field.
+    pub(crate) fn field(&self, name: &str) -> Option<&str> {
+        let headers = &self.facts.content.known()?.headers;
+        headers.iter().find(|(field, _)| field == name).map(|(_, value)| value.as_str())
+    }
+}
+
+fn shorten(content: &mut Content) {
+    content.headers.retain(|(name, _)| !NOISE.contains(&name.as_str()));
+    content.headers.truncate(FIELDS);
+    for (_, value) in &mut content.headers {
+        if let Some((end, _)) = value.char_indices().nth(VALUE) {
+            value.truncate(end);
+        }
+    }
+    for people in [&mut content.from, &mut content.to, &mut content.cc] {
+        people.truncate(PARTS);
+    }
+    content.attachments.truncate(PARTS);
+}
+
+#[cfg(test)]
+pub(super) mod tests {
+    use super::*;
+
+    pub(in crate::trace) fn judged(id: &str) -> Judged {
+        let to = To { address: "alice@example.test".into(), detail: None, protected: false };
+        let facts =
+            Facts { content: Known::Is(Content { size: 9, ..Content::default() }), ..Facts::default() };
+        let ruling = Ruling { rules: vec!["invoices".into()], ..Ruling::default() };
+        let recipients = vec![Ruled { to, ruling, shadow: Vec::new() }];
+        Judged { judged: id.into(), facts: Box::new(facts), recipients }
+    }
+
+    #[test]
+    fn a_header_that_nobody_has_read_is_read_for_the_trace_and_cut_to_size() {
+        let header = format!(
+            "Subject: =?utf-8?q?Gr=C3=BC=C3=9Fe?=\r\nReceived: from a\r\nX-Long: {}\r\n\r\n",
+            "ü ".repeat(2000)
+        );
+        let judged = judged("1").prepare(header.as_bytes());
+        assert_eq!(judged.field("subject"), Some("Grüße"));
+        assert_eq!(judged.field("received"), None);
+        assert_eq!(judged.field("x-long").map(|value| value.chars().count()), Some(VALUE));
+        assert_eq!(
+            judged.facts.content.known().map(|content| (content.size, content.too_complex)),
+            Some((9, true))
+        );
+        let again = judged.clone().prepare(b"Subject: other\r\n\r\n");
+        assert_eq!(again, judged, "what was read for the rules stays");
+    }
+}
