@@ -1,8 +1,11 @@
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
 
+use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
+use tokio::time::Instant;
 
 use super::{Answer, DnsFault, Resolver};
 
@@ -12,11 +15,28 @@ use super::{Answer, DnsFault, Resolver};
 pub(crate) struct Budget {
     resolver: Resolver,
     left: Arc<AtomicUsize>,
+    /// How many of the questions that are asked together go at once: no message takes everybody's turns.
+    at_once: Arc<Semaphore>,
+    /// How long answers to such questions are waited for.
+    patience: Duration,
 }
+
+/// See [`Budget::at_once`].
+const AT_ONCE: usize = 5;
 
 impl Budget {
     pub(crate) fn new(resolver: &Resolver, questions: usize) -> Self {
-        Self { resolver: resolver.clone(), left: Arc::new(AtomicUsize::new(questions)) }
+        Self {
+            resolver: resolver.clone(),
+            left: Arc::new(AtomicUsize::new(questions)),
+            at_once: Arc::new(Semaphore::new(AT_ONCE)),
+            patience: Duration::from_secs(8),
+        }
+    }
+
+    /// The same, with another patience.
+    pub(crate) fn waiting(self, patience: Duration) -> Self {
+        Self { patience, ..self }
     }
 
     fn spend(&self) -> Result<&Resolver, DnsFault> {
@@ -40,20 +60,25 @@ impl Budget {
         self.spend()?.txt(name).await
     }
 
-    /// The texts of several names, asked for at once.
+    /// The texts of several names, asked for together. Whose answer does not come in time is not known: one name
+    /// whose servers are silent spoils nothing that is known of the others.
     pub(crate) async fn texts(&self, names: Vec<String>) -> Vec<(String, Result<Answer<Vec<u8>>, DnsFault>)> {
+        let until = Instant::now() + self.patience;
         let mut asked = JoinSet::new();
-        for name in names {
+        for (place, name) in names.iter().cloned().enumerate() {
             let budget = self.clone();
             asked.spawn(async move {
-                let answer = budget.txt(&name).await;
-                (name, answer)
+                let _turn = budget.at_once.acquire().await;
+                (place, budget.txt(&name).await)
             });
         }
-        let mut answers = Vec::new();
-        while let Some(answer) = asked.join_next().await {
-            // Only a panic keeps one away: what is missing then is not known.
-            answers.extend(answer);
+        let late = |name| (name, Err(DnsFault::Timeout));
+        let mut answers: Vec<_> = names.into_iter().map(late).collect();
+        while let Ok(Some(answer)) = tokio::time::timeout_at(until, asked.join_next()).await {
+            // Only a panic keeps one away.
+            if let Ok((place, answer)) = answer {
+                answers[place].1 = answer;
+            }
         }
         answers
     }

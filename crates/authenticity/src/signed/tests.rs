@@ -226,6 +226,24 @@ async fn the_first_ten_signatures_are_looked_at_however_many_there_are() {
     assert!(dns.asked().len() <= 20, "{}", dns.asked().len());
 }
 
+/// One silent server takes nothing from the others' signatures.
+#[tokio::test]
+async fn a_key_that_does_not_come_leaves_the_others_alone() {
+    let (key, zone) = key();
+    let good = signed(&signer(key), MAIL);
+    let other = good.replacen("s=s;", "s=silent;", 1).replace(MAIL, "");
+    let dns = server(&format!("{zone}silent._domainkey.b.example SILENT"));
+    let resolver = resolver(&dns);
+    let mail = format!("{other}{good}");
+    let began = Instant::now();
+    let budget = Budget::new(&resolver, 50).waiting(std::time::Duration::from_millis(200));
+    let keys = Keys::find(&budget, names::wanted(mail.as_bytes())).await;
+    assert!(began.elapsed().as_millis() < 450, "{:?}", began.elapsed());
+    let found = verify(&resolver.library(), mail.as_bytes(), &keys).dkim;
+    let results: Vec<_> = found.iter().map(|one| one.result).collect();
+    assert_eq!(results, [AuthResult::TempError, AuthResult::Pass]);
+}
+
 #[tokio::test]
 async fn a_list_of_names_without_end_and_hashes_without_end_cost_nothing() {
     let names: String = (0..30_000).map(|n| format!(":{n:x}")).collect();

@@ -77,7 +77,8 @@ impl Verifier {
     }
 
     fn budget(&self) -> Budget {
-        Budget::new(&self.resolver, self.limits.questions)
+        // The keys have half of the time, so that what is known of them is still verified.
+        Budget::new(&self.resolver, self.limits.questions).waiting(self.limits.message / 2)
     }
 
     /// Whether the client's address has a name that leads back to it.
