@@ -92,8 +92,9 @@ pub(super) fn of(head: &[u8]) -> Option<Kind> {
     if head.starts_with(b"PK\x03\x04") || head.starts_with(b"PK\x05\x06") {
         return Some(zip::of(head));
     }
+    // As most mail programs call it too: one pattern finds what is said and what is so.
     let kind = if head.starts_with(b"MZ") && head.iter().take(64).any(|octet| *octet == 0) {
-        "application/x-dosexec"
+        "application/x-msdownload"
     } else if head.starts_with(b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1") {
         if is_installer(head) { "application/x-msi" } else { OLE }
     } else if head.starts_with(b"\xca\xfe\xba\xbe") {
@@ -148,7 +149,7 @@ mod tests {
             assert_eq!(super::of(&at(*offset, octets)), Some(Kind::Known(kind)));
         }
         let exe = [b"MZ\x90\0\x03\0\0\0".as_slice(), &[0; 64]].concat();
-        assert_eq!(kind(&exe).as_deref(), Some("application/x-dosexec"));
+        assert_eq!(kind(&exe).as_deref(), Some("application/x-msdownload"));
         assert_eq!(kind(b"\xca\xfe\xba\xbe\0\0\0\x02").as_deref(), Some("application/x-mach-binary"));
         assert_eq!(kind(b"\xca\xfe\xba\xbe\0\0\0\x41").as_deref(), Some("application/java-vm"));
         assert_eq!(kind(b"junk\n%PDF-1.7").as_deref(), Some("application/pdf"));
