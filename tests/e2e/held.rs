@@ -150,3 +150,62 @@ fn a_mail_is_explained_before_it_comes_as_it_is_when_it_does() {
     assert_eq!(unknown.status.code(), Some(1), "{unknown:?}");
     assert!(unknown.out.contains("refused at RCPT: 550 5.1.1"), "{}", unknown.out);
 }
+
+#[test]
+fn rules_are_tried_on_the_mail_of_before_and_counted() {
+    let mut setup = Setup::of(&["postmaster", "alice", "bob"]);
+    setup.rules = format!(
+        "{RULES}\n[[rule]]\nname = \"unused\"\nwhen = {{ subject = \"never\" }}\nthen = {{ discard = true }}\n"
+    );
+    let appliance = Appliance::with(setup);
+    let mut client = smtp(appliance.smtp);
+    for _ in 0..2 {
+        assert!(deliver(&mut client, &["alice@example.test"], MESSAGE).starts_with("250 "));
+    }
+    assert!(deliver(&mut client, &["bob@example.test"], b"Subject: plain\r\n\r\n").starts_with("250 "));
+    held(&appliance, 2);
+    let stats = || -> Value {
+        let ended = verb(&appliance, &["rules", "stats", "--json"]);
+        serde_json::from_str(&ended.out).expect("one document")
+    };
+    let until = Instant::now() + SOON;
+    while stats()["recipients"] != 3 {
+        assert!(Instant::now() < until, "{}", stats());
+        std::thread::sleep(Duration::from_millis(50));
+    }
+    let found = stats();
+    let row = |name: &str| {
+        let rows = found["rules"].as_array().expect("a list");
+        rows.iter().find(|row| row["name"] == name).unwrap_or_else(|| panic!("{name}")).clone()
+    };
+    assert_eq!((&row("suspects")["matched"], &row("unused")["matched"]), (&2.into(), &0.into()));
+    assert!(row("suspects")["last"].is_string() && row("unused")["last"].is_null(), "{found}");
+
+    // Nothing moves between a set and itself; with another, what moves is counted.
+    let config = appliance.config_dir();
+    let same = config.join("rules.toml");
+    let ended = verb(&appliance, &["rules", "diff", same.to_str().expect("text")]);
+    assert_eq!(ended.status.code(), Some(0), "{ended:?}");
+    assert!(ended.out.starts_with("0 of 3 recipients"), "{}", ended.out);
+    let other = config.join("other.toml");
+    fs::write(
+        &other,
+        "[[rule]]\nname = \"to-bob\"\nwhen = { subject = \"grüße\" }\nthen = { deliver = [\"bob\"] }\n",
+    )
+    .expect("written");
+    let other = other.to_str().expect("text");
+    let ended = verb(&appliance, &["rules", "diff", other, "--json"]);
+    let document: Value = serde_json::from_str(&ended.out).expect("one document");
+    assert_eq!(
+        (ended.status.code(), document["moves"].as_array().map(Vec::len)),
+        (Some(1), Some(1)),
+        "{document}"
+    );
+    let moved = &document["moves"][0];
+    assert_eq!((&moved["recipients"], &moved["new"]), (&2.into(), &"delivered to bob".into()), "{document}");
+    assert_eq!(moved["old"], "held in quarantine: looks like spam");
+    let of_alice = verb(&appliance, &["rules", "diff", other, "--box", "alice", "--since", "1 h"]);
+    assert!(of_alice.out.contains("2 of 2 recipients"), "{}", of_alice.out);
+    let tests = verb(&appliance, &["rules", "test"]);
+    assert_eq!((tests.status.code(), tests.out.contains("no tests")), (Some(0), true), "{tests:?}");
+}

@@ -24,6 +24,7 @@ mod recipients;
 mod reload;
 mod restore;
 mod route;
+mod rules;
 mod serve;
 mod status;
 mod table;
@@ -72,6 +73,7 @@ enum Verb {
     Check(check::Args),
     Route(route::Args),
     Explain(explain::Args),
+    Rules(rules::Args),
     Recipients(recipients::Args),
     Quarantine(quarantine::Args),
     Passwd(passwd::Args),
@@ -142,6 +144,7 @@ impl Verb {
             Self::Check(args) => check::run(context, &args),
             Self::Route(args) => route::run(context, &args),
             Self::Explain(args) => explain::run(context, &args),
+            Self::Rules(args) => rules::run(context, &args),
             Self::Recipients(args) => recipients::run(context, &args),
             Self::Quarantine(args) => quarantine::run(context, &args),
             Self::Passwd(args) => passwd::run(context, &args),
@@ -165,6 +168,7 @@ impl Verb {
             Self::Check(args) => args.json,
             Self::Route(args) => args.json,
             Self::Explain(args) => args.json,
+            Self::Rules(args) => args.is_json(),
             Self::Recipients(args) => args.json,
             Self::Quarantine(args) => args.is_json(),
             Self::Mailbox(args) => args.is_json(),

@@ -38,10 +38,7 @@ pub(crate) fn run(context: &mut Context<'_>, args: &Args) -> Result<Answer, Fail
     let config = control::machine(&context.config)?;
     let folder = Folder::of(&config.state_dir);
     let query = Query { words: args.words.clone(), since: args.since, until: args.until, limit: args.limit };
-    let found = search(&folder, &query).map_err(|error| match error.kind() {
-        std::io::ErrorKind::PermissionDenied => Failure::Denied(folder.path().into()),
-        _ => Failure::Io(folder.path().into(), error),
-    })?;
+    let found = search(&folder, &query).map_err(|error| failed(&folder, error))?;
     if args.json {
         json::print(context, &found)?;
     } else {
@@ -71,8 +68,16 @@ pub(crate) fn run(context: &mut Context<'_>, args: &Args) -> Result<Answer, Fail
     Ok(if found.journeys.is_empty() { Answer::No } else { Answer::Yes })
 }
 
+/// The trace cannot be read.
+pub(super) fn failed(folder: &Folder, error: std::io::Error) -> Failure {
+    match error.kind() {
+        std::io::ErrorKind::PermissionDenied => Failure::Denied(folder.path().into()),
+        _ => Failure::Io(folder.path().into(), error),
+    }
+}
+
 /// A point in time as people say it.
-fn instant(text: &str) -> Result<Timestamp, String> {
+pub(super) fn instant(text: &str) -> Result<Timestamp, String> {
     let zone = TimeZone::system();
     let of_civil = |time: civil::DateTime| time.to_zoned(zone.clone()).map(|at| at.timestamp()).ok();
     let today = Timestamp::now().to_zoned(zone.clone()).date();

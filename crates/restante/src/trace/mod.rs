@@ -11,5 +11,6 @@ mod story;
 pub(crate) use days::{Bounds, Folder};
 pub(crate) use judged::{Judged, Ruled};
 pub(crate) use keeper::{Judgements, Keeper};
-pub(crate) use search::{Query, search};
+pub(crate) use line::What;
+pub(crate) use search::{Query, each, search};
 pub(crate) use story::{story, table};

@@ -165,6 +165,11 @@ fn each_event(days: &[Day], mut each: impl FnMut(&Line, &Event)) -> io::Result<(
     Ok(())
 }
 
+/// Every line that is kept, day by day.
+pub(crate) fn each(folder: &Folder, mut each: impl FnMut(Line)) -> io::Result<()> {
+    folder.days()?.iter().try_for_each(|day| each_line(day, &mut each))
+}
+
 /// Every line of ours of a day; a day that is removed meanwhile has none.
 fn each_line(day: &Day, mut each: impl FnMut(Line)) -> io::Result<()> {
     let file = match File::open(&day.path) {
