@@ -75,6 +75,7 @@ fn facts(content: Content) -> Facts {
         dkim: Known::Is(Vec::new()),
         dmarc: Known::Is(None),
         arc: Known::Is(None),
+        trusted_forwarder: Known::Is(false),
         content: Known::Is(content),
         verdicts: mail::Verdicts { spam: Known::Is(None), virus: Known::Is(None) },
         ..Facts::default()

@@ -21,9 +21,6 @@ pub struct Facts {
     pub iprev: Known<Option<IprevResult>>,
     /// DNS block lists that name the address.
     pub listed: Known<Vec<String>>,
-    /// It came by a forwarder whose word is taken: that the address is not the sender's own says nothing.
-    #[serde(default)]
-    pub trusted_forwarder: bool,
 
     // From MAIL on.
     /// What the client called itself.
@@ -42,6 +39,9 @@ pub struct Facts {
     pub dmarc: Known<Option<DmarcResult>>,
     /// The ARC chain; none where it was not tried.
     pub arc: Known<Option<ArcResult>>,
+    /// It came by a forwarder whose word is taken: that the address is not the sender's own says nothing.
+    #[serde(default)]
+    pub trusted_forwarder: Known<bool>,
     /// What the message says. `Unknown` where it must not be taken apart.
     pub content: Known<Content>,
     /// What scanners said.

@@ -54,11 +54,6 @@ impl RuleSet {
         self.rules.iter().map(|rule| &*rule.name)
     }
 
-    /// Whether some rule asks for the text of messages: otherwise nobody needs to take it out of them.
-    pub fn asks_body(&self) -> bool {
-        self.rules.iter().any(|rule| rule.when.asks_body())
-    }
-
     /// For each rule that refuses, when it can: a rule above it that could end the search has to be decided as no
     /// before it.
     pub fn phases(&self) -> Vec<Firing> {

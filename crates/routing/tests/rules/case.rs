@@ -154,7 +154,9 @@ fn facts(mail: &Table) -> Facts {
             name: Some(name.into()),
         })),
         listed: Known::Is(texts(mail, "listed").into_iter().map(str::to_owned).collect()),
-        trusted_forwarder: mail.get("trusted-forwarder").and_then(Value::as_bool).unwrap_or_default(),
+        trusted_forwarder: Known::Is(
+            mail.get("trusted-forwarder").and_then(Value::as_bool).unwrap_or_default(),
+        ),
         helo: Known::Is(text(mail, "helo").unwrap_or("client.example").into()),
         tls: Known::Is(text(mail, "tls").map(str::to_owned)),
         sender: Known::Is(text(mail, "sender").unwrap_or("someone@author.example").into()),
@@ -188,6 +190,7 @@ fn forget(facts: &mut Facts, key: &str, name: &str) {
         "dkim" => facts.dkim = Known::Unknown(why()),
         "dmarc" => facts.dmarc = Known::Unknown(why()),
         "arc" => facts.arc = Known::Unknown(why()),
+        "forwarder" => facts.trusted_forwarder = Known::Unknown(why()),
         "content" => facts.content = Known::Unknown(why()),
         "spam" => facts.verdicts.spam = Known::Unknown(why()),
         "virus" => facts.verdicts.virus = Known::Unknown(why()),
@@ -208,6 +211,7 @@ pub(crate) fn not_yet(facts: &mut Facts, phase: &str) {
         facts.dkim = Known::NotYet;
         facts.dmarc = Known::NotYet;
         facts.arc = Known::NotYet;
+        facts.trusted_forwarder = Known::NotYet;
         facts.content = Known::NotYet;
         facts.verdicts = Verdicts::default();
     }

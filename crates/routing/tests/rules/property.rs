@@ -6,7 +6,7 @@ use std::path::Path;
 use mail::Known;
 use proptest::prelude::*;
 use proptest::sample::select;
-use routing::rules::{Decision, Facts, Judgement, RuleSet, To};
+use routing::rules::{Decision, Facts, Judgement, Phase, RuleSet, To};
 use toml::Table;
 
 use crate::case::{Case, not_yet};
@@ -314,6 +314,9 @@ fn a_refusal_has_its_phases() {
         "7: end of data to end of data, behind 2",
     ];
     assert_eq!(shown, expected);
-    assert!(set.asks_body());
-    assert!(!compile_right("", Path::new(".")).asks_body());
+    let reads = set.reads();
+    assert!(reads.content && reads.body && reads.virus && !reads.spam && !reads.listed);
+    assert_eq!(reads.refuses_from, Some(Phase::Recipient));
+    let reads = compile_right("", Path::new(".")).reads();
+    assert!(reads.sender_by_dns && !reads.content && reads.refuses_from.is_none());
 }

@@ -184,8 +184,9 @@ impl Case {
         let forwarder = arc.as_ref().filter(|arc| arc.result == AuthResult::Pass);
         let forwarder = forwarder.and_then(|arc| arc.sealer.as_ref());
         let trusted = &self.gate.authenticity.trusted_forwarders;
-        self.facts.trusted_forwarder =
+        let trusted =
             forwarder.is_some_and(|sealer| trusted.iter().any(|domain| domain.eq_ignore_ascii_case(sealer)));
+        self.facts.trusted_forwarder = Known::Is(trusted);
         self.facts.spf = Known::Is(spf);
         self.facts.iprev = Known::Is(iprev);
         self.facts.dkim = Known::Is(dkim);
@@ -227,8 +228,6 @@ impl Case {
                     };
                     if code < 500 { Decided::Deferred(refusal) } else { Decided::Refused(refusal) }
                 }
-                // Postmaster's mail is taken, whatever cannot be told of it (RFC 5321 §4.5.1).
-                Judgement::Defer { .. } if to.protected => Decided::Ruled(mail::Ruling::default()),
                 Judgement::Defer { rule, why } => {
                     info!(rule, why = %mail::shown(why), to = %mail::shown(&to.address), "cannot tell now");
                     Decided::Deferred(not_now(&rule))

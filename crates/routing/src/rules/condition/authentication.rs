@@ -187,11 +187,11 @@ impl Test {
 impl Family for Test {
     fn phase(&self) -> Phase {
         match self {
-            Self::TrustedForwarder(_) => Phase::Connection,
             Self::Result(Method::Spf, _) => Phase::Sender,
             Self::Result(Method::Dkim | Method::Dmarc | Method::Arc, _)
             | Self::Policy(_)
-            | Self::VerifiedDomain(_) => Phase::Content,
+            | Self::VerifiedDomain(_)
+            | Self::TrustedForwarder(_) => Phase::Content,
         }
     }
 
@@ -209,7 +209,8 @@ impl Family for Test {
                     false => otherwise,
                 }
             }
-            Self::TrustedForwarder(wanted) => (mail.facts.trusted_forwarder == *wanted).into(),
+            Self::TrustedForwarder(wanted) => known(&mail.facts.trusted_forwarder)
+                .map_or_else(|answer| answer, |trusted| (trusted == wanted).into()),
         }
     }
 
@@ -229,7 +230,9 @@ impl Family for Test {
                 (domains, otherwise) if domains.is_empty() => open(&otherwise),
                 (domains, _) => mail::shown(domains.join(", ")),
             },
-            Self::TrustedForwarder(_) => mail.facts.trusted_forwarder.to_string(),
+            Self::TrustedForwarder(_) => {
+                known(&mail.facts.trusted_forwarder).map_or_else(|answer| open(&answer), ToString::to_string)
+            }
         }
     }
 }

@@ -84,15 +84,6 @@ impl Of {
 }
 
 impl Test {
-    pub(super) fn asks_body(&self) -> bool {
-        match self {
-            Self::Text(Of::Body, _) => true,
-            Self::Text(Of::Attachment | Of::AttachmentType | Of::ContentType, _)
-            | Self::Size(_)
-            | Self::TooComplex(_) => false,
-        }
-    }
-
     pub(super) fn covers(&self, other: &Self) -> bool {
         match (self, other) {
             (Self::Size(a), Self::Size(b)) => a.covers(*b),

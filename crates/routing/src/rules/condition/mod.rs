@@ -75,19 +75,6 @@ impl Test {
         }
     }
 
-    /// Whether it asks for the text of a message, which nothing else needs.
-    fn asks_body(&self) -> bool {
-        match self {
-            Self::Content(test) => test.asks_body(),
-            Self::Envelope(_)
-            | Self::Peer(_)
-            | Self::Authentication(_)
-            | Self::Header(_)
-            | Self::Verdict(_)
-            | Self::Clock(_) => false,
-        }
-    }
-
     /// Whether a yes to `other` is a yes to this one, as far as can be proved.
     fn covers(&self, other: &Self) -> bool {
         match self {

@@ -235,15 +235,6 @@ impl Condition {
         }
     }
 
-    /// Whether some question asks for the text of a message.
-    pub(crate) fn asks_body(&self) -> bool {
-        match self {
-            Self::All(inner) | Self::Any(inner) => inner.iter().any(Self::asks_body),
-            Self::Not(inner) => inner.asks_body(),
-            Self::Test(question) => question.test.asks_body(),
-        }
-    }
-
     /// Whether it is decided whatever a message is.
     pub(crate) fn is_always(&self) -> bool {
         match self {

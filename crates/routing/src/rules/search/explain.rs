@@ -121,7 +121,7 @@ impl Trail for Record {
         trial.answer = answer.into();
         trial.note = note.map(|note| {
             match note {
-                Note::Protected => "mail to postmaster and abuse is neither refused nor held back",
+                Note::Protected => "mail to postmaster and abuse is neither refused, put off nor held back",
                 Note::NoRecipientYet => {
                     "waits for a recipient: mail to postmaster and abuse is never refused"
                 }

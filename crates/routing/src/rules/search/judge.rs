@@ -62,10 +62,13 @@ impl<'e> Examination<'e> {
 
     fn search(&self, to: Option<&To>, trail: &mut impl Trail) -> Judgement {
         let to = to.map(Recipient::new);
+        let protected = to.as_ref().is_some_and(|to| to.protected);
         let mut ways = Ways::new(self.evidence.is_early());
         for rule in &self.rules.rules {
             if self.out_of_time.is_some_and(|out_of_time| out_of_time()) {
-                return ways.give_up(&rule.name, "the rules take too long on this message");
+                // What a postmaster's mail has come to by now is what becomes of it.
+                let late = || ways.give_up(&rule.name, "the rules take too long on this message");
+                return if protected { ways.end() } else { late() };
             }
             trail.rule(rule);
             let answer = rule.when.ask(&self.evidence, to.as_ref(), trail);
@@ -92,7 +95,9 @@ impl Rule {
                 Some(_) => {}
             }
         }
+        let protected = to.is_some_and(|to| to.protected);
         let note = match (&answer, self.if_unknown) {
+            (Answer::Unknown(_), None) if protected => Some(Note::Protected),
             (Answer::Unknown(_), Some(matches)) => Some(Note::IfUnknown { matches }),
             (Answer::Unknown(Doubt { lasting: true, .. }), None) => Some(Note::Lasting),
             (Answer::Unknown(_) | Answer::Yes | Answer::No | Answer::NotYet, _) => None,

@@ -23,7 +23,7 @@ pub(crate) trait Trail {
 /// Why a rule's answer did not count as what it was.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Note {
-    /// It would refuse or hold back mail of a postmaster.
+    /// It would refuse, put off or hold back mail of a postmaster.
     Protected,
     /// It would refuse or hold back mail before it is known whether the recipient is a postmaster.
     NoRecipientYet,

@@ -223,7 +223,6 @@ impl<'t> Mail<'t, '_, '_> {
                 let zones = mail.reader.strings("listed", value, "expected a zone, or a list of them");
                 Some(zones.into_iter().map(|(zone, _)| zone.to_owned()).collect())
             }),
-            trusted_forwarder: self.flag("trusted-forwarder").unwrap_or_default(),
             helo: Known::Is(self.text("helo").unwrap_or_else(|| "client.invalid".into())),
             tls: self.known("tls", |mail, value| match value.get_ref() {
                 DeValue::Boolean(tls) => Some(tls.then(|| "TLS1.3".to_owned())),
@@ -242,6 +241,7 @@ impl<'t> Mail<'t, '_, '_> {
                 let result = mail.result("dmarc", value)?;
                 Some(Some(DmarcResult { result, from: author_domain.clone(), policy, reason: None }))
             }),
+            trusted_forwarder: Known::Is(self.flag("trusted-forwarder").unwrap_or_default()),
             arc: self.known("arc", |mail, value| {
                 let result = mail.result("arc", value)?;
                 Some(Some(ArcResult { result, sealer: None }))
