@@ -4,21 +4,18 @@
 //! reopen (the one in memory) simply hands out the same store.
 
 mod amounts;
+mod fixture;
 
 use std::future::Future;
 use std::time::Duration;
 
-use mail::{
-    Body, Cut, Envelope, ForwardPath, MailboxName, Protocol, QueueId, Recipient, ReversePath, Trace, Uid,
-    ViewName,
-};
+use mail::{Cut, ReversePath};
 
 pub use amounts::{the_oldest_are_told_by_their_age, what_is_queued_counts_for_its_mailboxes};
+pub use fixture::{accept, deliver, envelope, listed, name, read, route, view};
+use fixture::{done, queued_ids, read_range, settled};
 
-use crate::{
-    Additions, Delivered, Expunge, Incoming, Join, Maildrop, Message, Route, RouteEntry, Store, StoreError,
-    Usage,
-};
+use crate::{Additions, Delivered, Incoming, Join, Maildrop, Store, StoreError, Usage};
 
 /// One store that can be opened several times, one after the other.
 pub trait Engine {
@@ -53,117 +50,6 @@ macro_rules! contract_tests {
             }
         )+
     };
-}
-
-/// A mailbox's name.
-pub fn name(text: &str) -> MailboxName {
-    MailboxName::parse(text).expect("a name")
-}
-
-/// A view's name.
-pub fn view(text: &str) -> ViewName {
-    if text.is_empty() { ViewName::owner() } else { ViewName::parse(text).expect("a name") }
-}
-
-/// An envelope to some mailboxes.
-pub fn envelope(mailboxes: &[&str]) -> Envelope {
-    let recipient = |name_: &&str| Recipient {
-        path: ForwardPath::Postmaster,
-        mailboxes: vec![name(name_)],
-        duplicate: false,
-        ruling: None,
-    };
-    Envelope {
-        reverse_path: ReversePath::Null,
-        recipients: mailboxes.iter().map(recipient).collect(),
-        body: Body::SevenBit,
-        smtputf8: false,
-        trace: Trace {
-            protocol: Protocol::Esmtp,
-            peer: None,
-            helo: "client.example".into(),
-            tls: None,
-            received_ms: 1,
-        },
-        cuts: Vec::new(),
-        unterminated: false,
-        results: None,
-        fields: Vec::new(),
-    }
-}
-
-/// A route of one message to some mailboxes, with a prelude that names each.
-pub fn route(id: QueueId, mailboxes: &[&str]) -> Route {
-    let entry = |text: &&str| RouteEntry {
-        mailbox: name(text),
-        recipients: vec![0],
-        additions: Additions {
-            prelude: format!("Delivered-To: {text}\r\n").into_bytes(),
-            ..Additions::default()
-        },
-        foreign_uidl: None,
-    };
-    Route { id, entries: mailboxes.iter().map(entry).collect() }
-}
-
-/// Accepts one message.
-pub async fn accept<S: Store>(store: &S, octets: &[u8]) -> QueueId {
-    let mut incoming = store.incoming(Some(octets.len() as u64)).expect("admitted");
-    for part in octets.chunks(100_000) {
-        incoming.write(part).await.expect("taken");
-    }
-    assert_eq!(incoming.octets(), octets.len() as u64);
-    incoming.commit(envelope(&["alice"])).await.expect("committed")
-}
-
-/// Accepts and delivers one message.
-pub async fn deliver<S: Store>(store: &S, octets: &[u8], mailboxes: &[&str]) -> Vec<Uid> {
-    let id = accept(store, octets).await;
-    match store.deliver(vec![route(id, mailboxes)]).await.expect("delivered").remove(0) {
-        Delivered::Entries(uids) => uids,
-        Delivered::NotQueued => panic!("{id} is not queued"),
-    }
-}
-
-/// What a view lists.
-pub async fn listed<S: Store>(store: &S, mailbox: &str, view_: &str) -> Vec<Uid> {
-    let maildrop = store.open(&name(mailbox), &view(view_)).await.expect("opened");
-    (0..maildrop.len()).map(|index| maildrop.entry(index).expect("within").uid).collect()
-}
-
-/// The octets of one message of a maildrop, held against the size it said.
-pub async fn read<M: Maildrop>(maildrop: &M, index: usize) -> Vec<u8> {
-    let octets = read_range(maildrop, index, 0..u64::MAX).await;
-    assert_eq!(octets.len() as u64, maildrop.entry(index).expect("within").octets);
-    octets
-}
-
-async fn read_range<M: Maildrop>(maildrop: &M, index: usize, range: std::ops::Range<u64>) -> Vec<u8> {
-    let mut message = maildrop.message(index, range).await.expect("opened");
-    let mut octets = Vec::new();
-    while let Some(chunk) = message.chunk().await.expect("readable") {
-        octets.extend_from_slice(&chunk);
-    }
-    octets
-}
-
-fn done(mailbox: &str, view_: &str, uids: &[Uid]) -> Vec<Expunge> {
-    vec![Expunge { mailbox: name(mailbox), view: view(view_), uids: uids.to_vec() }]
-}
-
-async fn queued_ids<S: Store>(store: &S) -> Vec<QueueId> {
-    store.queued(None, 1000).await.expect("readable").iter().map(|queued| queued.id).collect()
-}
-
-/// Waits until what was committed shows in the queue.
-async fn settled<S: Store>(store: &S, ids: &[QueueId]) {
-    for _ in 0..500 {
-        if queued_ids(store).await == ids {
-            return;
-        }
-        tokio::time::sleep(Duration::from_millis(10)).await;
-    }
-    assert_eq!(queued_ids(store).await, ids);
 }
 
 /// A committed message is queued with its envelope, also after a reopen.
