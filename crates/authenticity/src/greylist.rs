@@ -196,19 +196,19 @@ mod tests {
         }
     }
 
-    /// A million strangers: no more room than there is, and who is known stays known.
+    /// A million strangers (fewer where all is slow): no more room than there is, and who is known stays known.
     #[test]
     fn strangers_take_bounded_room_and_push_out_nobody_who_is_known() {
         let mut test = Test::new();
         test.judge("192.0.2.1", "a.test", Duration::ZERO);
         assert_eq!(test.judge("192.0.2.1", "a.test", MINUTE * 5), Greyed::Passes);
         let started = Instant::now();
-        for number in 0..1_000_000_u32 {
+        for number in 0..if cfg!(debug_assertions) { 200_000 } else { 1_000_000_u32 } {
             let from = Ipv4Addr::from_bits(number.wrapping_mul(2_654_435_761)).into();
             let recipient = format!("{number}@c.test");
             test.greylist.judge(from, "a.test", &recipient, false, test.start + MINUTE * 6);
         }
-        println!("a million strangers: {:?}, {} remembered", started.elapsed(), test.greylist.len());
+        println!("strangers: {:?}, {} remembered", started.elapsed(), test.greylist.len());
         assert_eq!(test.greylist.len(), 50_001);
         assert_eq!(test.judge("192.0.2.1", "a.test", MINUTE * 7), Greyed::Passes);
         // A row is two numbers and a time, in a list and a table: some ten megabytes in all.

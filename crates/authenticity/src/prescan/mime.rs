@@ -86,6 +86,8 @@ impl MimeScan {
         while let (Some(&first), None) = (octets.first(), self.excess) {
             let taken = match self.line {
                 Line::Plain | Line::Field => memchr(b'\n', octets).map_or(octets.len(), |at| at + 1),
+                // Empty lines at once.
+                Line::Start if is_end(first) => octets.iter().take_while(|octet| is_end(**octet)).count(),
                 Line::Start | Line::Hyphen | Line::Name(_) => 1,
             };
             let (piece, rest) = octets.split_at(taken);
@@ -157,6 +159,10 @@ impl MimeScan {
     }
 }
 
+fn is_end(octet: u8) -> bool {
+    matches!(octet, b'\r' | b'\n')
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -218,6 +224,10 @@ mod tests {
         assert_eq!(folded(FIELD).len(), FIELD + 2);
         assert_eq!(excess(&folded(FIELD)), None);
         assert_eq!(excess(&folded(FIELD + 1)), Some(MimeExcess::Field));
+        // Neither does an empty line go on, nor does a line begin behind a bare CR.
+        assert_eq!(excess(&format!("Content-Type: a\r\n\r\n\r\n{}", " b\r\n".repeat(9_000))), None);
+        assert_eq!(excess(&"\n\r--\n\r\r--\r\n".repeat(3_000)), None);
+        assert_eq!(excess(&"\r\n\n\n--\r\n".repeat(2_001)), Some(MimeExcess::Parts));
         // The next field has room of its own, and so has an indented text behind the empty line.
         assert_eq!(excess(&folded(FIELD).replace("\r\n\r\n", "\r\n").repeat(5)), None);
         assert_eq!(excess(&format!("Content-Type: text/plain\r\n\r\n{}", " text\r\n".repeat(9_000))), None);

@@ -154,9 +154,10 @@ fn speed_of_the_pass() {
     for (kind, line) in [("base64", line), ("prose", prose), ("empty lines", "\r\n"), ("c", "conten\n")] {
         let body = line.repeat((8 << 20) / line.len());
         let text = format!("Subject: a\r\nContent-Type: text/plain\r\n\r\n{body}").into_bytes();
-        let started = std::time::Instant::now();
+        let worked = || rustix::time::clock_gettime(rustix::time::ClockId::ThreadCPUTime);
+        let started = worked();
         let found = scan(&text, 64 << 10);
-        let took = started.elapsed();
+        let took = std::time::Duration::try_from(worked() - started).expect("it does not run backwards");
         let per_kib = took.as_nanos() as usize / (text.len() >> 10);
         println!("{kind}: {per_kib} ns per KiB, {found:?}");
         assert!(cfg!(debug_assertions) || per_kib < 20_000, "{kind}: {per_kib} ns per KiB");
