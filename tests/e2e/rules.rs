@@ -7,6 +7,7 @@ use std::time::Duration;
 use mail::{MailboxName, ViewName};
 use queue::{Maildrop, Message, Store};
 use queue_sled::{Params, SledStore};
+use restante_tests::dns::{Dns, Zone};
 use restante_tests::{Appliance, Client, Setup, collect, deliver, run, smtp, stuffed};
 
 const SOON: Duration = Duration::from_secs(60);
@@ -249,4 +250,80 @@ fn rules_with_faults_or_failing_tests_change_nothing_and_a_start_goes_on_with_th
     fs::remove_file(appliance.state_dir().join("rules.last-good.toml")).expect("kept");
     let ended = run(&mut appliance.serve(), SOON);
     assert_eq!(ended.status.code(), Some(78), "{ended:?}");
+}
+
+/// Mail from this machine judged like a stranger's, by a name server that knows these names.
+fn judged(zone: &str, rules: &str) -> (Dns, Setup) {
+    let dns = Dns::start(Zone::parse(zone));
+    let mut setup = setup(rules);
+    setup.tables = format!("[authenticity]\nloopback = true\nresolvers = [\"{}\"]\n", dns.address());
+    (dns, setup)
+}
+
+const FORGED: &[u8] = b"From: Boss <boss@client.example>\r\nSubject: pay this\r\n\r\nnow\r\n";
+
+#[test]
+fn forged_mail_is_held_back_without_any_rule_and_postmasters_never() {
+    let zone = "client.example TXT v=spf1 -all\n_dmarc.client.example TXT v=DMARC1; p=reject\n\
+                careless.example TXT v=spf1 -all\n_dmarc.careless.example TXT v=DMARC1; p=none\n";
+    let (_dns, setup) = judged(zone, "");
+    let mut appliance = Appliance::with(setup);
+    let mut client = smtp(appliance.smtp);
+    assert!(deliver(&mut client, &["alice@example.test"], FORGED).starts_with("250 2.0.0 "));
+    assert!(deliver(&mut client, &["postmaster@example.test"], FORGED).starts_with("250 2.0.0 "));
+    let careless = String::from_utf8_lossy(FORGED).replace("client.example", "careless.example");
+    assert!(deliver(&mut client, &["bob@example.test"], careless.as_bytes()).starts_with("250 2.0.0 "));
+    for user in ["postmaster", "bob"] {
+        let text = String::from_utf8(collect(appliance.pop3, user, 1)[0].octets.clone()).expect("text");
+        let (_, results) = text.split_once("\r\nAuthentication-Results: mx.example.test;").expect("results");
+        assert!(results.contains("spf=fail") && results.contains("dmarc=fail"), "{text}");
+    }
+    collect(appliance.pop3, "alice", 0);
+    assert!(appliance.stop().success());
+    let held = stored(&appliance, &name("alice").quarantine());
+    assert_eq!(held.len(), 1);
+    assert!(held[0].contains("\r\nX-Restante-Rule: default:dmarc\r\n"), "{}", held[0]);
+}
+
+/// What cannot be told now puts off only what hangs on it.
+#[test]
+fn a_name_server_or_a_scanner_that_is_down_puts_off_what_depends_on_it() {
+    let rules = "[[rule]]\nname = \"by-spf\"\nwhen = { recipient = \"alice@*\", spf = \"fail\" }\n\
+                 then = { refuse = \"550 5.7.1\" }\n\n\
+                 [[rule]]\nname = \"by-score\"\nwhen = { recipient = \"carol@*\", spam-score = \">= 10\" }\n\
+                 then = { tag = \"[spam]\" }\n";
+    let (_dns, mut setup) = judged("client.example SERVFAIL\n_dmarc.client.example SERVFAIL\n", rules);
+    setup.tables.push_str("[rspamd]\naddress = \"127.0.0.1:1\"\n");
+    let mut appliance = Appliance::with(setup);
+    let mut client = smtp(appliance.smtp);
+    for (to, answer) in [("alice", "451 4.7.1 "), ("carol", "451 4.7.1 "), ("bob", "250 2.0.0 ")] {
+        let said = deliver(&mut client, &[&format!("{to}@example.test")], FORGED);
+        assert!(said.starts_with(answer), "{to}: {said}");
+    }
+    collect(appliance.pop3, "bob", 1);
+    appliance.configure(|setup| setup.tables.push_str("when-down = \"accept\"\n"));
+    appliance.hangup();
+    appliance.logged(&["the configuration is in force"]);
+    let said = deliver(&mut smtp(appliance.smtp), &["carol@example.test"], FORGED);
+    assert!(said.starts_with("250 2.0.0 "), "{said}");
+    collect(appliance.pop3, "carol", 1);
+}
+
+#[test]
+fn whoever_is_new_comes_again_unless_it_may_send() {
+    let (_dns, mut setup) = judged("passes.example TXT v=spf1 +all\nfails.example TXT v=spf1 -all\n", "");
+    setup.tables.push_str("[greylist]\nenabled = true\nwait = \"1 s\"\n");
+    let appliance = Appliance::with(setup);
+    let mut client = smtp(appliance.smtp);
+    let mut ask = |from: &str, to: &str| {
+        assert!(client.ask(&format!("MAIL FROM:<a@{from}>")).starts_with("250 "));
+        let answer = client.ask(&format!("RCPT TO:<{to}@example.test>"));
+        assert!(client.ask("RSET").starts_with("250 "));
+        answer
+    };
+    assert_eq!(ask("fails.example", "alice"), "451 4.7.1 greylisted, try again in 1 s");
+    assert!(ask("fails.example", "postmaster").starts_with("250 "));
+    assert!(ask("passes.example", "alice").starts_with("250 "));
+    std::thread::sleep(Duration::from_millis(1100));
+    assert!(ask("fails.example", "alice").starts_with("250 "));
 }

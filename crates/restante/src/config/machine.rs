@@ -10,8 +10,8 @@ use toml::de::DeValue;
 
 use super::section::Section;
 use super::settings::{
-    Authenticity, BareNewline, Config, Limits, LogFormat, LogLevel, LoginLimits, Pop3, Pop3Limits, Relay,
-    Smtp, SmtpLimits, Store, Tls, Utf8Fallback,
+    Authenticity, BareNewline, Config, Greylist, Limits, LogFormat, LogLevel, LoginLimits, Pop3, Pop3Limits,
+    Relay, Scanner, Smtp, SmtpLimits, Store, Tls, Utf8Fallback, WhenDown,
 };
 use super::value::{self, Problem, choice, count, duration, or_none, size};
 
@@ -67,6 +67,10 @@ pub(super) fn read(top: &mut Section<'_, '_>, dir: &Path) -> (Config, Places) {
         places.detail_separator = s.span_of("detail-separator");
     });
     top.table("authenticity", |s| authenticity(s, &mut config.authenticity));
+    config.rspamd = top.table("rspamd", |s| scanner(s, dir)).flatten();
+    config.clamav = top.table("clamav", |s| scanner(s, dir)).flatten();
+    top.table("dnsbl", |s| s.set_list("lists", &mut config.block_lists, value::domain));
+    top.table("greylist", |s| greylist(s, &mut config.greylist));
     top.table("quarantine", |s| {
         s.set("keep", &mut config.quarantine.keep, duration(SECOND..=Duration::from_secs(36_525 * 86_400)));
         s.set("size", &mut config.quarantine.size, size(MIB..=TIB));
@@ -238,6 +242,38 @@ fn authenticity(s: &mut Section<'_, '_>, authenticity: &mut Authenticity) {
     s.set("message-timeout", &mut authenticity.message_timeout, duration(SECOND..=120 * SECOND));
     s.set("questions", &mut authenticity.questions, many(10, 1_000));
     s.set_list("trusted-forwarders", &mut authenticity.trusted_forwarders, value::domain);
+}
+
+fn scanner(s: &mut Section<'_, '_>, dir: &Path) -> Option<Scanner> {
+    let mut scanner = Scanner {
+        address: ListenAddress::Unix(dir.into()),
+        timeout: 30 * SECOND,
+        at_once: 4,
+        waiting: 32,
+        when_down: WhenDown::Defer,
+    };
+    s.set("timeout", &mut scanner.timeout, duration(SECOND..=300 * SECOND));
+    s.set("at-once", &mut scanner.at_once, many(1, 1_000));
+    s.set("waiting", &mut scanner.waiting, many(0, 10_000));
+    let words = &[("defer", WhenDown::Defer), ("accept", WhenDown::Accept)];
+    s.set("when-down", &mut scanner.when_down, choice(words));
+    if !s.has("address") {
+        let problem = Problem::new(format!("`address` is missing in `{}`", s.name()), "");
+        s.notes.error(s.span(), problem.hint("address = \"127.0.0.1:11333\", or \"unix:/path\""));
+    }
+    scanner.address = match s.get("address", value::listen)? {
+        ListenAddress::Unix(path) => ListenAddress::Unix(dir.join(path)),
+        address @ ListenAddress::Tcp(_) => address,
+    };
+    Some(scanner)
+}
+
+fn greylist(s: &mut Section<'_, '_>, greylist: &mut Greylist) {
+    s.set("enabled", &mut greylist.enabled, value::flag);
+    s.set("wait", &mut greylist.wait, duration(SECOND..=12 * HOUR));
+    s.set("within", &mut greylist.within, duration(HOUR..=7 * DAY));
+    s.set("known", &mut greylist.known, duration(HOUR..=366 * DAY));
+    s.set("most", &mut greylist.most, many(1_000, 10_000_000));
 }
 
 fn relay(s: &mut Section<'_, '_>, relays: &mut Vec<Relay>) {

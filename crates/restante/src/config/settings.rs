@@ -42,6 +42,14 @@ pub struct Config {
     pub detail_separator: Option<char>,
     /// `[authenticity]`
     pub authenticity: Authenticity,
+    /// `[rspamd]`; none: no spam filter is asked.
+    pub rspamd: Option<Scanner>,
+    /// `[clamav]`; none: no virus scanner is asked.
+    pub clamav: Option<Scanner>,
+    /// The lists of `[dnsbl]`.
+    pub block_lists: Vec<String>,
+    /// `[greylist]`
+    pub greylist: Greylist,
     /// `[quarantine]`
     pub quarantine: Quarantine,
     /// `[store]`
@@ -57,17 +65,12 @@ pub struct Config {
 impl Config {
     /// Whether a spam filter is asked.
     pub fn asks_spam_filter(&self) -> bool {
-        false
+        self.rspamd.is_some()
     }
 
     /// Whether a virus scanner is asked.
     pub fn asks_virus_scanner(&self) -> bool {
-        false
-    }
-
-    /// The DNS block lists that are asked.
-    pub fn block_lists(&self) -> &[String] {
-        &[]
+        self.clamav.is_some()
     }
 }
 
@@ -86,6 +89,10 @@ impl Default for Config {
             limits: Limits::default(),
             detail_separator: Some('+'),
             authenticity: Authenticity::default(),
+            rspamd: None,
+            clamav: None,
+            block_lists: Vec::new(),
+            greylist: Greylist::default(),
             quarantine: Quarantine::default(),
             store: Store::default(),
             log: Log::default(),
@@ -430,6 +437,51 @@ impl Default for Authenticity {
             questions: 50,
             trusted_forwarders: Vec::new(),
         }
+    }
+}
+
+/// `[rspamd]` or `[clamav]`: a program that looks at whole messages.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Scanner {
+    /// Where it listens.
+    pub address: ListenAddress,
+    /// How long a message may take, its turn included.
+    pub timeout: Duration,
+    /// How many messages it looks at at once.
+    pub at_once: usize,
+    /// How many more may wait for their turn.
+    pub waiting: usize,
+    /// What it means that it does not answer.
+    pub when_down: WhenDown,
+}
+
+/// What it means that a scanner does not answer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum WhenDown {
+    /// Nobody can tell, so mail that depends on it is put off.
+    Defer,
+    /// As if there were none.
+    Accept,
+}
+
+/// `[greylist]`: who is new has to come again.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Greylist {
+    /// Whether anybody has to.
+    pub enabled: bool,
+    /// After how long.
+    pub wait: Duration,
+    /// And no later than.
+    pub within: Duration,
+    /// How long who came again is known.
+    pub known: Duration,
+    /// How many of both are remembered.
+    pub most: usize,
+}
+
+impl Default for Greylist {
+    fn default() -> Self {
+        Self { enabled: false, wait: 5 * MINUTE, within: DAY, known: 35 * DAY, most: 100_000 }
     }
 }
 

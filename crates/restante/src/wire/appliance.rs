@@ -21,7 +21,7 @@ use tokio_util::sync::CancellationToken;
 use tracing::{error, info, warn};
 use upkeep::{Expiring, Quarantine, Upkeep};
 
-use super::gate::{Checkpoint, Gatekeeper};
+use super::gate::{Checkpoint, Gatekeeper, Scanning};
 use super::listeners::{Listeners, Reloadable};
 use super::parsing::Parsing;
 use super::signals::{Signals, Told};
@@ -90,6 +90,7 @@ pub struct Appliance {
     pub(super) rules: Rules,
     pub(super) parsing: Arc<Parsing>,
     pub(super) verifier: Option<Verifier>,
+    pub(super) scanning: Scanning,
     pub(super) listeners: Listeners,
     pub(super) smtp: Reloadable<SmtpHandler>,
     pub(super) lmtp: Reloadable<SmtpHandler>,
@@ -151,7 +152,9 @@ impl Appliance {
         prepare(&config.state_dir)?;
         super::rules::keep(&config.state_dir, &rules);
         let parsing = Arc::new(Parsing::open(&config.state_dir, params::parsing_memory(&config))?);
-        let verifier = params::verifier(&config.authenticity);
+        let resolver = params::resolver(&config);
+        let verifier = params::verifier(&config.authenticity, resolver.as_ref());
+        let scanning = Scanning::new(&config, resolver.as_ref(), None);
         manager::status("opening the store");
         let (store, report) = open(&config).await?;
         tell(&report);
@@ -189,6 +192,7 @@ impl Appliance {
             rules: &rules,
             parsing: &parsing,
             verifier: &verifier,
+            scanning: &scanning,
         };
         let mut appliance = Self {
             smtp: Reloadable::new(handlers.smtp(params::smtp(&config))),
@@ -212,6 +216,7 @@ impl Appliance {
             rules,
             parsing,
             verifier,
+            scanning,
             route_again,
             upkeep_again,
             quarantine,
@@ -325,6 +330,7 @@ pub(super) struct Handlers<'a> {
     pub(super) parsing: &'a Arc<Parsing>,
     pub(super) verifier: &'a Option<Verifier>,
     pub(super) judgements: Judgements,
+    pub(super) scanning: &'a Scanning,
 }
 
 impl Handlers<'_> {
@@ -337,6 +343,7 @@ impl Handlers<'_> {
             reads: self.rules.set.reads(),
             verifier: self.verifier.clone(),
             authenticity: self.config.authenticity.clone(),
+            scanning: self.scanning.clone(),
             relays: self.config.relays.clone(),
             parsing: self.parsing.clone(),
             one_refuses_all: self.config.smtp.one_refuses_all,

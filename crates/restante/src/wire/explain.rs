@@ -8,7 +8,7 @@ use queue::{Queued, StoreError};
 use routing::Plan;
 use smtp_receive::Verdict;
 
-use super::gate::{self, Checkpoint, Explained, Gatekeeper};
+use super::gate::{self, Checkpoint, Explained, Gatekeeper, Scanning};
 use super::params;
 use super::parsing::Parsing;
 use crate::config::Loaded;
@@ -43,13 +43,15 @@ pub(crate) async fn explain(loaded: Loaded, question: Question) -> Result<Reply,
         local: None,
         trusted: question.ip.is_none_or(|ip| config.trusted.contains(ip)),
     };
+    let resolver = params::resolver(&config);
     let gatekeeper = Gatekeeper::new(Checkpoint {
         limits: params::header_limits(&config),
         authserv_id: config.hostname.clone(),
         directory: directory.clone(),
         reads: rules.set.reads(),
         rules: rules.set,
-        verifier: params::verifier(&config.authenticity),
+        verifier: params::verifier(&config.authenticity, resolver.as_ref()),
+        scanning: Scanning::new(&config, resolver.as_ref(), None),
         parsing: Arc::new(Parsing::forgetful(params::parsing_memory(&config))),
         one_refuses_all: config.smtp.one_refuses_all,
         authenticity: config.authenticity,

@@ -26,9 +26,10 @@ pub(super) fn host(config: &Config) -> Host {
     Host { name: config.hostname.clone(), results: results_field }
 }
 
-/// Who is asked about senders; nobody where authenticity is off, or the system names no server.
-pub(super) fn verifier(asked: &Authenticity) -> Option<Verifier> {
-    if !asked.enabled {
+/// Who asks name servers; nobody where nothing is to be asked, or the system names no server.
+pub(super) fn resolver(config: &Config) -> Option<Resolver> {
+    let asked = &config.authenticity;
+    if !asked.enabled && config.block_lists.is_empty() {
         return None;
     }
     let settings = DnsSettings {
@@ -36,19 +37,22 @@ pub(super) fn verifier(asked: &Authenticity) -> Option<Verifier> {
         timeout: asked.question_timeout,
         ..DnsSettings::default()
     };
+    Resolver::new(&settings)
+        .inspect_err(|error| {
+            error!(%error, "no SPF, DKIM, DMARC and block lists: authenticity.resolvers may name servers");
+        })
+        .ok()
+}
+
+/// Who says whom mail is from; nobody where authenticity is off.
+pub(super) fn verifier(asked: &Authenticity, resolver: Option<&Resolver>) -> Option<Verifier> {
     let limits = VerifierLimits {
         spf: asked.spf_timeout,
         message: asked.message_timeout,
         questions: asked.questions,
         ..VerifierLimits::default()
     };
-    match Resolver::new(&settings) {
-        Ok(resolver) => Some(Verifier::new(resolver, limits)),
-        Err(error) => {
-            error!(%error, "SPF, DKIM and DMARC are off: name servers in authenticity.resolvers turn them on");
-            None
-        }
-    }
+    resolver.filter(|_| asked.enabled).map(|resolver| Verifier::new(resolver.clone(), limits))
 }
 
 /// Octets of messages that are looked at as a whole at once: two of the longest fit.

@@ -4,6 +4,7 @@ use net::{Tls, TlsError};
 use tracing::{error, info, warn};
 
 use super::appliance::{Appliance, Handlers};
+use super::gate::Scanning;
 use super::{difference, manager, params};
 use crate::cli::counted;
 use crate::config::{self, Config, Faults, Loaded};
@@ -25,6 +26,21 @@ impl Appliance {
         self.remember(&outcome);
         manager::ready();
         outcome
+    }
+
+    /// Name servers and scanners, as a new configuration names them. What is known of them stays where it says the
+    /// same.
+    fn ask_others(&mut self, config: &Config) {
+        let asked = |config: &Config| {
+            let scanners = (config.rspamd.clone(), config.clamav.clone());
+            (config.authenticity.clone(), config.block_lists.clone(), config.greylist.clone(), scanners)
+        };
+        if asked(config) == asked(&self.config) {
+            return;
+        }
+        let resolver = params::resolver(config);
+        self.verifier = params::verifier(&config.authenticity, resolver.as_ref());
+        self.scanning = Scanning::new(config, resolver.as_ref(), Some((&self.config, &self.scanning)));
     }
 
     /// The configuration that it started with is not the one of the files.
@@ -57,9 +73,7 @@ impl Appliance {
         changes.extend(difference::rules(&self.rules.text, &rules.text));
         let restart = difference::waiting(&self.started, &config).into_iter().map(str::to_owned).collect();
         self.directory.replace(table);
-        if config.authenticity != self.config.authenticity {
-            self.verifier = params::verifier(&config.authenticity);
-        }
+        self.ask_others(&config);
         (self.config, self.spec, self.rules) = (config, spec, rules);
         super::rules::keep(&self.config.state_dir, &self.rules);
         let handlers = Handlers {
@@ -74,6 +88,7 @@ impl Appliance {
             rules: &self.rules,
             parsing: &self.parsing,
             verifier: &self.verifier,
+            scanning: &self.scanning,
         };
         self.smtp.replace(handlers.smtp(params::smtp(&self.config)));
         self.lmtp.replace(handlers.smtp(params::lmtp(&self.config)));

@@ -163,6 +163,7 @@ impl Inspection for Look {
         match self.rules.0.first().map(String::as_str) {
             Some("rule-refuses") => Verdict::Refuse(refusal(false)),
             Some("rule-defers") => Verdict::Refuse(refusal(true)),
+            Some("rule-refuses-each") => Verdict::AcceptExcept(vec![(1, refusal(true)), (0, refusal(false))]),
             Some("rule-refuses-second") => Verdict::AcceptExcept(vec![(1, refusal(false))]),
             _ => Verdict::Accept,
         }

@@ -48,6 +48,9 @@ impl World {
             },
             Ask::Finish { .. } if self.has("store-fails") => Answer::Refused(Refusal::Unavailable),
             Ask::Finish { .. } if self.has("rule-refuses") => Answer::Refused(rule(false)),
+            Ask::Finish { .. } if self.has("rule-refuses-each") => {
+                Answer::RefusedEach(vec![rule(false), rule(true)])
+            }
             Ask::Finish { .. } if self.has("rule-defers") => Answer::Refused(rule(true)),
             Ask::Finish { envelope, octets: SMALL.. } if envelope.recipients.iter().any(is_small_mailbox) => {
                 let lmtp = envelope.trace.protocol == Protocol::Lmtp;

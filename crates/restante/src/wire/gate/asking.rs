@@ -1,14 +1,15 @@
 use std::net::IpAddr;
 
-use authenticity::Verifier;
-use mail::{IprevResult, ReversePath, SpfResult};
+use authenticity::{Dnsbl, Verifier};
+use mail::{IprevResult, Known, ReversePath, SpfResult};
 use tokio_util::task::AbortOnDropHandle;
 
-/// What name servers say of a sender.
+/// What name servers say of a sender; nothing of what they were not asked.
 #[derive(Debug, Clone)]
 pub(super) struct Said {
-    pub(super) iprev: IprevResult,
-    pub(super) spf: SpfResult,
+    pub(super) iprev: Option<IprevResult>,
+    pub(super) spf: Option<SpfResult>,
+    pub(super) listed: Known<Vec<String>>,
 }
 
 /// Name servers are being asked about one transaction, while the client goes on. Dropped, nobody asks any more.
@@ -20,11 +21,33 @@ pub(super) enum Asking {
 }
 
 impl Asking {
-    pub(super) fn begin(verifier: &Verifier, ip: IpAddr, helo: &str, sender: &ReversePath) -> Self {
-        let (verifier, helo, sender) = (verifier.clone(), helo.to_owned(), sender.clone());
+    /// Nobody at all may be there to be asked.
+    pub(super) fn begin(
+        verifier: Option<&Verifier>,
+        dnsbl: Option<&Dnsbl>,
+        ip: IpAddr,
+        helo: &str,
+        sender: &ReversePath,
+    ) -> Self {
+        if verifier.is_none() && dnsbl.is_none() {
+            return Self::Nothing;
+        }
+        let (verifier, dnsbl) = (verifier.cloned(), dnsbl.cloned());
+        let (helo, sender) = (helo.to_owned(), sender.clone());
         let asked = tokio::spawn(async move {
-            let (iprev, spf) = tokio::join!(verifier.connected(ip), verifier.sender(ip, &helo, &sender));
-            Said { iprev, spf }
+            let who = async {
+                let verifier = verifier.as_ref()?;
+                Some(tokio::join!(verifier.connected(ip), verifier.sender(ip, &helo, &sender)))
+            };
+            let listed = async {
+                match &dnsbl {
+                    Some(dnsbl) => dnsbl.look_up(ip).await.known(),
+                    None => Known::Is(Vec::new()),
+                }
+            };
+            let (who, listed) = tokio::join!(who, listed);
+            let (iprev, spf) = who.unzip();
+            Said { iprev, spf, listed }
         });
         Self::Under(AbortOnDropHandle::new(asked))
     }

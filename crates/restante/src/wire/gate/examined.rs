@@ -91,7 +91,7 @@ impl Case {
         too_complex: bool,
         content: &mut I,
     ) -> Result<Verdict, StoreError> {
-        envelope.results = self.look(octets, too_complex, content).await?;
+        envelope.results = self.look(envelope, octets, too_complex, content).await?;
         let (decided, shadows) = self.decide(&envelope.recipients).into_iter().unzip();
         let verdict = settle(envelope, decided, self.gate.one_refuses_all);
         if matches!(verdict, Verdict::Refuse(_)) {
@@ -121,6 +121,7 @@ impl Case {
     /// Completes the facts, and gives what goes into the results field.
     pub(super) async fn look<I: Incoming>(
         &mut self,
+        envelope: &Envelope,
         octets: u64,
         too_complex: bool,
         content: &mut I,
@@ -131,8 +132,8 @@ impl Case {
         if let Known::Is(content) = &mut self.facts.content {
             content.too_complex |= too_complex;
         }
-        self.facts.verdicts.spam = Known::Is(None);
-        self.facts.verdicts.virus = Known::Is(None);
+        let Checkpoint { scanning, reads, .. } = &*self.gate;
+        self.facts.verdicts = scanning.scan(reads, &self.facts, envelope, whole.as_ref()).await;
         Ok(results)
     }
 
@@ -143,7 +144,7 @@ impl Case {
         content: &mut I,
     ) -> Result<Option<Known<Whole>>, StoreError> {
         let verified = matches!(self.origin, Origin::Stranger(_)) && self.gate.verifier.is_some();
-        if !verified && !self.gate.reads.content {
+        if !verified && !self.gate.reads.content && !self.gate.scanning.wants(&self.gate.reads) {
             return Ok(None);
         }
         self.gate.parsing.whole(octets, content).await.map(Some)
@@ -156,27 +157,29 @@ impl Case {
         whole: Option<&Known<Whole>>,
         content: &mut I,
     ) -> Result<Option<AuthResults>, StoreError> {
-        let results = match (&self.origin, &self.gate.verifier) {
-            (Origin::Stranger(_), Some(verifier)) => {
-                let said = self.asking.said().await.cloned();
-                let (spf, iprev) = (said.as_ref().map(|said| said.spf.clone()), said.map(|said| said.iprev));
-                let mut results = AuthResults { spf, iprev, ..AuthResults::default() };
-                if let Some(Known::Is(whole)) = whole {
-                    let message = verifier.message(whole.octets().clone(), results.spf.as_ref()).await;
-                    results.dkim = message.dkim;
-                    (results.dmarc, results.arc) = (Some(message.dmarc), Some(message.arc));
-                }
-                Some(results)
-            }
-            (Origin::Relay(Some(id)), _) => {
-                let header = fields::section(self.gate.limits.octets, content).await?;
-                self.learn(relayed(&header, id));
-                return Ok(None);
-            }
-            (Origin::Ours(_) | Origin::Relay(None) | Origin::Stranger(_), _) => None,
+        if let Origin::Relay(Some(id)) = &self.origin {
+            let header = fields::section(self.gate.limits.octets, content).await?;
+            let found = relayed(&header, id);
+            self.learn(found);
+            return Ok(None);
+        }
+        let said = self.asking.said().await.cloned();
+        if let Some(said) = &said {
+            self.facts.listed = said.listed.clone();
+        }
+        let (Origin::Stranger(_), Some(verifier)) = (&self.origin, &self.gate.verifier) else {
+            self.learn(AuthResults::default());
+            return Ok(None);
         };
-        self.learn(results.clone().unwrap_or_default());
-        Ok(results)
+        let (spf, iprev) = said.map(|said| (said.spf, said.iprev)).unwrap_or_default();
+        let mut results = AuthResults { spf, iprev, ..AuthResults::default() };
+        if let Some(Known::Is(whole)) = whole {
+            let message = verifier.message(whole.octets().clone(), results.spf.as_ref()).await;
+            results.dkim = message.dkim;
+            (results.dmarc, results.arc) = (Some(message.dmarc), Some(message.arc));
+        }
+        self.learn(results.clone());
+        Ok(Some(results))
     }
 
     fn learn(&mut self, results: AuthResults) {

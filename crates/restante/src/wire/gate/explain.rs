@@ -36,7 +36,8 @@ pub(crate) async fn explain(
     let Examined { prescan, mut case } = examined;
     let found = prescan.map(authenticity::Prescan::finish).unwrap_or_default();
     envelope.cuts = found.cuts;
-    envelope.results = case.look(octets.len() as u64, found.too_complex.is_some(), &mut content).await?;
+    let too_complex = found.too_complex.is_some();
+    envelope.results = case.look(envelope, octets.len() as u64, too_complex, &mut content).await?;
     let examination = case.gate.rules.examine(&case.facts);
     let explain = |to: To| {
         let explanation = examination.explain(Some(&to));

@@ -11,6 +11,7 @@ mod explain;
 mod fields;
 mod origin;
 mod outcome;
+mod scanning;
 mod session;
 #[cfg(test)]
 mod tests;
@@ -28,6 +29,7 @@ use super::parsing::Parsing;
 use crate::config::{Authenticity, Relay};
 use crate::trace::Judgements;
 use origin::Origin;
+pub(crate) use scanning::Scanning;
 use session::Visit;
 
 pub(crate) use explain::{Explained, explain};
@@ -51,6 +53,8 @@ pub(crate) struct Checkpoint {
     /// Asks name servers; nothing when authenticity is off.
     pub(crate) verifier: Option<Verifier>,
     pub(crate) authenticity: Authenticity,
+    /// Who else is asked.
+    pub(crate) scanning: Scanning,
     pub(crate) relays: Vec<Relay>,
     pub(crate) parsing: Arc<Parsing>,
     /// A refusal for one recipient is one for all.

@@ -2,7 +2,7 @@ use std::sync::Arc;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use authenticity::Prescan;
-use mail::{Envelope, Known, Recipient};
+use mail::{AuthResult, Envelope, Known, Recipient};
 use routing::rules::{Facts, Judgement, Phase};
 use smtp_receive::{Decision, PolicyRefusal, SessionPolicy};
 
@@ -26,13 +26,53 @@ impl Visit {
 
     /// What name servers said goes into the facts. False when it is there already, or nobody is asked.
     async fn learn(&mut self) -> bool {
-        if !matches!(self.facts.spf, Known::NotYet) {
+        if !matches!(self.facts.listed, Known::NotYet) {
             return false;
         }
         let said = self.asking.said().await;
-        self.facts.iprev = Known::Is(said.map(|said| said.iprev.clone()));
-        self.facts.spf = Known::Is(said.map(|said| said.spf.clone()));
+        self.facts.iprev = Known::Is(said.and_then(|said| said.iprev.clone()));
+        self.facts.spf = Known::Is(said.and_then(|said| said.spf.clone()));
+        self.facts.listed = said.map_or(Known::Is(Vec::new()), |said| said.listed.clone());
         true
+    }
+
+    /// What the rules can refuse without the octets.
+    async fn refused(&mut self, recipient: &Recipient) -> Decision {
+        let to = self.gate.to(&recipient.path);
+        let mut judgement = self.gate.rules.judge(&self.facts, Some(&to));
+        let waits = matches!(judgement, Judgement::Wait);
+        if waits && self.gate.reads.sender_by_dns && self.learn().await {
+            judgement = self.gate.rules.judge(&self.facts, Some(&to));
+        }
+        match judgement {
+            Judgement::Refuse { rule, code, enhanced, text } => {
+                Err(PolicyRefusal { code, enhanced: enhanced.into(), text: text.into(), rule: rule.into() })
+            }
+            // What is not decided here is asked again at the end of the data.
+            Judgement::Wait | Judgement::Defer { .. } | Judgement::Decided(_) => Ok(()),
+        }
+    }
+
+    /// Whoever is new comes again, unless SPF says that it may send.
+    async fn greyed(&mut self, envelope: &Envelope, recipient: &Recipient) -> Decision {
+        let Origin::Stranger(ip) = self.origin else { return Ok(()) };
+        if self.gate.directory.always_open(&recipient.path) {
+            return Ok(());
+        }
+        self.learn().await;
+        let spf = self.facts.spf.known().and_then(Option::as_ref);
+        let authentic = spf.is_some_and(|spf| spf.result == AuthResult::Pass);
+        let (helo, sender) = (&envelope.trace.helo, &envelope.reverse_path);
+        let to = recipient.path.to_string();
+        match self.gate.scanning.greyed(ip, helo, sender, &to, authentic) {
+            None => Ok(()),
+            Some(time) => Err(PolicyRefusal {
+                code: 451,
+                enhanced: "4.7.1".into(),
+                text: format!("greylisted, try again in {} s", time.as_secs().max(1)).into(),
+                rule: "greylist".into(),
+            }),
+        }
     }
 }
 
@@ -44,40 +84,37 @@ impl SessionPolicy for Visit {
         self.facts = Facts {
             now_ms: now_ms(),
             ip: self.origin.ip(),
-            listed: Known::Is(Vec::new()),
             helo: Known::Is(trace.helo.clone()),
             tls: Known::Is(trace.tls.as_ref().map(|tls| tls.version.clone())),
             sender: Known::Is(sender.address().map(ToString::to_string).unwrap_or_default()),
             ..Facts::default()
         };
-        self.asking = match (&self.origin, &self.gate.verifier) {
-            (Origin::Stranger(ip), Some(verifier)) => Asking::begin(verifier, *ip, &trace.helo, sender),
-            (Origin::Ours(_) | Origin::Relay(_) | Origin::Stranger(_), _) => Asking::Nothing,
+        let gate = &self.gate;
+        self.asking = match &self.origin {
+            Origin::Stranger(ip) => {
+                let dnsbl = gate.scanning.dnsbl.as_ref().filter(|_| gate.reads.listed);
+                Asking::begin(gate.verifier.as_ref(), dnsbl, *ip, &trace.helo, sender)
+            }
+            Origin::Ours(_) | Origin::Relay(_) => Asking::Nothing,
         };
-        // A relay says in the header what it found.
-        if matches!(self.asking, Asking::Nothing) && !matches!(self.origin, Origin::Relay(_)) {
-            (self.facts.iprev, self.facts.spf) = (Known::Is(None), Known::Is(None));
+        if matches!(self.asking, Asking::Nothing) {
+            self.facts.listed = Known::Is(Vec::new());
+            // A relay says in the header what it found.
+            if !matches!(self.origin, Origin::Relay(_)) {
+                (self.facts.iprev, self.facts.spf) = (Known::Is(None), Known::Is(None));
+            }
         }
         Ok(())
     }
 
-    async fn recipient(&mut self, _: &Envelope, recipient: &Recipient) -> Decision {
-        if self.gate.reads.refuses_from > Some(Phase::Recipient) || self.gate.reads.refuses_from.is_none() {
-            return Ok(());
+    async fn recipient(&mut self, envelope: &Envelope, recipient: &Recipient) -> Decision {
+        if self.gate.reads.refuses_from.is_some_and(|phase| phase <= Phase::Recipient) {
+            self.refused(recipient).await?;
         }
-        let to = self.gate.to(&recipient.path);
-        let mut judgement = self.gate.rules.judge(&self.facts, Some(&to));
-        let waits = matches!(judgement, Judgement::Wait) && !matches!(self.origin, Origin::Relay(_));
-        if waits && self.gate.reads.sender_by_dns && self.learn().await {
-            judgement = self.gate.rules.judge(&self.facts, Some(&to));
+        if self.gate.scanning.greys() {
+            self.greyed(envelope, recipient).await?;
         }
-        match judgement {
-            Judgement::Refuse { rule, code, enhanced, text } => {
-                Err(PolicyRefusal { code, enhanced: enhanced.into(), text: text.into(), rule: rule.into() })
-            }
-            // What is not decided here is asked again at the end of the data.
-            Judgement::Wait | Judgement::Defer { .. } | Judgement::Decided(_) => Ok(()),
-        }
+        Ok(())
     }
 
     fn begin(&mut self, _: &Envelope) -> Examined {

@@ -62,6 +62,7 @@ fn world(rules: &str) -> World {
         rules: Arc::new(set),
         verifier: None,
         authenticity: Authenticity::default(),
+        scanning: Scanning::default(),
         relays: vec![relay],
         parsing: Arc::new(Parsing::open(folder.path(), 1 << 20).expect("opened")),
         one_refuses_all: false,
