@@ -15,7 +15,8 @@ use crate::setup::{Setup, certificate};
 /// How long the binary may take to start or to stop on a busy machine.
 const PATIENCE: Duration = Duration::from_secs(60);
 
-/// The real binary at work, killed when dropped.
+/// The real binary at work, killed when dropped. With `RESTANTE_KEEP` in the environment its files stay when a test
+/// has failed.
 #[derive(Debug)]
 pub struct Appliance {
     folder: TempDir,
@@ -233,6 +234,10 @@ impl Drop for Appliance {
         self.kill();
         if thread::panicking() {
             let _ = writeln!(std::io::stderr(), "--- log of the appliance\n{}", self.log());
+            if std::env::var_os("RESTANTE_KEEP").is_some() {
+                self.folder.disable_cleanup(true);
+                let _ = writeln!(std::io::stderr(), "--- kept in {}", self.folder.path().display());
+            }
         }
     }
 }

@@ -23,6 +23,8 @@ pub(crate) struct Pages {
     /// All of them: none may ever name two messages.
     pub(crate) owners: BTreeMap<(&'static str, String), u64>,
     queue_ids: BTreeSet<String>,
+    /// Unique ids whose octets were held against what was sent.
+    read: BTreeSet<(&'static str, String)>,
 }
 
 #[derive(Debug, Clone)]
@@ -103,6 +105,18 @@ impl Book {
         assert_eq!(known, uid, "{user} has message {number} under another unique id");
         let owner = *pages.owners.entry((user, uid.to_owned())).or_insert(number);
         assert_eq!(owner, number, "{user} has another message under {uid}");
+    }
+
+    /// All octets behind this unique id were what was sent.
+    pub(crate) fn read(&self, user: &'static str, uid: &str) {
+        self.pages().read.insert((user, uid.to_owned()));
+    }
+
+    /// Which message is behind this unique id, if its octets were read before.
+    pub(crate) fn read_before(&self, user: &'static str, uid: &str) -> Option<u64> {
+        let pages = self.pages();
+        let key = (user, uid.to_owned());
+        pages.owners.get(&key).copied().filter(|_| pages.read.contains(&key))
     }
 
     pub(crate) fn told(&self) -> Told {

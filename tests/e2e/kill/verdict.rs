@@ -1,8 +1,8 @@
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::thread;
 use std::time::{Duration, Instant};
 
-use restante_tests::{Appliance, below, deliver, smtp};
+use restante_tests::{Appliance, Client, Listed, below, deliver, smtp};
 
 use crate::book::{Answer, Book, Pages, USERS, message, number_of};
 use crate::load::{login, quit};
@@ -12,8 +12,9 @@ const PATIENCE: Duration = Duration::from_secs(60);
 /// Messages that stay in a mailbox from round to round; the rest is deleted, so that rounds cost the same.
 const KEPT: usize = 25;
 
-/// Holds what is there against what the clients were told.
-pub(crate) fn check(appliance: &Appliance, book: &Book, context: &str) {
+/// Holds what is there against what the clients were told. `whole`: all octets are read, also those that were read
+/// after an earlier kill.
+pub(crate) fn check(appliance: &Appliance, book: &Book, whole: bool, context: &str) {
     // The router takes what it finds in the order of the queue: when the last one is there, all are.
     let mut client = smtp(appliance.smtp);
     let number = book.sending(&USERS);
@@ -21,7 +22,7 @@ pub(crate) fn check(appliance: &Appliance, book: &Book, context: &str) {
     book.answered(number, &deliver(&mut client, &to.each_ref().map(String::as_str), &message(number)));
     let mut present = BTreeSet::new();
     for user in USERS {
-        let numbers = settled(appliance, book, user, context);
+        let numbers = settled(appliance, book, user, whole, context);
         present.extend(numbers.into_iter().map(|number| (user, number)));
     }
     let pages = book.pages();
@@ -49,63 +50,79 @@ pub(crate) fn check(appliance: &Appliance, book: &Book, context: &str) {
     }
 }
 
-/// Waits until everything promised is in a mailbox, and reads all of it: the numbers.
-fn settled(appliance: &Appliance, book: &Book, user: &'static str, context: &str) -> BTreeSet<u64> {
+/// Waits until everything promised is in a mailbox, deletes all but the last few, as a client would, and gives the
+/// numbers of what is left.
+fn settled(
+    appliance: &Appliance,
+    book: &Book,
+    user: &'static str,
+    whole: bool,
+    context: &str,
+) -> BTreeSet<u64> {
     let until = Instant::now() + PATIENCE;
     loop {
-        let seen = read(appliance, book, user, context);
-        let missing =
-            promised(&book.pages(), user).filter(|number| !seen.contains(number)).collect::<Vec<_>>();
+        let mut client = login(appliance.pop3, user).expect("running");
+        let listed = client.listing("UIDL");
+        let seen = read(&mut client, &listed, book, user, whole, context);
+        let missing: Vec<_> = promised(&book.pages(), user)
+            .into_iter()
+            .filter(|number| !seen.iter().any(|(_, there)| there == number))
+            .collect();
         if missing.is_empty() {
-            return trim(appliance, book, user, &seen);
+            return trim(client, book, user, seen);
         }
+        client.quit();
         assert!(Instant::now() < until, "{context}: {user} lost {missing:?}\n{}", appliance.log());
-        thread::sleep(Duration::from_millis(50));
+        thread::sleep(Duration::from_millis(20));
     }
 }
 
 /// What a mailbox must have.
-fn promised(pages: &Pages, user: &'static str) -> impl Iterator<Item = u64> {
+fn promised(pages: &Pages, user: &'static str) -> Vec<u64> {
     let owed = |(number, sent): (&u64, &crate::book::Sent)| {
         let for_user = sent.answer == Answer::Promised && sent.to.contains(&user);
         (for_user && !pages.deletions.contains_key(&(user, *number))).then_some(*number)
     };
-    pages.sent.iter().filter_map(owed).collect::<Vec<_>>().into_iter()
+    pages.sent.iter().filter_map(owed).collect()
 }
 
-/// Every message of a mailbox, checked octet for octet; none may be there twice.
-fn read(appliance: &Appliance, book: &Book, user: &'static str, context: &str) -> BTreeSet<u64> {
-    let mut client = login(appliance.pop3, user).expect("running");
-    let mut seen = BTreeMap::new();
-    for line in client.listing("UIDL") {
-        let octets = client.retrieve(line.number);
-        let number = number_of(&octets);
-        assert!(below(&octets).1 == message(number), "{context}: {user} has {number} with other octets");
-        book.seen(user, &line.value, number);
-        assert_eq!(seen.insert(number, line.value), None, "{context}: {user} has {number} twice");
+/// Every message of a mailbox, by its place in the list; none may be there twice. What nobody has read yet, or all
+/// of it, is checked octet for octet.
+fn read(
+    client: &mut Client,
+    listed: &[Listed],
+    book: &Book,
+    user: &'static str,
+    whole: bool,
+    context: &str,
+) -> Vec<(usize, u64)> {
+    let mut seen = Vec::new();
+    for line in listed {
+        let known = book.read_before(user, &line.value).filter(|_| !whole);
+        let number = known.unwrap_or_else(|| {
+            let octets = client.retrieve(line.number);
+            let number = number_of(&octets);
+            assert!(below(&octets).1 == message(number), "{context}: {user} has {number} with other octets");
+            book.seen(user, &line.value, number);
+            book.read(user, &line.value);
+            number
+        });
+        assert!(
+            !seen.iter().any(|(_, other)| *other == number),
+            "{context}: {user} has {number} twice: {listed:?}"
+        );
+        seen.push((line.number, number));
     }
-    client.quit();
-    seen.into_keys().collect()
+    seen
 }
 
-/// Deletes all but the last few, as a client would; what was there before.
-fn trim(appliance: &Appliance, book: &Book, user: &'static str, seen: &BTreeSet<u64>) -> BTreeSet<u64> {
-    let mut client = login(appliance.pop3, user).expect("running");
-    let listed = client.listing("UIDL");
-    let numbers: BTreeMap<String, u64> = {
-        let pages = book.pages();
-        pages
-            .owners
-            .iter()
-            .filter(|(key, _)| key.0 == user)
-            .map(|(key, number)| (key.1.clone(), *number))
-            .collect()
-    };
+fn trim(mut client: Client, book: &Book, user: &'static str, mut seen: Vec<(usize, u64)>) -> BTreeSet<u64> {
+    let left = seen.split_off(seen.len().saturating_sub(KEPT));
     let mut marked = Vec::new();
-    for line in listed.iter().take(listed.len().saturating_sub(KEPT)) {
-        assert!(client.command(&format!("DELE {}", line.number)).starts_with("+OK"));
-        marked.push(numbers[&line.value]);
+    for (place, number) in seen {
+        assert!(client.command(&format!("DELE {place}")).starts_with("+OK"));
+        marked.push(number);
     }
     quit(client, book, user, &marked).expect("running");
-    seen.iter().copied().filter(|number| !marked.contains(number)).collect()
+    left.into_iter().map(|(_, number)| number).collect()
 }

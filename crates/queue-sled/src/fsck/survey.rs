@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use crate::disk::{Disk, Open, read_exact};
 use crate::log::Lsn;
 use crate::log::record::HEADER;
-use crate::log::segment::{BadHeader, PAGE, SegmentHeader, le_u64, segment_id};
+use crate::log::segment::{BadHeader, PAGE, SegmentHeader, has_records, le_u64, segment_id};
 
 /// A file that is a segment, or was to become one.
 pub(super) struct Surveyed {
@@ -42,6 +42,15 @@ pub(super) fn survey(disk: &dyn Disk, log: &Path) -> io::Result<Vec<Surveyed>> {
         found.extend(look(disk, &log.join(name), None)?.filter(|spare| spare.id > newest));
     }
     found.sort_by_key(|one| one.id);
+    // As a start sees it: a header may have been torn before the first record came.
+    let is_good = |one: &&Surveyed| matches!(one.header, Head::Good(_));
+    let newest = found.iter().rfind(is_good).map_or(0, |one| one.id);
+    let whole = u64::from(PAGE) + HEADER as u64;
+    for one in found.iter_mut().filter(|one| one.id > newest && one.octets >= whole) {
+        if one.header == Head::Damaged && !has_records(&*disk.open(&one.path, Open::Read)?, one.id)? {
+            one.header = Head::NeverEntered;
+        }
+    }
     Ok(found)
 }
 

@@ -1,4 +1,8 @@
+use std::io;
 use std::path::{Path, PathBuf};
+
+use super::lsn::Lsn;
+use crate::disk::{DiskFile, read_exact};
 
 /// The unit in which batches are padded, so that no acknowledged sector is ever written again.
 pub(crate) const PAGE: u32 = 4096;
@@ -80,6 +84,31 @@ impl SegmentHeader {
             opened_ms: le_u64(field, 48),
         })
     }
+}
+
+/// Whether a segment of that id ever had a record. A record says its own place, whatever the salt; what an earlier
+/// life of the file has left says another. Where it cannot be read it may have had one.
+pub(crate) fn has_records(file: &dyn DiskFile, id: u32) -> io::Result<bool> {
+    const PIECE: usize = 1 << 20;
+    // How far into a record its place stands.
+    const PLACE: usize = 16;
+    let octets = usize::try_from(file.len()?).map_err(io::Error::other)?;
+    let mut piece = vec![0; PIECE];
+    for at in (PAGE as usize..octets).step_by(PIECE) {
+        let piece = &mut piece[..PIECE.min(octets - at)];
+        if read_exact(file, piece, at as u64).is_err() {
+            return Ok(true);
+        }
+        // Eight divides a piece: no place stands in two.
+        let says_itself = |offset: usize| {
+            let record = u32::try_from(at + offset - PLACE).ok();
+            record.is_some_and(|record| le_u64(piece, offset) == Lsn::new(id, record).0)
+        };
+        if (0..piece.len().saturating_sub(7)).step_by(8).any(says_itself) {
+            return Ok(true);
+        }
+    }
+    Ok(false)
 }
 
 /// The little-endian number at an offset that the caller has checked to be inside.

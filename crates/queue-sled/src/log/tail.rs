@@ -6,7 +6,7 @@ use super::committer::Chain;
 use super::lsn::Lsn;
 use super::record::HEADER;
 use super::scan::{Damage, Extent, Image, Stop};
-use super::segment::{BadHeader, PAGE, SegmentHeader, le_u64, segment_id, segment_path};
+use super::segment::{BadHeader, PAGE, SegmentHeader, has_records, le_u64, segment_id, segment_path};
 use super::segments::Segments;
 use crate::disk::{Disk, Open, read_exact, write_all};
 use crate::start::OpenError;
@@ -35,13 +35,13 @@ pub(crate) fn find(
     segment_size: u32,
     segments: &Segments,
 ) -> Result<Tail, OpenError> {
-    let (headers, last_id) = headers(disk, log, store)?;
+    let Headers { found: headers, last_id, shut } = headers(disk, log, store, segment_size)?;
     for header in headers.values() {
         segments.insert(header.clone());
     }
     let Some(newest) = headers.values().next_back() else {
         let chain = Chain { last_id, previous: 0, prev_end: 0 };
-        let (torn, damage, holes) = (false, Vec::new(), Vec::new());
+        let (torn, damage, holes) = (false, shut, Vec::new());
         return Ok(Tail { chain, end: Lsn(0), last_batch: 0, torn, damage, holes });
     };
     let file = disk.open(&segment_path(log, newest.id), Open::Write)?;
@@ -67,17 +67,13 @@ pub(crate) fn find(
         end: Lsn::new(newest.id, scanned.end),
         last_batch: scanned.last_batch.unwrap_or(PAGE),
         torn: scanned.torn,
-        damage: scanned.damage,
+        damage: [shut, scanned.damage].concat(),
         holes: scanned.holes,
     })
 }
 
-/// The headers of all segments, and the highest id that any file has.
-fn headers(
-    disk: &dyn Disk,
-    log: &Path,
-    store: [u8; 16],
-) -> Result<(BTreeMap<u32, SegmentHeader>, u32), OpenError> {
+/// Looks at all segments.
+fn headers(disk: &dyn Disk, log: &Path, store: [u8; 16], segment_size: u32) -> Result<Headers, OpenError> {
     let mut names: Vec<_> = disk.list(log)?;
     names.sort();
     let mut found = BTreeMap::new();
@@ -96,9 +92,26 @@ fn headers(
         }
     }
     let newest = found.keys().next_back().copied().unwrap_or(0);
-    // One in the middle breaks the chain, and that is seen there; one at the end would not be missed.
-    if let Some(id) = unreadable.into_iter().find(|id| *id > newest) {
-        return Err(OpenError::Salvage(format!("the header of segment {id:08x} is damaged")));
+    let mut shut = Vec::new();
+    let mut torn = Vec::new();
+    for id in unreadable {
+        let file = disk.open(&segment_path(log, id), Open::Read)?;
+        let has_records = file.len()? != u64::from(segment_size) || has_records(&*file, id)?;
+        match (id > newest, has_records) {
+            // It would not be missed.
+            (true, true) => {
+                return Err(OpenError::Salvage(format!("the header of segment {id:08x} is damaged")));
+            }
+            // A header may be torn too, and what was never entered holds nothing.
+            (true, false) => torn.push(id),
+            // Where the log must be read it is missed. Where it need not be, what is in it is not served.
+            (false, true) => shut.push(Damage { from: Lsn::new(id, 0), to: Lsn::new(id, PAGE) }),
+            (false, false) => {}
+        }
+    }
+    for id in torn {
+        tracing::warn!(segment = format_args!("{id:08x}"), "its header was torn before its first record");
+        disk.unlink(&segment_path(log, id))?;
     }
     let lost = names.iter().filter(|name| name.starts_with("spare-"));
     for name in lost {
@@ -106,7 +119,15 @@ fn headers(
     }
     // What was taken back has used its id too.
     let last_id = found.keys().next_back().map_or(last_id, |id| last_id.max(*id));
-    Ok((found, last_id))
+    Ok(Headers { found, last_id, shut })
+}
+
+struct Headers {
+    found: BTreeMap<u32, SegmentHeader>,
+    /// The highest id that any file has.
+    last_id: u32,
+    /// First pages that are damaged before records that may be good.
+    shut: Vec<Damage>,
 }
 
 /// A spare with a header newer than any segment's is a segment whose new name the last crash has taken.

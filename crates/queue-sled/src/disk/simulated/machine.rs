@@ -15,8 +15,13 @@
 //! `fdatasync` brings only pages there that were written again. The page cache mostly keeps what was written,
 //! and lies.
 //!
+//! **A tear** ([`Machine::tear`]) is worse than a disk should be: in a sector that was not reached there may be zeros,
+//! any octets, or another sector's.
+//!
 //! **A kill** leaves the page cache; a write may have been cut short at a page. **A power cut** leaves the
 //! platter alone. Folders that were made and whose name is lost take what is in them with them.
+
+mod torn;
 
 use std::collections::BTreeMap;
 use std::ffi::OsStr;
@@ -26,6 +31,7 @@ use std::sync::Arc;
 
 use super::chance::Chance;
 use super::pages::{PAGE, Pages, SECTOR};
+pub(crate) use torn::Torn;
 
 /// Which file or folder, whatever its name.
 pub(crate) type Inode = usize;
@@ -361,14 +367,7 @@ impl File {
         let mut ordinal = 0;
         for (at, octets) in &unsynced {
             for (from, to) in sectors_of(*at, octets.len()) {
-                let reaches = match way {
-                    Reaches::Nothing => false,
-                    Reaches::Everything => true,
-                    Reaches::Beginning => ordinal < one,
-                    Reaches::Some(tenths) => chance.below(10) < tenths,
-                    Reaches::AllButOne => ordinal != one,
-                };
-                if reaches {
+                if way.reaches(ordinal, one, chance) {
                     self.platter.write(&octets[from..to], at + from);
                     reached += 1;
                 }

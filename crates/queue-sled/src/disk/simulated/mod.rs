@@ -17,7 +17,7 @@ use rustix::io::Errno;
 use super::faulty::{Fault, Op};
 use super::{Disk, DiskFile, Lock, Open, Space};
 pub(crate) use chance::Chance;
-pub(crate) use machine::{Action, Inode, Machine};
+pub(crate) use machine::{Action, Inode, Machine, Torn};
 use pages::PAGE;
 
 /// What a roomy disk has.
@@ -41,6 +41,13 @@ pub(crate) struct Step {
     pub(crate) action: Action,
 }
 
+/// Writes that were ordered to take less than they are given.
+struct Short {
+    at: u64,
+    lasting: bool,
+    seen: u64,
+}
+
 struct State {
     first: Machine,
     machine: Machine,
@@ -55,6 +62,7 @@ struct State {
     room: Option<u64>,
     /// Writes now and then take less than they are given.
     short_writes: bool,
+    short: Option<Short>,
     off: bool,
 }
 
@@ -72,6 +80,7 @@ impl SimulatedDisk {
             bad: HashSet::new(),
             room: None,
             short_writes: false,
+            short: None,
             off: false,
         })))
     }
@@ -101,10 +110,19 @@ impl SimulatedDisk {
         self.state().off = true;
     }
 
-    /// Orders a fault, counted from now. Tells whether the one ordered before has been met.
+    /// Orders a fault, counted from now. Tells whether what was ordered before has been met.
     pub(crate) fn order(&self, fault: Option<Fault>) -> bool {
-        let before = std::mem::replace(&mut self.state().fault, fault.map(|fault| (fault, 0)));
+        let mut state = self.state();
+        let before = std::mem::replace(&mut state.fault, fault.map(|fault| (fault, 0)));
+        let short = state.short.take();
         before.is_some_and(|(fault, seen)| seen > fault.at)
+            || short.is_some_and(|short| short.seen > short.at)
+    }
+
+    /// Orders that the write of that number, counted from now, takes a part of what it is given, at least one
+    /// octet and never all; and every later one, if that lasts. [`Self::order`] ends it.
+    pub(crate) fn order_short(&self, at: u64, lasting: bool) {
+        self.state().short = Some(Short { at, lasting, seen: 0 });
     }
 
     /// Octets written so far.
@@ -173,8 +191,8 @@ impl State {
     }
 
     fn free(&self) -> u64 {
-        let used = (self.machine.allocated() * PAGE) as u64;
-        self.room.map_or(ROOMY, |room| room.saturating_sub(used))
+        let used = || (self.machine.allocated() * PAGE) as u64;
+        self.room.map_or(ROOMY, |room| room.saturating_sub(used()))
     }
 
     fn make(&mut self, path: &Path, is_folder: bool) -> io::Result<Inode> {
@@ -202,11 +220,10 @@ impl State {
                 let part = self.part(octets.len(), at);
                 (if part < octets.len() { part } else { 0 }, Err(error))
             }
-            Ok(()) if self.short_writes && self.chance.one_in(4) => {
-                let part = self.part(octets.len(), at);
+            Ok(()) => {
+                let part = self.short(octets.len(), at);
                 self.fit(file, if part > 0 { part } else { octets.len() }, at)
             }
-            Ok(()) => self.fit(file, octets.len(), at),
         };
         if taken > 0 {
             let octets = octets[..taken].into();
@@ -214,6 +231,18 @@ impl State {
             self.written += taken as u64;
         }
         outcome.map(|()| taken)
+    }
+
+    /// How much of a write is taken at once.
+    fn short(&mut self, octets: usize, at: usize) -> usize {
+        let Some(short) = &mut self.short else {
+            let is_short = self.short_writes && self.chance.one_in(4);
+            return if is_short { self.part(octets, at) } else { octets };
+        };
+        let now = short.seen;
+        short.seen += 1;
+        let is_short = octets > 1 && (now == short.at || (short.lasting && now > short.at));
+        if is_short { 1 + self.chance.below(octets - 1) } else { octets }
     }
 
     /// Where a write may stop early: between two pages, as kernels do.
@@ -224,6 +253,9 @@ impl State {
 
     /// How much of a write the disk has room for.
     fn fit(&self, file: Inode, wanted: usize, at: usize) -> (usize, io::Result<()>) {
+        if self.room.is_none() {
+            return (wanted, Ok(()));
+        }
         let free = usize::try_from(self.free()).unwrap_or(usize::MAX) / PAGE;
         let fits = |part: &usize| self.machine.lacks(file, at, *part) <= free;
         let whole_pages = (at / PAGE + 1..).map(|page| page * PAGE - at).take_while(|part| *part < wanted);

@@ -1,6 +1,7 @@
 //! One life after the other: each is lived on a disk that keeps its trace, then cut at its operation points,
 //! and every image is opened; some of them live on.
 
+use std::collections::HashSet;
 use std::fmt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -13,8 +14,7 @@ use super::model::Model;
 use super::observe::Observed;
 use super::script::{STORE, Script};
 use crate::disk::Disk;
-use crate::disk::faulty::Op;
-use crate::disk::simulated::{Chance, Machine, SimulatedDisk, Step};
+use crate::disk::simulated::{Action, Chance, Inode, Machine, SimulatedDisk, Step, Torn};
 use crate::fold::Folder;
 use crate::ground::{Ground, Sizes};
 use crate::index::file_kv::FileIndex;
@@ -32,8 +32,10 @@ pub(super) struct Plan {
     pub(super) busy: bool,
     /// Images of power cuts at each operation point.
     pub(super) cuts: usize,
-    /// The same where a batch is written and not synced yet.
+    /// The same where a batch is written and not synced yet: at most so many, no two of them the same there.
     pub(super) tails: usize,
+    /// Every so manyth image is used, and as many are opened again.
+    pub(super) used: usize,
     /// Every so manyth image lives on, for a shorter life that is cut in its turn.
     pub(super) live_on: usize,
     /// How many generations of that.
@@ -48,18 +50,23 @@ pub(super) struct Totals {
     pub(super) images: u64,
     /// Images in which a part of a write is there and a part is not.
     pub(super) torn: u64,
+    /// Images of an instant between write and sync of a batch in which it is not whole, each in its own way.
+    pub(super) tails: u64,
+    /// Those that were written over what an earlier life of the segment had left.
+    pub(super) over_old: u64,
     /// Images whose start found a batch that was begun and not whole.
-    pub(super) torn_tails: u64,
+    pub(super) begun: u64,
     pub(super) rebuilt: u64,
     pub(super) errors: u64,
 }
 
 impl fmt::Display for Totals {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { lives, points, images, torn, torn_tails, rebuilt, errors } = self;
+        let Self { lives, points, images, torn, tails, over_old, begun, rebuilt, errors } = self;
         write!(
             f,
-            "{lives} lives, {points} operation points, {images} images ({torn} torn, {torn_tails} torn tails, \
+            "{lives} lives, {points} operation points, {images} images ({torn} power cuts that tear a write, \
+             {tails} distinct torn tails, {over_old} of them over old octets; {begun} starts found a batch begun, \
              {rebuilt} rebuilt), {errors} errors injected, 0 failures"
         )
     }
@@ -89,7 +96,8 @@ impl Drop for Opened {
 }
 
 pub(super) fn params() -> Params {
-    let settle = Duration::from_millis(200);
+    // On a machine with much else to do a thread may wait for seconds before it gets its turn.
+    let settle = Duration::from_secs(30);
     Params {
         segment_size: Some(64 << 10),
         spares: 1,
@@ -169,7 +177,7 @@ impl Campaign {
             return Err(format!("G2: a checkpoint said too much: {}", opened.report));
         }
         self.totals.images += 1;
-        self.totals.torn_tails += u64::from(opened.report.torn_tail);
+        self.totals.begun += u64::from(opened.report.torn_tail);
         self.totals.rebuilt += u64::from(opened.report.rebuilt.is_some());
         Ok((opened, model))
     }
@@ -265,22 +273,30 @@ impl Campaign {
         if generations < self.plan.generations && !chance.one_in(4) {
             return Ok(());
         }
-        let is_tail =
-            |step: &Step| step.op == Op::Fdatasync && step.path.extension().is_some_and(|end| end == "seg");
-        let cuts = if next.is_some_and(is_tail) { self.plan.tails } else { self.plan.cuts };
+        let tail = next.and_then(tail_of);
+        let cuts = if tail.is_some() { self.plan.tails } else { self.plan.cuts };
         if cuts == 0 {
             return Ok(());
         }
         self.totals.points += 1;
+        let mut seen = HashSet::new();
         for image in 0..=cuts {
             let mut chance = chance.fork();
-            let (machine, torn) = if image == 0 {
-                (machine.killed(next.map(|step| &step.action), &mut chance), false)
+            let (machine, what) = if image == 0 {
+                (machine.killed(next.map(|step| &step.action), &mut chance), "killed")
+            } else if let Some(file) = tail {
+                let Torn { machine, print, is_whole, is_over_old } = machine.tear(file, &mut chance);
+                if is_whole || !seen.insert(print) {
+                    continue;
+                }
+                self.totals.tails += 1;
+                self.totals.over_old += u64::from(is_over_old);
+                (machine.power_cut(&mut chance).0, "torn")
             } else {
-                machine.power_cut(&mut chance)
+                let (machine, torn) = machine.power_cut(&mut chance);
+                self.totals.torn += u64::from(torn);
+                (machine, "power cut")
             };
-            self.totals.torn += u64::from(torn);
-            let what = if image == 0 { "killed" } else { "power cut" };
             let outcome = if generations > 0 && chance.one_in(self.plan.live_on) {
                 self.live(machine, expected, number, generations - 1, chance)
             } else {
@@ -308,13 +324,13 @@ impl Campaign {
         if chance.one_in(4) {
             compare_index(&opened.disk, &opened.store)?;
         }
-        if chance.one_in(3) {
+        if chance.one_in(self.plan.used) {
             let expected = Expected { model: model.clone(), ..Expected::default() };
             let machine = opened.disk.machine();
             let again = if chance.one_in(2) { machine } else { machine.power_cut(chance).0 };
             self.open_checked(again, &expected, chance).map_err(|why| format!("opened twice: {why}"))?;
         }
-        if chance.one_in(3) {
+        if chance.one_in(self.plan.used) {
             let script =
                 self.act(&opened, model, number, 0, chance).map_err(|why| format!("in use again: {why}"))?;
             drop(script);
@@ -362,6 +378,23 @@ pub(super) fn compare_index(disk: &SimulatedDisk, store: &SledStore) -> Result<(
     }
     let again = replay(&mut index, &segments, end).map_err(|error| error.to_string())?;
     if again.records == 0 && rows_of(&*kv) == live { Ok(()) } else { Err("I5: twice is not once".to_owned()) }
+}
+
+/// The segment that has a batch or a header written, when the next step is to sync it.
+fn tail_of(next: &Step) -> Option<Inode> {
+    let is_segment = next.path.extension().is_some_and(|end| end == "seg");
+    match next.action {
+        Action::Sync { file } | Action::LostSync { file, .. } if is_segment => Some(file),
+        Action::Sync { .. }
+        | Action::LostSync { .. }
+        | Action::Make { .. }
+        | Action::Rename { .. }
+        | Action::Exchange { .. }
+        | Action::Link { .. }
+        | Action::Unlink { .. }
+        | Action::Write { .. }
+        | Action::SyncFolder { .. } => None,
+    }
 }
 
 /// The last operations before a cut.

@@ -52,6 +52,11 @@ impl Script {
         }
         let model = expected.model;
         if self.is_busy && !self.chance.one_in(4) {
+            if self.chance.one_in(6) {
+                // Segments are used again only when most of what is in them is dead.
+                self.all_away(&model).await;
+                return self.tidy().await;
+            }
             self.all_at_once(&model).await;
             return Ok(());
         }
@@ -203,6 +208,18 @@ impl Script {
         self.together(changes).await;
     }
 
+    /// Every mailbox is emptied, for all its views.
+    async fn all_away(&mut self, model: &Model) {
+        let uids = |entries: &[super::model::Entry]| entries.iter().filter_map(|entry| entry.uid).collect();
+        let purges = model.mailboxes.iter().filter(|(_, mailbox)| !mailbox.entries.is_empty());
+        let purge = |(name, mailbox): (&String, &super::model::Mailbox)| Change::Purge {
+            mailbox: name.clone(),
+            uids: uids(&mailbox.entries),
+        };
+        // At most so many at once as a cut in the middle can be told apart.
+        self.together(purges.take(4).map(purge).collect()).await;
+    }
+
     /// A client that goes away in the middle of a long message.
     async fn give_up(&mut self) {
         if let Ok(mut incoming) = self.store.incoming(Some(90_000)) {
@@ -250,7 +267,7 @@ impl Script {
 
     /// Where the disk says no for good, what waits for the index waits for ever.
     fn patience(&self) -> Duration {
-        Duration::from_millis(if self.may_reopen { 60_000 } else { 300 })
+        Duration::from_millis(if self.may_reopen { 60_000 } else { 60 })
     }
 
     /// A restart in good order.
