@@ -224,6 +224,53 @@ mod tests {
         assert_eq!(pages.octets, pages.lru.iter().map(|(_, lines)| lines.len() + OVERHEAD).sum::<usize>());
     }
 
+    #[test]
+    fn sessions_of_one_stamp_share_their_lines() {
+        let cache = Arc::new(ListingCache::new(1 << 20));
+        let first = text(&opened(&cache, 3, 1), Kind::Scan);
+        // No two maildrops of one stamp differ: this one does to show whose lines are printed.
+        assert_eq!(text(&opened(&cache, 2, 1), Kind::Scan), first);
+        assert_ne!(text(&opened(&cache, 2, 1), Kind::Unique), first, "of the other listing");
+        assert_ne!(text(&opened(&cache, 2, 2), Kind::Scan), first, "of another stamp");
+    }
+
+    /// A page as the cache knows it: its number, its stamp, and what it costs.
+    fn put(cache: &ListingCache, page: usize, stamp: u64, cost: usize) {
+        let mailbox = MailboxName::parse("alice").expect("valid");
+        let key = Key { mailbox, view: ViewName::owner(), stamp: Stamp(stamp), kind: Kind::Scan, page };
+        cache.put(key, vec![b'x'; cost - OVERHEAD].into());
+    }
+
+    #[test]
+    fn a_page_of_a_mailbox_that_would_fill_a_quarter_of_the_cache_is_not_kept() {
+        let kept = |page, cost| {
+            let cache = ListingCache::new(4000);
+            put(&cache, page, 0, cost);
+            let pages = cache.lock();
+            assert_eq!(pages.octets, pages.lru.len() * cost);
+            pages.lru.len() == 1
+        };
+        assert!(kept(0, 1000) && !kept(0, 1001));
+        assert!(kept(1, 500) && !kept(1, 501), "the pages before it are as long");
+        assert!(!kept(usize::MAX, 500));
+    }
+
+    #[test]
+    fn a_full_cache_is_full_to_the_octet_and_a_page_put_twice_counts_once() {
+        let cache = ListingCache::new(4000);
+        let count = || {
+            let pages = cache.lock();
+            (pages.lru.len(), pages.octets)
+        };
+        // Two sessions may render the same page at the same time.
+        (0..2).for_each(|_| put(&cache, 0, 0, 1000));
+        assert_eq!(count(), (1, 1000));
+        (1..4).for_each(|stamp| put(&cache, 0, stamp, 1000));
+        assert_eq!(count(), (4, 4000));
+        put(&cache, 0, 4, 300);
+        assert_eq!(count(), (4, 3300), "the oldest goes");
+    }
+
     /// RFC 1939 §7.
     #[test]
     fn a_foreign_unique_id_is_printed_when_it_is_one() {

@@ -321,4 +321,77 @@ mod tests {
         out.clear();
         assert_eq!(session.content(b"cdefg", &mut out), 4);
     }
+
+    /// Plays `input` over two messages of seven and fourteen octets, with the clock at `now`.
+    fn play(session: &mut Session, mut input: &[u8], now: Instant) -> Vec<u8> {
+        const MESSAGES: [&[u8]; 2] = [b"AB: c\r\n", b"A: b\r\n\r\nbody\r\n"];
+        let (mut all, mut rest) = (Vec::new(), &b""[..]);
+        loop {
+            let mut out = Vec::new();
+            let (taken, step) = session.step(input, &mut out, now);
+            input = &input[taken..];
+            match step {
+                Step::Ask(Ask::Login(_)) => {
+                    let opened = Opened::new(Arc::new(Shelf::numbered(2)));
+                    session.answer(Answer::Login(Ok((opened, None))));
+                }
+                Step::Ask(Ask::Fetch(fetch)) => {
+                    rest = MESSAGES[fetch.index];
+                    session.answer(Answer::Fetch(Ok(())));
+                }
+                Step::Ask(Ask::Delete(_)) => session.answer(Answer::Delete(Ok(()))),
+                Step::Content => rest = &rest[session.content(rest, &mut out)..],
+                Step::Write => {}
+                Step::NeedInput | Step::Close(End::Quit) => {
+                    all.extend(out);
+                    return all;
+                }
+                step => panic!("{step:?}"),
+            }
+            all.extend(out);
+        }
+    }
+
+    fn begun(now: Instant) -> Session {
+        Session::new(Arc::new(Params::default()), Peer { tls: true, ..Peer::default() }, now)
+    }
+
+    #[test]
+    fn a_tally_says_what_was_sent_and_deleted() {
+        let now = Instant::now();
+        let mut session = begun(now);
+        play(&mut session, b"USER alice\r\nPASS secret\r\n", now);
+        let before = Tally { messages: 2, octets: 21, ..Tally::default() };
+        assert_eq!(session.tally(), before);
+        play(&mut session, b"RETR 1\r\nRETR 2\r\nTOP 2 0\r\nTOP 1 9\r\nDELE 1\r\n", now);
+        let sent = Tally { retrs: 2, retr_octets: 21, tops: 2, top_octets: 15, ..before };
+        assert_eq!(session.tally(), sent);
+        play(&mut session, b"QUIT\r\n", now);
+        assert_eq!(session.tally(), Tally { deleted: 1, ..sent });
+    }
+
+    /// RFC 1939 §3.
+    #[test]
+    fn only_who_has_not_logged_in_must_hurry_when_connections_are_scarce() {
+        let start = Instant::now();
+        let at = |seconds| start + std::time::Duration::from_secs(seconds);
+        let mut session = begun(start);
+        play(&mut session, b"USER alice\r\n", start);
+        assert_eq!(session.deadline(), at(60));
+        session.stress(true, at(20));
+        session.stress(true, at(25));
+        assert_eq!(session.deadline(), at(30), "from the moment on when they became so");
+        session.stress(false, at(26));
+        assert_eq!(session.deadline(), at(60));
+        session.stress(true, at(55));
+        assert_eq!(session.deadline(), at(60), "never more");
+        play(&mut session, b"PASS secret\r\n", at(57));
+        assert_eq!(session.deadline(), at(657));
+        play(&mut session, b"NOOP\r\n", at(600));
+        play(&mut session, b"NOOP\r\n", at(1_199));
+        play(&mut session, b"NOOP\r\n", at(1_798));
+        assert_eq!(session.deadline(), at(1_857), "NOOP is no progress");
+        play(&mut session, b"STAT\r\n", at(1_800));
+        assert_eq!(session.deadline(), at(2_400));
+    }
 }

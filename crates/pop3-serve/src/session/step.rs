@@ -201,3 +201,15 @@ impl fmt::Display for End {
         })
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn credentials_print_without_their_password() {
+        let credentials =
+            Credentials { user: "al\nice".into(), password: Secret::from(b"canary".as_slice()) };
+        assert_eq!(format!("{credentials:?}"), r#"Credentials("al\nice", ****)"#);
+    }
+}

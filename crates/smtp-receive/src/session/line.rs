@@ -171,4 +171,16 @@ mod tests {
         let lines = (0..20).map(|_| reader.read(&flood, 1000, BareNewline::Refuse).1);
         assert_eq!(lines.filter(|line| *line == Line::TooLittle).count(), 15);
     }
+
+    /// What was answered already counts too.
+    #[test]
+    fn patience_is_counted_to_the_octet() {
+        for head in [&[b'x'; 20][..], b"RSET\n"] {
+            let mut reader = LineReader::default();
+            assert_eq!(reader.read(head, 20, BareNewline::Refuse).0, head.len());
+            let rest = vec![b'x'; PATIENCE - head.len()];
+            assert_eq!(reader.read(&rest, 20, BareNewline::Refuse), (rest.len(), Line::TooLittle));
+            assert_eq!(reader.read(b"x", 20, BareNewline::Refuse), (1, Line::Endless));
+        }
+    }
 }

@@ -243,4 +243,30 @@ mod tests {
         assert_eq!(strangers.stress, Some(Stress { command: Duration::from_secs(10), errors: 1 }));
         assert_eq!((strangers.trusting().stress, Params::lmtp().stress), (None, None));
     }
+
+    #[test]
+    fn nothing_is_held_against_a_server_of_ours() {
+        let lmtp = Params::lmtp();
+        let day = Duration::from_secs(86_400);
+        assert_eq!(lmtp.patience, Patience { session: day, ..Patience::default() });
+        assert_eq!((lmtp.bare_newline, lmtp.mails), (BareNewline::Normalize, u32::MAX));
+        assert_eq!(lmtp.errors, ErrorLimits::unlimited());
+    }
+
+    #[test]
+    fn whom_we_trust_is_greeted_at_once_and_put_right() {
+        let patience = Patience {
+            greeting: Duration::from_secs(5),
+            command: Duration::from_secs(7),
+            ..Patience::default()
+        };
+        let strangers = Params { hostname: "mx.example.test".into(), patience, ..Params::default() };
+        let trusted = strangers.trusting();
+        assert_eq!(trusted.patience, Patience { greeting: Duration::ZERO, ..patience });
+        assert_eq!(
+            (trusted.bare_newline, trusted.errors),
+            (BareNewline::Normalize, ErrorLimits::unlimited())
+        );
+        assert_eq!((trusted.hostname, trusted.mails), (strangers.hostname, strangers.mails));
+    }
 }

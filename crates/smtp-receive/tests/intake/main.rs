@@ -2,6 +2,7 @@
 
 mod dialogs;
 mod driver;
+mod hurry;
 mod logs;
 mod player;
 mod properties;

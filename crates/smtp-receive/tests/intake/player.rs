@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use mail::{Body, Envelope, Protocol, TlsFacts};
-use smtp_receive::{Answer, Ask, Params, Session, Step};
+use smtp_receive::{Answer, Ask, Params, Probes, Session, Step};
 
 use crate::world::World;
 
@@ -75,6 +75,20 @@ impl Player {
     pub(crate) fn stop(&mut self) {
         self.session.stop(self.now);
         self.run();
+    }
+
+    /// Connections are scarce, or are not any more.
+    pub(crate) fn stress(&mut self, scarce: bool) {
+        self.session.stress(scarce, self.now);
+        self.run();
+    }
+
+    pub(crate) fn probed(&mut self, probes: Probes) {
+        self.session.probed(probes);
+    }
+
+    pub(crate) fn is_stopping(&self) -> bool {
+        self.session.is_stopping()
     }
 
     pub(crate) fn is_closed(&self) -> bool {
