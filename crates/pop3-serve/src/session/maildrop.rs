@@ -137,4 +137,13 @@ mod tests {
         assert_eq!((drop.count(), drop.octets()), (count as u64, drop.total_octets()));
         assert!(drop.deleted_uids().is_empty());
     }
+
+    #[test]
+    fn no_page_is_asked_for_behind_the_last() {
+        for (count, pages) in [(0, 1), (1, 1), (PAGE, 1), (PAGE + 1, 2), (2 * PAGE, 2)] {
+            let drop = Maildrop::new(Opened::new(Arc::new(Shelf::numbered(count))));
+            let more = (0..).take_while(|page| drop.page(Kind::Scan, *page, &mut Vec::new()));
+            assert_eq!(more.take(9).count() + 1, pages, "{count}");
+        }
+    }
 }

@@ -323,7 +323,12 @@ mod tests {
     }
 
     /// Plays `input` over two messages of seven and fourteen octets, with the clock at `now`.
-    fn play(session: &mut Session, mut input: &[u8], now: Instant) -> Vec<u8> {
+    fn play(session: &mut Session, input: &[u8], now: Instant) -> Vec<u8> {
+        play_over(2, session, input, now)
+    }
+
+    /// Plays `input` over `count` messages; only the first two can be had.
+    fn play_over(count: usize, session: &mut Session, mut input: &[u8], now: Instant) -> Vec<u8> {
         const MESSAGES: [&[u8]; 2] = [b"AB: c\r\n", b"A: b\r\n\r\nbody\r\n"];
         let (mut all, mut rest) = (Vec::new(), &b""[..]);
         loop {
@@ -332,7 +337,7 @@ mod tests {
             input = &input[taken..];
             match step {
                 Step::Ask(Ask::Login(_)) => {
-                    let opened = Opened::new(Arc::new(Shelf::numbered(2)));
+                    let opened = Opened::new(Arc::new(Shelf::numbered(count)));
                     session.answer(Answer::Login(Ok((opened, None))));
                 }
                 Step::Ask(Ask::Fetch(fetch)) => {
@@ -368,6 +373,23 @@ mod tests {
         assert_eq!(session.tally(), sent);
         play(&mut session, b"QUIT\r\n", now);
         assert_eq!(session.tally(), Tally { deleted: 1, ..sent });
+    }
+
+    /// RFC 1939 §5, §7.
+    #[test]
+    fn a_listing_of_many_pages_ends_once_and_has_all_of_them() {
+        let now = Instant::now();
+        let mut session = begun(now);
+        let count = 2 * crate::listing::PAGE + 1;
+        play_over(count, &mut session, b"USER alice\r\nPASS secret\r\n", now);
+        for command in [&b"LIST\r\n"[..], b"UIDL\r\n"] {
+            let listing = play(&mut session, command, now);
+            let lines: Vec<&[u8]> = listing.split_inclusive(|octet| *octet == b'\n').collect();
+            assert_eq!(lines.len(), 1 + count + 1);
+            let numbered = |(at, line): (usize, &&[u8])| line.starts_with(format!("{} ", at + 1).as_bytes());
+            assert!(lines[1..=count].iter().enumerate().all(numbered));
+            assert_eq!(lines[count + 1], b".\r\n");
+        }
     }
 
     /// RFC 1939 §3.

@@ -391,3 +391,24 @@ fn printable(c: char) -> u8 {
 fn said((code, enhanced): (u16, &str), text: &str) -> String {
     format!("{code} {enhanced} {text}")
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_log_reads_what_the_peer_reads() {
+        let params = Params { hostname: "mx.example.test".into(), ..Params::default() };
+        for (reply, said) in [
+            (Reply::Fault(Fault::TooBig), Fault::TooBig.said()),
+            (Reply::Refused(Refusal::Unavailable), Refusal::Unavailable.said()),
+            (Reply::Ended(Ending::Timeout), Ending::Timeout.said()),
+        ] {
+            let mut written = Vec::new();
+            reply.write(&params, &mut written);
+            let written = String::from_utf8(written).expect("ASCII");
+            assert_eq!(written.replace("mx.example.test ", ""), format!("{said}\r\n"));
+        }
+        assert_eq!(Fault::TooBig.said(), "552 5.3.4 the message is too big");
+    }
+}
