@@ -47,8 +47,14 @@ impl Folder {
             let entry = entry?;
             let name = entry.file_name();
             let date = name.to_str().and_then(|name| name.strip_suffix(".jsonl")).map(str::parse);
-            if let Some(Ok(date)) = date {
-                days.push(Day { date, path: entry.path(), octets: entry.metadata()?.len() });
+            let Some(Ok(date)) = date else { continue };
+            let path = entry.path();
+            match fs::metadata(&path) {
+                // It has just become too old.
+                Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+                // A pipe would never end, a folder cannot be read: one of them must not keep all the others.
+                Ok(found) if !found.is_file() => {}
+                found => days.push(Day { date, path, octets: found?.len() }),
             }
         }
         days.sort_by_key(|day| day.date);
@@ -132,6 +138,18 @@ mod tests {
         folder.tidy(today, Bounds { days: 20, octets: 99 }).expect("tidied");
         assert_eq!(names(&folder), days[3..], "today's stays whatever it takes");
         assert!(folder.path().join("notes.txt").exists());
+    }
+
+    #[test]
+    fn what_is_no_file_is_no_day() {
+        let dir = tempfile::tempdir().expect("a folder");
+        let folder = Folder::of(dir.path());
+        folder.open(date("2026-11-28")).expect("opened").write_all(b"{}\n").expect("written");
+        fs::create_dir(folder.path().join("2026-11-01.jsonl")).expect("made");
+        let nowhere = folder.path().join("2026-11-02.jsonl");
+        std::os::unix::fs::symlink("/nonexistent", nowhere).expect("linked");
+        assert_eq!(names(&folder), ["2026-11-28"]);
+        folder.tidy(date("2026-11-28"), Bounds { days: 1, octets: 1 }).expect("tidied");
     }
 
     #[test]

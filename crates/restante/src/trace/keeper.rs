@@ -1,5 +1,6 @@
 use std::fs::File;
 use std::io::{self, Write};
+use std::os::unix::fs::MetadataExt;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel};
@@ -161,7 +162,8 @@ impl Scribe {
             self.lost.fetch_add(count, Ordering::Relaxed);
             return;
         }
-        match self.open(date).and_then(|file| file.write_all(lines)) {
+        let most = self.bounds.octets;
+        match self.open(date).and_then(|file| append(file, lines, most)) {
             Ok(()) => {
                 if self.failed.take().is_some() {
                     info!("the trace is written again");
@@ -180,7 +182,9 @@ impl Scribe {
     }
 
     fn open(&mut self, date: Date) -> io::Result<&mut File> {
-        if self.file.as_ref().is_none_or(|(of, _)| *of != date) {
+        // Somebody may have removed it, or all of the folder: what is written to it then nobody could read.
+        let is_there = |file: &File| file.metadata().is_ok_and(|found| found.nlink() > 0);
+        if self.file.as_ref().is_none_or(|(of, file)| *of != date || !is_there(file)) {
             self.file = None;
         }
         match &mut self.file {
@@ -201,6 +205,15 @@ impl Scribe {
             error!(%error, folder = %self.folder.path().display(), "old days of the trace stay for now");
         }
     }
+}
+
+/// Strangers decide how much there is to tell: not even one day may take more than all of the trace.
+fn append(file: &mut File, lines: &[u8], most: u64) -> io::Result<()> {
+    if file.metadata()?.len().saturating_add(lines.len() as u64) > most {
+        let text = "today's file would take more than the `size` of [trace]";
+        return Err(io::Error::new(io::ErrorKind::StorageFull, text));
+    }
+    file.write_all(lines)
 }
 
 #[cfg(test)]
@@ -256,5 +269,45 @@ mod tests {
         assert!(since.elapsed() < Duration::from_secs(5), "{:?}", since.elapsed());
         keeper.stop();
         assert_eq!(lost.load(Ordering::Relaxed), told);
+    }
+
+    #[test]
+    fn one_day_takes_no_more_than_all_days_may() {
+        let dir = tempfile::tempdir().expect("a folder");
+        let folder = Folder::of(dir.path());
+        let bounds = Bounds { octets: 2000, ..BOUNDS };
+        let keeper = Keeper::start(folder.clone(), bounds).expect("started");
+        let (lost, journeys) = (keeper.lost.clone(), keeper.journeys());
+        for number in 0..20 {
+            journeys.tell(|| event(number));
+            // Each a write of its own.
+            thread::sleep(GATHER + Duration::from_millis(5));
+        }
+        (0..100).for_each(|number| journeys.tell(|| event(number)));
+        keeper.stop();
+        let octets: u64 = folder.days().expect("listed").iter().map(|day| day.octets).sum();
+        let kept = lines(&folder).len() as u64;
+        assert!(octets <= 2000 && kept >= 10, "{kept} lines, {octets} octets");
+        assert_eq!(lost.load(Ordering::Relaxed), 120 - kept);
+    }
+
+    #[test]
+    fn a_file_that_is_taken_away_is_begun_anew() {
+        let dir = tempfile::tempdir().expect("a folder");
+        let folder = Folder::of(dir.path());
+        let keeper = Keeper::start(folder.clone(), BOUNDS).expect("started");
+        let journeys = keeper.journeys();
+        journeys.tell(|| event(1));
+        let since = Instant::now();
+        while lines(&folder).is_empty() && since.elapsed() < Duration::from_secs(10) {
+            thread::sleep(Duration::from_millis(5));
+        }
+        fs::remove_dir_all(folder.path()).expect("removed");
+        journeys.tell(|| event(2));
+        keeper.stop();
+        assert_eq!(
+            lines(&folder).into_iter().map(|line| line.what).collect::<Vec<_>>(),
+            [What::Event(event(2))]
+        );
     }
 }

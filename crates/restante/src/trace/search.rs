@@ -1,6 +1,6 @@
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::fs::File;
-use std::io::{self, BufRead, BufReader};
+use std::io::{self, BufRead, BufReader, Read};
 
 use jiff::Timestamp;
 use jiff::civil::Date;
@@ -10,6 +10,9 @@ use serde::{Serialize, Serializer};
 use super::days::{Day, Folder, day_of};
 use super::judged::Judged;
 use super::line::{Line, What};
+
+/// No line of ours is longer: a QUIT that deletes two million messages. A file may be anything by now.
+const LINE_MAX: u64 = 64 << 20;
 
 /// What is looked for.
 #[derive(Debug, Clone, Default)]
@@ -180,7 +183,7 @@ fn each_line(day: &Day, mut each: impl FnMut(Line)) -> io::Result<()> {
     let mut octets = Vec::new();
     loop {
         octets.clear();
-        if lines.read_until(b'\n', &mut octets)? == 0 {
+        if lines.by_ref().take(LINE_MAX).read_until(b'\n', &mut octets)? == 0 {
             return Ok(());
         }
         if let Some(line) = Line::read(&octets) {
