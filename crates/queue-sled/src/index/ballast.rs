@@ -56,10 +56,11 @@ impl Ballast {
 
     /// Lets it go. False when it was gone already.
     pub(crate) fn release(&self) -> bool {
+        // Whoever makes it at this moment says at the end that it is there, and that must not come after this.
+        let mut octets = self.lock();
         let was = self.there.swap(self.least == 0, Ordering::Relaxed) && self.least > 0;
         if was {
             tracing::warn!("the disk is full: the ballast is let go, no mail is taken until it is back");
-            let mut octets = self.lock();
             let gone = self.disk.unlink(&self.path()).and_then(|()| self.disk.fsync_dir(&self.store));
             *octets = 0;
             if let Err(error) = gone {
@@ -199,5 +200,24 @@ mod tests {
         ballast.restore();
         assert!(!ballast.is_there() && octets(folder.path()) == 0, "half of one takes no room");
         disk.order(None);
+    }
+
+    #[test]
+    fn one_that_is_let_go_while_it_is_made_is_gone() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let disk = FaultyDisk::default();
+        disk.say_free(Some(1 << 40));
+        let ballast = Ballast::new(Arc::new(disk), folder.path().to_owned(), 4096, 1000);
+        ballast.restore();
+        // As while it is made longer.
+        let making = ballast.lock();
+        std::thread::scope(|scope| {
+            let released = scope.spawn(|| ballast.release());
+            std::thread::sleep(std::time::Duration::from_millis(50));
+            ballast.there.store(true, Ordering::Relaxed);
+            drop(making);
+            assert!(released.join().expect("no panic"));
+        });
+        assert_eq!((octets(folder.path()), ballast.is_there()), (0, false));
     }
 }
