@@ -99,6 +99,15 @@ impl Reserved {
         self.octets += std::mem::take(&mut more.octets);
         true
     }
+
+    /// Answers for a buffer. One that was used before may have more room than was asked for: that is memory too, and
+    /// what the budget does not have of it goes.
+    pub(crate) fn cover(&mut self, mut buffer: Vec<u8>, least: usize) -> Vec<u8> {
+        if !self.grow(buffer.capacity()) {
+            buffer.shrink_to(least);
+        }
+        buffer
+    }
 }
 
 impl Drop for Reserved {
@@ -155,5 +164,22 @@ mod tests {
             buffers.give_back(Vec::with_capacity(4 << 10));
         }
         assert_eq!(buffers.kept().small.len(), KEPT);
+    }
+
+    #[test]
+    fn a_used_buffer_counts_with_all_of_its_room() {
+        let buffers = Arc::new(Buffers::new(9 << 20));
+        let (least, most) = (300 << 10, 9 << 20);
+        let mut held = Vec::new();
+        // One that is long, and goes; and one that is short, and stays.
+        while let Some(mut reserved) = buffers.reserve(least) {
+            buffers.give_back(Vec::with_capacity(4 << 20));
+            let buffer = reserved.cover(buffers.grown(Vec::new(), least), least);
+            held.push((buffer, reserved));
+        }
+        let octets: usize = held.iter().map(|(buffer, _)| buffer.capacity()).sum();
+        assert!(held.len() > 2 && octets <= most, "{} buffers, {octets} octets", held.len());
+        held.clear();
+        assert_eq!(buffers.left.load(Ordering::Relaxed), most);
     }
 }

@@ -63,8 +63,9 @@ impl SledIncoming {
                 self.reserved.is_some()
             }
         };
-        if enough {
-            self.buffer = self.engine.buffers.grown(std::mem::take(&mut self.buffer), wanted + 8);
+        if let (true, Some(reserved)) = (enough, &mut self.reserved) {
+            let buffer = self.engine.buffers.grown(std::mem::take(&mut self.buffer), wanted + 8);
+            self.buffer = reserved.cover(buffer, wanted + 8);
         }
         enough
     }
