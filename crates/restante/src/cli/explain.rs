@@ -105,7 +105,10 @@ fn read(args: &Args) -> Result<Vec<u8>, Failure> {
     if args.file.as_os_str() == "-" {
         io::copy(&mut io::stdin().lock().take(MOST), &mut octets).map_err(Failure::Input)?;
     } else {
-        let failed = |error| Failure::Io(args.file.clone(), error);
+        let failed = |error: io::Error| match error.kind() {
+            io::ErrorKind::NotFound => super::missing(&args.file),
+            _ => Failure::Io(args.file.clone(), error),
+        };
         io::copy(&mut File::open(&args.file).map_err(failed)?.take(MOST), &mut octets).map_err(failed)?;
     }
     Ok(octets)

@@ -184,6 +184,15 @@ fn has_colour() -> bool {
     io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty())
 }
 
+/// A file that was named is not there.
+fn missing(path: &std::path::Path) -> Failure {
+    crate::control::Fault::new(
+        crate::control::Code::NotFound,
+        format!("{}: there is no such file", path.display()),
+    )
+    .into()
+}
+
 /// One piece of text for the person at the terminal. If even that cannot be written, nobody is there.
 pub(crate) fn say(words: &str) {
     let _ = writeln!(io::stderr(), "{words}");

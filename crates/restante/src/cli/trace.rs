@@ -9,8 +9,8 @@ use crate::trace::{Folder, Query, search, story, table};
 
 /// Say what happened to a mail: where it came from, where it went, who fetched and deleted it
 ///
-/// WORDs are what is known of it: an address or a part of one, a mailbox, a queue id, a UIDL, a client's IP address, a
-/// rule, a reply code; all of them must fit. One journey is told as a story, several as a table. It reads the files
+/// WORDs are what is known of it: an address or a part of one, the subject, the Message-ID, a mailbox, a queue id, a
+/// UIDL, a client's IP address, a rule, a reply code; all of them must fit. One journey is told as a story, several as a table. It reads the files
 /// in the state folder, whether the daemon runs or not; exits with 1 when nothing is found.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {

@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 use jiff::Timestamp;
 use jiff::civil::Date;
 use mail::{Event, Journeys};
-use tracing::{error, info};
+use tracing::{error, info, warn};
 
 use super::days::{Bounds, Folder, day_of};
 use super::judged::Judged;
@@ -24,6 +24,8 @@ const GATHER: Duration = Duration::from_millis(50);
 const WRITE: usize = 256 << 10;
 /// How often what is old is looked for, and a file that could not be written is tried again.
 const LOOK: Duration = Duration::from_secs(60);
+/// How long a stop waits for a disk that takes nothing.
+const PATIENCE: Duration = Duration::from_secs(5);
 
 /// Nothing is the end.
 type Told = Option<(Timestamp, Kept)>;
@@ -94,11 +96,18 @@ impl Keeper {
         Judgements { events: self.events.clone(), lost: self.lost.clone() }
     }
 
-    /// Returns when all that was told before is written.
+    /// Returns when all that was told before is written, or when the disk takes nothing for some seconds.
     pub(crate) fn stop(self) {
-        // If it is not there any more there is nothing to wait for.
-        if self.events.send(None).is_ok() {
-            let _ = self.thread.join();
+        let until = Instant::now() + PATIENCE;
+        while self.events.try_send(None).is_err() && !self.thread.is_finished() && Instant::now() < until {
+            thread::sleep(GATHER);
+        }
+        while !self.thread.is_finished() {
+            if Instant::now() >= until {
+                warn!("the trace does not take its last lines: the stop goes on without them");
+                return;
+            }
+            thread::sleep(Duration::from_millis(1));
         }
     }
 }

@@ -178,7 +178,11 @@ fn state(journey: &Journey) -> String {
         return state;
     }
     if delivered.is_empty() || gone < delivered.len() {
-        let fetched = if fetched > 0 { format!(", fetched {fetched} times") } else { String::new() };
+        let fetched = match fetched {
+            0 => String::new(),
+            1 => ", fetched once".into(),
+            times => format!(", fetched {times} times"),
+        };
         let gone = if gone > 0 { format!(", {gone} gone") } else { String::new() };
         let there = if delivered.is_empty() { "a mailbox".into() } else { delivered.join(", ") };
         return format!("in {there}{fetched}{gone}");

@@ -34,32 +34,21 @@ pub(super) struct Journal {
 #[derive(Default)]
 pub(super) struct Entry {
     arrival: Arrival,
-    mailboxes: Vec<MailboxName>,
     from: String,
     to: String,
-    mailbox: String,
     helo: String,
 }
 
 impl Entry {
     fn of(envelope: &Envelope, is_traced: bool) -> Self {
-        let mailboxes = envelope.recipients.iter().flat_map(|recipient| &recipient.mailboxes);
-        let traced = if is_traced {
-            Self {
-                arrival: arrival(envelope),
-                mailboxes: mailboxes.clone().cloned().collect(),
-                ..Self::default()
-            }
-        } else {
-            Self::default()
-        };
+        let traced =
+            if is_traced { Self { arrival: arrival(envelope), ..Self::default() } } else { Self::default() };
         if !enabled!(Level::INFO) {
             return traced;
         }
         Self {
             from: shown(format_args!("<{}>", envelope.reverse_path)),
             to: shown(Commas(envelope.recipients.iter().map(|recipient| format!("<{}>", recipient.path)))),
-            mailbox: shown(Commas(mailboxes)),
             helo: shown(&envelope.trace.helo),
             ..traced
         }
@@ -98,15 +87,23 @@ impl Journal {
         info!(peer = %self.peer, error = %shown(error), "{} TLS handshake failed", self.dialect);
     }
 
-    pub(super) fn queued(&mut self, entry: &Entry, octets: u64, id: QueueId, refused: &[(usize, Refusal)]) {
+    pub(super) fn queued(
+        &mut self,
+        entry: &Entry,
+        octets: u64,
+        id: QueueId,
+        kept_in: Vec<MailboxName>,
+        refused: &[(usize, Refusal)],
+    ) {
         self.taken += 1;
         self.octets += octets;
-        let Entry { from, to, mailbox, helo, arrival, mailboxes } = entry;
+        let Entry { from, to, helo, arrival, .. } = entry;
+        let mailbox = if enabled!(Level::INFO) { shown(Commas(kept_in.iter())) } else { String::new() };
         self.journeys.tell(|| Event::Accepted {
             id,
             arrival: arrival.clone(),
             size: octets,
-            mailboxes: mailboxes.clone(),
+            mailboxes: kept_in,
         });
         let (peer, tls) = (self.peer, self.tls.unwrap_or("-"));
         info!(%id, from, to, size = octets, status = "queued", mailbox, %peer, helo, tls, "message");

@@ -1,7 +1,7 @@
 use std::io::ErrorKind;
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use mail::{Envelope, Protocol, QueueId};
+use mail::{Envelope, MailboxCopy, MailboxName, Protocol, QueueId};
 use queue::{Incoming, Store, StoreError};
 use tokio::time::Instant;
 
@@ -73,8 +73,8 @@ impl<S: Store, P: Policy> Intake<'_, S, P> {
         let Some(message) = self.message.take() else { return Answer::Refused(Refusal::Unavailable) };
         let Message { entry, inspection, incoming } = message;
         match self.take(inspection, incoming, envelope, octets).await {
-            Ok((id, refused)) => {
-                self.journal.queued(&entry, octets, id, &refused);
+            Ok(Taken { id, refused, kept_in }) => {
+                self.journal.queued(&entry, octets, id, kept_in, &refused);
                 if let Some(address) = self.journal.peer() {
                     self.permit.gate().behaved(address, Instant::now());
                 }
@@ -98,7 +98,7 @@ impl<S: Store, P: Policy> Intake<'_, S, P> {
         incoming: Result<S::Incoming, StoreError>,
         mut envelope: Envelope,
         octets: u64,
-    ) -> Result<(QueueId, Refused), NotTaken> {
+    ) -> Result<Taken, NotTaken> {
         let mut incoming = incoming.map_err(|error| self.store_refuses("write a message", &error))?;
         let verdict = inspection.finish(&mut envelope, octets, &mut incoming).await;
         let outgrown = envelope.recipients.iter().enumerate();
@@ -106,11 +106,20 @@ impl<S: Store, P: Policy> Intake<'_, S, P> {
         let outgrown: Vec<usize> = outgrown.map(|(place, _)| place).collect();
         let refused = leave_out(verdict, &outgrown, &mut envelope)?;
         envelope.trace.received_ms = now_ms();
+        let kept_in = envelope.copies().iter().map(MailboxCopy::kept_in).collect();
         let id =
             incoming.commit(envelope).await.map_err(|error| self.store_refuses("keep a message", &error))?;
         inspection.kept(id);
-        Ok((id, refused))
+        Ok(Taken { id, refused, kept_in })
     }
+}
+
+/// A message that is ours.
+struct Taken {
+    id: QueueId,
+    refused: Refused,
+    /// Where its copies go.
+    kept_in: Vec<MailboxName>,
 }
 
 /// Why nobody gets a message.

@@ -158,7 +158,9 @@ impl Campaign {
         let (opened, model) = self.open_checked(machine, expected, &mut chance)?;
         compare_index(&opened.disk, &opened.store)?;
         let script = self.act(&opened, model, number, 0, &mut chance)?;
-        let expected = script.ledger.now();
+        // What a failed sync has left in the page cache is not on the platter, and no later sync brings it there: the
+        // index that was read after a kill may be gone after a power cut. Then it is built again.
+        let expected = Expected { index_lost: true, ..script.ledger.now() };
         drop(script);
         let (machine, torn) = opened.disk.machine().power_cut(&mut chance);
         drop(opened);

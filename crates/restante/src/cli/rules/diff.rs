@@ -59,7 +59,10 @@ struct Move {
 
 pub(super) fn run(context: &mut Context<'_>, args: &Args) -> Result<Answer, Failure> {
     let loaded = control::load(&context.config)?;
-    let text = fs::read_to_string(&args.new).map_err(|error| Failure::Io(args.new.clone(), error))?;
+    let text = fs::read_to_string(&args.new).map_err(|error| match error.kind() {
+        std::io::ErrorKind::NotFound => crate::cli::missing(&args.new),
+        _ => Failure::Io(args.new.clone(), error),
+    })?;
     let other = config::load_with_rules(&context.config, text).map_err(Failure::Config)?;
     let folder = Folder::of(&loaded.config.state_dir);
     let directory = Directory::new(loaded.table, VerifierParams::default());
