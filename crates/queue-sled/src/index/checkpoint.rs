@@ -1,8 +1,8 @@
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Arc, Condvar, Mutex, PoisonError};
-use std::time::Duration;
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
 
 use super::ballast::Ballast;
 use super::kv::{IndexError, KvCell};
@@ -92,6 +92,8 @@ pub(crate) struct Bell {
     since: AtomicU64,
     /// Where the last checkpoint stands.
     checkpointed: AtomicU64,
+    /// Since when there is something that no checkpoint holds.
+    ahead: Mutex<Option<Instant>>,
     closed: AtomicBool,
     lock: Mutex<()>,
     rung: Condvar,
@@ -101,6 +103,7 @@ impl Bell {
     /// Notes what the index has in it now.
     pub(crate) fn applied(&self, next: Lsn, octets: u64) {
         self.applied.store(next.0, Ordering::SeqCst);
+        self.lock_ahead().get_or_insert_with(Instant::now);
         if self.since.fetch_add(octets, Ordering::Relaxed) + octets >= OCTETS {
             self.rung.notify_all();
         }
@@ -109,6 +112,15 @@ impl Bell {
     /// Where the index is on the platter for certain; the start of the log when that is not known.
     pub(crate) fn checkpointed(&self) -> Lsn {
         Lsn(self.checkpointed.load(Ordering::SeqCst))
+    }
+
+    /// How long there is something already that no checkpoint holds.
+    pub(crate) fn ahead(&self) -> Option<Duration> {
+        self.lock_ahead().map(|since| since.elapsed())
+    }
+
+    fn lock_ahead(&self) -> MutexGuard<'_, Option<Instant>> {
+        self.ahead.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Wants a checkpoint now.
@@ -140,14 +152,17 @@ impl Checkpointer {
             self.bell.wait();
             let clean = self.bell.closed.load(Ordering::SeqCst);
             self.ballast.restore();
+            // What is applied from here on is ahead of it.
+            let (before, begun) = (self.bell.lock_ahead().take(), Instant::now());
             let lsn = Lsn(self.bell.applied.load(Ordering::SeqCst));
             self.bell.since.store(0, Ordering::Relaxed);
-            if clean || last != Some(lsn) {
+            let mut is_kept = last == Some(lsn);
+            if clean || !is_kept {
                 match self.checkpoint(Checkpoint { lsn, clean }) {
                     // There is no index to speak of while it is built again.
                     Ok(false) => {}
                     Ok(true) => {
-                        last = Some(lsn);
+                        (last, is_kept) = (Some(lsn), true);
                         self.bell.checkpointed.store(lsn.0, Ordering::SeqCst);
                     }
                     Err(IndexError::Io(error)) if is_exhausted(&error) => {
@@ -155,6 +170,9 @@ impl Checkpointer {
                     }
                     Err(error) => self.condemn(&error),
                 }
+            }
+            if !is_kept {
+                *self.bell.lock_ahead() = Some(before.unwrap_or(begun));
             }
             if clean {
                 return;
@@ -191,6 +209,16 @@ impl Checkpointer {
 mod tests {
     use super::*;
     use crate::disk::RealDisk;
+
+    #[test]
+    fn what_is_ahead_counts_from_when_it_came_and_not_from_the_last_checkpoint() {
+        let bell = Bell::default();
+        assert_eq!(bell.ahead(), None);
+        bell.applied(Lsn::new(7, 4096), 1);
+        std::thread::sleep(Duration::from_millis(20));
+        bell.applied(Lsn::new(7, 8192), 1);
+        assert!(bell.ahead().is_some_and(|ahead| ahead >= Duration::from_millis(20)));
+    }
 
     #[test]
     fn a_checkpoint_is_read_whole_or_not_at_all() {

@@ -58,7 +58,6 @@ pub(crate) struct Engine {
     pub(super) read_back: Arc<Semaphore>,
     pub(super) space: Mutex<Option<(Instant, Space)>>,
     pub(super) closed: AtomicBool,
-    #[cfg(test)]
     pub(super) bell: Arc<Bell>,
     threads: Mutex<Vec<JoinHandle<()>>>,
 }
@@ -98,7 +97,6 @@ impl Engine {
         let lag = Arc::new(Lag::new(params.lag));
         let bell = Arc::new(Bell::default());
         bell.applied(applied, 0);
-        #[cfg(test)]
         let rung = bell.clone();
         let intake = Arc::new(Intake::new());
         let buffers = Arc::new(Buffers::new(params.memory));
@@ -230,7 +228,6 @@ impl Engine {
             read_back,
             space,
             closed,
-            #[cfg(test)]
             bell: rung,
             threads,
         })

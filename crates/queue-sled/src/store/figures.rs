@@ -33,6 +33,8 @@ pub struct Figures {
     pub lag_max: u64,
     /// Whether the last checkpoint holds everything that the index knows.
     pub is_checkpointed: bool,
+    /// How long there is something already that no checkpoint holds.
+    pub ahead: Option<Duration>,
     /// Whether there is an index; false while it is built again.
     pub has_index: bool,
     /// About how many octets of the log are dead and not freed yet.
@@ -99,6 +101,7 @@ impl SledStore {
             lag_octets: engine.lag.octets() as u64,
             lag_max: engine.params.lag as u64,
             is_checkpointed: checkpoint.is_some_and(|checkpoint| checkpoint.lsn >= applied),
+            ahead: engine.bell.ahead(),
             has_index: engine.kv.get().is_some(),
             dead: engine.published.dead.load(Ordering::Relaxed),
             unfreed: engine.published.unfreed.lock().unwrap_or_else(PoisonError::into_inner).clone(),

@@ -53,6 +53,7 @@ impl Report {
             lag_octets: Some(figures.lag_octets),
             lag_max: Some(figures.lag_max),
             is_checkpointed: figures.is_checkpointed,
+            ahead_seconds: figures.ahead.map(|time| time.as_secs()),
             read_only: figures.read_only,
             ..files(&figures.files)
         });

@@ -118,10 +118,8 @@ impl Report {
             let text = format!("part of the log is damaged and was set aside: {}", store.damaged.join(", "));
             found.push(degraded(text, "see to the disk, and look for what is missing in the last backup"));
         }
-        if let Some(age) = store.checkpoint_age_seconds.filter(|age| *age > CHECKPOINTED_WITHIN)
-            && self.pid.is_some()
-            && !store.is_checkpointed
-        {
+        // Its age says nothing where nothing has changed since.
+        if let Some(age) = store.ahead_seconds.filter(|age| *age > CHECKPOINTED_WITHIN) {
             let text = format!("the index was not made durable for {age} s");
             found.push(degraded(text, "nothing is lost, the next start takes longer; the log says why"));
         }
@@ -228,7 +226,7 @@ mod tests {
         let late = |done| {
             move |it: &mut Report| {
                 store(it).checkpoint_age_seconds = Some(1000);
-                store(it).is_checkpointed = done;
+                store(it).ahead_seconds = Some(if done { 5 } else { 1000 });
             }
         };
         assert_eq!((state(late(true)), state(late(false))), ((Ok, 0), (Degraded, 1)));

@@ -169,6 +169,8 @@ pub struct Store {
     pub checkpoint_age_seconds: Option<u64>,
     /// Whether it holds everything; when it does, its age says nothing.
     pub is_checkpointed: bool,
+    /// How long there is something already that it does not hold.
+    pub ahead_seconds: Option<u64>,
     /// Why nothing is written any more.
     pub read_only: Option<String>,
     /// Places of the log that a start has found damaged and set aside, as long as they are there.
