@@ -62,6 +62,9 @@ fn what_was_acknowledged_before_a_backup_comes_back_from_it_and_keeps_its_uidl()
     }
     send(&mut client, "alice", &message("kept and long", 5 << 20));
     let alice = collect(first.pop3, "alice", 21);
+    // A log of several files.
+    first.restart();
+    client = smtp(first.smtp);
     let ended = backup(&first, &dir);
     assert!(ended.err.contains("talking to the running daemon"), "{}", ended.err);
     assert!(ended.out.contains("0 there from before"), "{}", ended.out);
@@ -99,6 +102,10 @@ fn what_was_acknowledged_before_a_backup_comes_back_from_it_and_keeps_its_uidl()
     let mut second = Appliance::prepare(restante_tests::Setup::default());
     let restored = finish(second.verb(&["restore"]).arg(&dir), PATIENCE);
     assert!(restored.out.contains("restored into "), "{}", restored.out);
+    // The last file of its log is shorter than those before it, and nothing is missing behind.
+    let salvaged =
+        run(second.verb(&["fsck"]).arg("--salvage").arg(elsewhere.path().join("salvaged")), PATIENCE);
+    assert_eq!(salvaged.status.code(), Some(0), "{salvaged:?}");
     second.restart();
     same(&collect(second.pop3, "alice", 21), &alice);
     // What was queued at that moment is delivered now.

@@ -126,6 +126,7 @@ impl Found {
         })?;
         let checkpoint = Checkpoint::read(&*disk, store).map(|checkpoint| checkpoint.lsn);
         let covered = snap.as_ref().map_or(Lsn(0), |snap| snap.lsn);
+        let restored = restored(&*disk, store, &segments);
         for Hole { from, to, behind } in &harvest.holes {
             let what = match behind {
                 // Nothing was there, by all that is known: a batch that was never acknowledged, or what an
@@ -133,6 +134,7 @@ impl Found {
                 Behind::End if checkpoint.is_some_and(|lsn| lsn.max(covered) <= *from) => continue,
                 // What was there the snap knows, and it is missed by name.
                 Behind::Freed if *from < covered => continue,
+                Behind::Unknown if restored == Some(*from) => continue,
                 Behind::Record => format!("{} octets are damaged", to.0 - from.0),
                 Behind::End | Behind::Freed | Behind::Unknown => {
                     "what stands behind this is no record: never acknowledged, or damaged".to_owned()
@@ -296,6 +298,14 @@ impl Found {
 }
 
 /// By `STORE`; without it, by what most segments say; without those, by a snap.
+/// Where the log of a store ends that was restored and has not run since: its last file goes as far as the backup, and
+/// no further. A run would have begun another one, with an id of its own.
+fn restored(disk: &dyn Disk, store: &Path, segments: &[Surveyed]) -> Option<Lsn> {
+    let identity = Identity::read(disk, store).ok().flatten()?;
+    let last = segments.last().filter(|last| last.id < identity.ids_from)?;
+    Some(Lsn::new(last.id, u32::try_from(last.octets).ok()?))
+}
+
 fn store_id(disk: &dyn Disk, store: &Path, segments: &[Surveyed], checked: &mut Checked) -> [u8; 16] {
     match Identity::read(disk, store) {
         Ok(Some(identity)) => return identity.store_id,
