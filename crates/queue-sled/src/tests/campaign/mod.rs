@@ -107,7 +107,8 @@ fn every_error(what: &str, failure: Failure, only: Option<Op>, stride: usize) {
         let seeds = long.clone().unwrap_or(0..2);
         let totals =
             lane(&format!("{what} {how}"), LIVES, seeds, |campaign, seed| campaign.run_errors(seed, order));
-        assert!(totals.errors > 10, "the lives have few operations");
+        // Of the rarest operation two lives have a dozen, more or less as their threads take turns.
+        assert!(totals.errors > 5, "the lives have few operations");
     }
 }
 
