@@ -1,11 +1,6 @@
-/// The known word that a mistyped one most likely is; none when nothing is near.
+/// The known word that a mistyped one most likely is, as in `rules.toml`; none when nothing is near.
 pub(super) fn nearest<'w>(typed: &str, known: &[&'w str]) -> Option<&'w str> {
-    let plain = |word: &str| word.to_lowercase().replace(['_', ' ', '-'], "");
-    let (distance, word) = known
-        .iter()
-        .map(|word| (strsim::damerau_levenshtein(&plain(typed), &plain(word)), *word))
-        .min_by_key(|(distance, _)| *distance)?;
-    (distance <= 1 + word.len() / 5).then_some(word)
+    routing::rules::nearest(typed, known.iter().copied())
 }
 
 #[cfg(test)]

@@ -32,4 +32,5 @@ pub use phase::Phase;
 pub use reads::Reads;
 pub use ruleset::{Firing, RuleSet};
 pub use search::{Asked, Decision, Examination, Explanation, Judgement, Said, Trial};
+pub use source::nearest;
 pub use testing::TestOutcome;

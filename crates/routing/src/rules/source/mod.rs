@@ -11,6 +11,7 @@ use toml::de::DeValue;
 
 pub(crate) use fields::Fields;
 pub(crate) use nearest::did_you_mean;
+pub use nearest::nearest;
 pub(crate) use reader::Reader;
 
 /// A value and its place.

@@ -1,5 +1,5 @@
 /// The known word that a mistyped one most likely is; none when nothing is near.
-pub(crate) fn nearest<'w>(typed: &str, known: impl IntoIterator<Item = &'w str>) -> Option<&'w str> {
+pub fn nearest<'w>(typed: &str, known: impl IntoIterator<Item = &'w str>) -> Option<&'w str> {
     let plain = |word: &str| word.to_lowercase().replace(['_', ' ', '-'], "");
     let (distance, word) = known
         .into_iter()
