@@ -2,7 +2,7 @@
 
 use std::io::{self, Error};
 
-use mail::{Body, Envelope, ForwardPath, MailboxName, Protocol, Recipient, ReversePath, Trace, Uid};
+use mail::{Envelope, MailboxName, Uid};
 use queue::{Additions, Delivered, Queued, Route, RouteEntry, Store};
 use queue_sled::SledStore;
 
@@ -13,29 +13,7 @@ const PRELUDE: usize = 500;
 
 /// A message from nobody to postmaster, for one mailbox.
 pub(crate) fn envelope(mailbox: &str) -> Envelope {
-    let mailbox = MailboxName::parse(mailbox).expect("a name");
-    Envelope {
-        reverse_path: ReversePath::Null,
-        recipients: vec![Recipient {
-            path: ForwardPath::Postmaster,
-            mailboxes: vec![mailbox],
-            duplicate: false,
-            ruling: None,
-        }],
-        body: Body::SevenBit,
-        smtputf8: false,
-        trace: Trace {
-            protocol: Protocol::Esmtp,
-            peer: None,
-            helo: "client.example".into(),
-            tls: None,
-            received_ms: 1,
-        },
-        cuts: Vec::new(),
-        unterminated: false,
-        results: None,
-        fields: Vec::new(),
-    }
+    queue::contract::envelope(&[mailbox])
 }
 
 /// Delivers what is queued; the uids that came of it.
