@@ -255,7 +255,8 @@ impl<S: Store, P: Policy> Intake<'_, S, P> {
             Ask::Recipient { path, declared } => self.recipient(path, declared).await,
             Ask::Begin { expected } => self.begin(expected),
             Ask::Finish { envelope, octets } => {
-                let answer = self.finish(*envelope, octets).await;
+                // What the end of a message needs is much, and most of the time a connection is at none.
+                let answer = Box::pin(self.finish(*envelope, octets)).await;
                 // Now the store counts it, or nobody does.
                 self.claim = None;
                 answer
