@@ -50,19 +50,41 @@ impl MailboxName {
 
     /// Where a store keeps what is held back from this mailbox: `alice+quarantine`, which nobody can be called.
     pub fn quarantine(&self) -> Self {
-        let (local, domain) = self.0.split_at(self.0.find('@').unwrap_or(self.0.len()));
-        Self(format!("{local}{QUARANTINE}{domain}").into())
+        self.with(QUARANTINE)
     }
 
     /// The mailbox that this one is the quarantine of.
     pub fn quarantined_from(&self) -> Option<Self> {
+        self.without(QUARANTINE)
+    }
+
+    /// Where a store keeps what was deleted from this mailbox: `alice+trash`, which nobody can be called.
+    pub fn trash(&self) -> Self {
+        self.with(TRASH)
+    }
+
+    /// The mailbox that this one is the trash of.
+    pub fn trashed_from(&self) -> Option<Self> {
+        self.without(TRASH)
+    }
+
+    fn with(&self, suffix: &str) -> Self {
         let (local, domain) = self.0.split_at(self.0.find('@').unwrap_or(self.0.len()));
-        local.strip_suffix(QUARANTINE).map(|local| Self(format!("{local}{domain}").into()))
+        Self(format!("{local}{suffix}{domain}").into())
+    }
+
+    fn without(&self, suffix: &str) -> Option<Self> {
+        let (local, domain) = self.0.split_at(self.0.find('@').unwrap_or(self.0.len()));
+        local.strip_suffix(suffix).map(|local| Self(format!("{local}{domain}").into()))
     }
 }
 
 /// What stands behind the local part of a quarantine's name; a `+` is in no mailbox's name.
 const QUARANTINE: &str = "+quarantine";
+/// The same of a trash.
+const TRASH: &str = "+trash";
+/// Not what any text parses to.
+const RELEASER: &str = "+released";
 
 impl fmt::Display for MailboxName {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -79,6 +101,20 @@ impl ViewName {
     /// The view of the mailbox's own login.
     pub fn owner() -> Self {
         Self("".into())
+    }
+
+    /// The view of whoever decides what a team lets go: what it is done with is released. No member can be called so.
+    pub fn releaser() -> Self {
+        Self(RELEASER.into())
+    }
+
+    /// A view that has joined, by the name that it is kept under.
+    pub fn kept(text: &str) -> Result<Self, NameError> {
+        match text {
+            "" => Ok(Self::owner()),
+            RELEASER => Ok(Self::releaser()),
+            text => Self::parse(text),
+        }
     }
 
     /// A declared view: a member's or a device's name.
@@ -128,14 +164,28 @@ mod tests {
     }
 
     #[test]
-    fn a_quarantine_has_a_name_that_no_mailbox_can_have() {
+    fn a_quarantine_and_a_trash_have_names_that_no_mailbox_can_have() {
         for text in ["alice", "alice@other.example"] {
             let name = MailboxName::parse(text).expect("valid");
+            let trash = name.trash();
+            assert_eq!(trash.as_str(), text.replace("alice", "alice+trash"));
+            assert!(MailboxName::parse(trash.as_str()).is_err());
+            assert_eq!((trash.trashed_from(), trash.quarantined_from()), (Some(name.clone()), None));
             let held = name.quarantine();
             assert_eq!(held.as_str(), text.replace("alice", "alice+quarantine"));
             assert!(MailboxName::parse(held.as_str()).is_err());
             assert_eq!((held.quarantined_from(), name.quarantined_from()), (Some(name), None));
         }
+    }
+
+    #[test]
+    fn a_kept_view_is_the_view_that_was_kept() {
+        for view in
+            [ViewName::owner(), ViewName::releaser(), ViewName::parse("bob@b.example").expect("valid")]
+        {
+            assert_eq!(ViewName::kept(view.as_str()), Ok(view));
+        }
+        assert!(ViewName::kept("+other").is_err() && ViewName::parse("+released").is_err());
     }
 
     /// RFC 5321 §4.1.2.

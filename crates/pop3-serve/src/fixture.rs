@@ -21,7 +21,7 @@ impl Messages for Shelf {
 
     fn entry(&self, index: usize) -> Option<Entry<'_>> {
         let octets = *self.0.get(index)?;
-        Some(Entry { uid: Uid(index as u64 + 1), octets, foreign_uidl: None })
+        Some(Entry { uid: Uid(index as u64 + 1), octets, foreign_uidl: None, body: index as u64 })
     }
 
     fn octets(&self) -> u64 {

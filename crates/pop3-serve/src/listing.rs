@@ -275,7 +275,7 @@ mod tests {
     #[test]
     fn a_foreign_unique_id_is_printed_when_it_is_one() {
         let print = |foreign: &str| {
-            let entry = Entry { uid: mail::Uid(1), octets: 2, foreign_uidl: Some(foreign) };
+            let entry = Entry { uid: mail::Uid(1), octets: 2, foreign_uidl: Some(foreign), body: 0 };
             let mut out = Vec::new();
             line(Kind::Unique, 0, &entry, &mut out);
             String::from_utf8(out).expect("ASCII")

@@ -21,7 +21,12 @@ fn body(n: usize) -> Vec<u8> {
 }
 
 fn group(mailbox: &str, member: &str, uids: &[mail::Uid]) -> Expunge {
-    Expunge { mailbox: name(mailbox), view: view(member), uids: uids.to_vec() }
+    Expunge {
+        mailbox: name(mailbox),
+        view: view(member),
+        uids: uids.to_vec(),
+        unwanted: queue::Unwanted::Goes,
+    }
 }
 
 #[tokio::main]
@@ -61,7 +66,13 @@ async fn team(store: &SledStore) {
         deliver(store, &body(n), &["team"]).await;
     }
     let teams = listed(store, "team", "carol").await;
-    store.seen(group("team", "carol", &teams[..4])).await.expect("noted");
+    let fetched = queue::Fetched {
+        mailbox: name("team"),
+        view: view("carol"),
+        uids: teams[..4].to_vec(),
+        offered: teams[3],
+    };
+    store.seen(fetched).await.expect("noted");
     store.delete(vec![group("team", "carol", &teams[..2])]).await.expect("deleted");
     store.delete(vec![group("team", "dave", &teams[1..2])]).await.expect("deleted");
     store.purge(&name("team"), teams[5..].to_vec()).await.expect("purged");

@@ -5,6 +5,7 @@
 
 mod amounts;
 mod fixture;
+mod teams;
 
 use std::future::Future;
 use std::time::Duration;
@@ -14,8 +15,13 @@ use mail::{Cut, ReversePath};
 pub use amounts::{the_oldest_are_told_by_their_age, what_is_queued_counts_for_its_mailboxes};
 pub use fixture::{accept, deliver, envelope, listed, name, read, route, view};
 use fixture::{done, queued_ids, read_range, settled};
+pub use teams::{
+    one_body_is_known_in_every_mailbox, the_last_view_fills_the_trash, the_trash_keeps_what_was_deleted,
+    the_trash_of_a_team_is_there_for_each, undone_comes_back_under_another_uid, undone_is_for_one_view,
+    unwanted_stays_when_asked_to, views_tell_how_they_stand,
+};
 
-use crate::{Additions, Delivered, Incoming, Join, Maildrop, Store, StoreError, Usage};
+use crate::{Additions, Delivered, Incoming, Join, Maildrop, Store, StoreError, Unwanted, Usage};
 
 /// One store that can be opened several times, one after the other.
 pub trait Engine {
@@ -39,7 +45,10 @@ macro_rules! contract_tests {
             the_queue_comes_in_pages, big_messages_come_back, foreign_names_stay,
             envelopes_stay, arrival_wakes,
             uids_are_never_used_again, many_at_once_all_arrive, what_is_queued_counts_for_its_mailboxes,
-            the_oldest_are_told_by_their_age, what_is_coming_in_is_read_again
+            the_oldest_are_told_by_their_age, what_is_coming_in_is_read_again,
+            unwanted_stays_when_asked_to, the_trash_keeps_what_was_deleted, the_last_view_fills_the_trash,
+            undone_comes_back_under_another_uid, undone_is_for_one_view, the_trash_of_a_team_is_there_for_each,
+            views_tell_how_they_stand, one_body_is_known_in_every_mailbox
         );
     };
     ($engine:expr; $($case:ident),+) => {
@@ -251,7 +260,7 @@ pub async fn joining_frees_nothing<E: Engine>(engine: &E) {
     let new = deliver(&store, b"new\r\n", &["sales"]).await;
     store.delete(done("sales", "alice", &new)).await.expect("deleted");
     store.delete(done("sales", "bob", &new)).await.expect("deleted");
-    store.leave(&name("sales"), &view("alice")).await.expect("left");
+    store.leave(&name("sales"), &view("alice"), Unwanted::Goes).await.expect("left");
     store.purge(&name("sales"), new).await.expect("purged");
     close(store).await;
     assert_eq!(engine.open().await.usage(&name("sales")).messages, 1);
@@ -266,7 +275,7 @@ pub async fn leaving_frees<E: Engine>(engine: &E) {
     let one = deliver(&store, b"one\r\n", &["sales"]).await;
     let two = deliver(&store, b"two\r\n", &["sales"]).await;
     store.delete(done("sales", "alice", &one)).await.expect("deleted");
-    store.leave(&name("sales"), &view("bob")).await.expect("left");
+    store.leave(&name("sales"), &view("bob"), Unwanted::Goes).await.expect("left");
     close(store).await;
     let store = engine.open().await;
     assert_eq!(listed(&store, "sales", "alice").await, two);

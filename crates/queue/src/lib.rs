@@ -10,7 +10,8 @@
 //! | receiving | octets arrive in an [`Incoming`]; nothing is promised | [`Incoming::commit`], or dropped without a trace |
 //! | queued | **the 250 was sent or may be: we owe the message** | [`Store::deliver`] |
 //! | delivered | entries exist in mailboxes, the queue's record is gone | each view's [`Store::delete`] |
-//! | done per view | that view no longer lists it; others do | the last view's delete, or [`Store::purge`] |
+//! | done per view | that view no longer lists it; others do | the last view's delete, [`Store::trash`] |
+//! | in trash | only the mailbox's trash lists it | [`Store::undo`], or [`Store::purge`] |
 //! | gone | no mailbox holds it; its octets may be freed | |
 //!
 //! Every arrow is one atomic, durable step: a crash leaves a message on one side of it or the other, and
@@ -22,14 +23,16 @@ pub mod contract;
 mod error;
 mod memory;
 mod record;
+mod runs;
 mod served;
 mod store;
 
 pub use error::StoreError;
 pub use memory::MemoryStore;
 pub use record::{
-    Additions, Amount, Delivered, Entry, Expunge, Join, MailboxStatus, Queued, Route, RouteEntry, Stamp,
-    Usage,
+    Additions, Amount, Deletion, Delivered, Entry, Expunge, Fetched, Join, MailboxStatus, Queued, Route,
+    RouteEntry, Stamp, Trashed, Undone, Unwanted, Usage, ViewState,
 };
+pub use runs::Runs;
 pub use served::{Piece, Served};
 pub use store::{Incoming, Maildrop, Message, Store};

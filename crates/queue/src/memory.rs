@@ -2,6 +2,7 @@
 //! against, and the store of every test that needs none.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::hash::{DefaultHasher, Hash, Hasher};
 use std::ops::Range;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{SystemTime, UNIX_EPOCH};
@@ -11,8 +12,9 @@ use mail::{Envelope, MailboxName, QueueId, Uid, ViewName};
 use tokio::sync::Notify;
 
 use crate::{
-    Additions, Delivered, Entry, Expunge, Incoming, Join, MailboxStatus, Maildrop, Message, Piece, Queued,
-    Route, RouteEntry, Served, Stamp, Store, StoreError, Usage,
+    Additions, Deletion, Delivered, Entry, Expunge, Fetched, Incoming, Join, MailboxStatus, Maildrop,
+    Message, Piece, Queued, Route, RouteEntry, Runs, Served, Stamp, Store, StoreError, Trashed, Undone,
+    Unwanted, Usage, ViewState,
 };
 
 /// The engine in memory. A handle: clones share one store, and nothing outlives the last.
@@ -44,12 +46,17 @@ struct State {
 struct Mailbox {
     entries: BTreeMap<Uid, Arc<Stored>>,
     views: BTreeMap<ViewName, View>,
+    /// What each view was done with, and when: the owner's too when no view has joined.
+    deletions: BTreeMap<ViewName, Vec<Deletion>>,
     changed: u64,
 }
 
+#[derive(Clone)]
 struct Stored {
     uid: Uid,
+    body: u64,
     time_ms: u64,
+    trashed_ms: u64,
     octets: u64,
     additions: Additions,
     foreign_uidl: Option<String>,
@@ -59,7 +66,10 @@ struct Stored {
 
 /// What a joined view no longer sees: everything up to `after`, and `done`.
 struct View {
+    joined_ms: u64,
     after: Uid,
+    offered: Uid,
+    fetched: BTreeSet<Uid>,
     done: BTreeSet<Uid>,
 }
 
@@ -115,13 +125,15 @@ impl State {
         self.last_id
     }
 
-    fn enter(&mut self, entry: RouteEntry, envelope: &Arc<Envelope>, received: &Bytes) -> Uid {
+    fn enter(&mut self, entry: RouteEntry, body: QueueId, envelope: &Arc<Envelope>, received: &Bytes) -> Uid {
         let uid = Uid(self.mint());
         let octets = Served::new(&entry.additions, received.len() as u64).octets();
         let mailbox = self.mailboxes.entry(entry.mailbox).or_default();
         let stored = Stored {
             uid,
+            body: body.0,
             time_ms: wall_ms(),
+            trashed_ms: 0,
             octets,
             additions: entry.additions,
             foreign_uidl: entry.foreign_uidl,
@@ -139,40 +151,106 @@ impl Mailbox {
         self.views.contains_key(view) || (self.views.is_empty() && *view == ViewName::owner())
     }
 
-    fn delete(&mut self, view: &ViewName, uids: &[Uid]) {
-        match self.views.get_mut(view) {
-            Some(joined) => {
-                joined.done.extend(uids.iter().filter(|uid| self.entries.contains_key(uid)));
-                self.release(uids);
-            }
-            None => uids.iter().for_each(|uid| drop(self.entries.remove(uid))),
+    /// What becomes unwanted by it.
+    fn delete(&mut self, view: &ViewName, uids: &[Uid], now_ms: u64) -> Vec<Uid> {
+        let mut uids: Vec<Uid> = uids.iter().copied().filter(|uid| self.entries.contains_key(uid)).collect();
+        if let Some(joined) = self.views.get_mut(view) {
+            uids.retain(|uid| joined.done.insert(*uid));
         }
+        if !uids.is_empty() {
+            let deletion = Deletion { time_ms: now_ms, uids: uids.clone() };
+            self.deletions.entry(view.clone()).or_default().push(deletion);
+        }
+        self.unwanted(uids)
     }
 
-    fn leave(&mut self, view: &ViewName) {
-        let Some(left) = self.views.remove(view) else { return };
-        let waited: Vec<Uid> = self.entries.keys().filter(|uid| left.sees(**uid)).copied().collect();
-        if !self.views.is_empty() {
-            self.release(&waited);
-        }
+    fn leave(&mut self, view: &ViewName) -> Vec<Uid> {
+        let Some(left) = self.views.remove(view) else { return Vec::new() };
+        self.deletions.remove(view);
+        let waited = self.entries.keys().filter(|uid| left.sees(**uid)).copied().collect();
+        if self.views.is_empty() { Vec::new() } else { self.unwanted(waited) }
     }
 
-    /// Removes those of `uids` that no joined view sees any more. What no view ever saw stays: nobody has
-    /// said that it may go.
-    fn release(&mut self, uids: &[Uid]) {
-        for uid in uids {
-            if !self.views.values().any(|view| view.sees(*uid)) {
-                self.remove(*uid);
-            }
-        }
+    /// Those that no joined view sees any more. What no view ever saw is not asked for: nobody has said that it may
+    /// go.
+    fn unwanted(&self, mut uids: Vec<Uid>) -> Vec<Uid> {
+        uids.retain(|uid| !self.views.values().any(|view| view.sees(*uid)));
+        uids
     }
 
-    fn remove(&mut self, uid: Uid) {
-        self.entries.remove(&uid);
+    fn remove(&mut self, uid: Uid) -> Option<Arc<Stored>> {
         for view in self.views.values_mut() {
             view.done.remove(&uid);
+            view.fetched.remove(&uid);
+        }
+        self.entries.remove(&uid)
+    }
+
+    fn runs(&self, set: &BTreeSet<Uid>) -> Arc<Runs> {
+        let mut runs = Runs::default();
+        for uid in set.iter().filter(|uid| self.entries.contains_key(uid)) {
+            let before = self.entries.range(..uid).next_back().map(|(uid, _)| *uid);
+            let after = self.entries.range(uid..).nth(1).map(|(uid, _)| *uid);
+            runs.insert(*uid, before, after);
+        }
+        Arc::new(runs)
+    }
+}
+
+impl State {
+    fn let_go(&mut self, mailbox: &MailboxName, uids: Vec<Uid>, unwanted: Unwanted) {
+        let changed = self.changes;
+        let Some(found) = self.mailboxes.get_mut(mailbox) else { return };
+        found.changed = changed;
+        let gone: Vec<_> = match unwanted {
+            Unwanted::Stays => return,
+            Unwanted::ToTrash | Unwanted::Goes => {
+                uids.into_iter().filter_map(|uid| found.remove(uid)).collect()
+            }
+        };
+        if unwanted == Unwanted::ToTrash {
+            let trash = self.mailboxes.entry(mailbox.trash()).or_default();
+            let trashed = |gone: Arc<Stored>| Arc::new(Stored { trashed_ms: wall_ms(), ..(*gone).clone() });
+            trash.entries.extend(gone.into_iter().map(|gone| (gone.uid, trashed(gone))));
+            trash.changed = changed;
         }
     }
+
+    fn is_somewhere(&self, mailbox: &MailboxName, uid: Uid) -> bool {
+        let has = |name: &MailboxName| {
+            self.mailboxes.get(name).is_some_and(|found| found.entries.contains_key(&uid))
+        };
+        has(mailbox) || has(&mailbox.trash())
+    }
+
+    fn undo_one(&mut self, mailbox: &MailboxName, view: &ViewName, was: Uid) -> Option<Undone> {
+        let (now, changed) = (Uid(self.mint()), self.changes);
+        let trash = self.mailboxes.get(&mailbox.trash()).and_then(|trash| trash.entries.get(&was)).cloned();
+        let found = self.mailboxes.entry(mailbox.clone()).or_default();
+        let deletions = found.deletions.entry(view.clone()).or_default();
+        let before: usize = deletions.iter().map(|deletion| deletion.uids.len()).sum();
+        deletions.iter_mut().for_each(|deletion| deletion.uids.retain(|uid| *uid != was));
+        let deleted = deletions.iter().map(|deletion| deletion.uids.len()).sum::<usize>() < before;
+        let stored = found.entries.get(&was).filter(|_| deleted).cloned().or_else(|| trash.clone())?;
+        found.entries.insert(now, Arc::new(Stored { uid: now, foreign_uidl: None, ..(*stored).clone() }));
+        found.changed = changed;
+        for (_, other) in found.views.iter_mut().filter(|(name, _)| *name != view) {
+            other.done.insert(now);
+        }
+        let others = found.views.keys().any(|name| name != view);
+        if let Some(trash) = self.mailboxes.get_mut(&mailbox.trash()).filter(|_| !others) {
+            trash.entries.remove(&was);
+            trash.changed = changed;
+        }
+        Some(Undone { was, now })
+    }
+}
+
+/// Tells apart what two views see of one mailbox.
+fn salt(view: &ViewName) -> u64 {
+    let mut hasher = DefaultHasher::new();
+    view.hash(&mut hasher);
+    hasher.finish()
 }
 
 impl Store for MemoryStore {
@@ -213,7 +291,7 @@ impl Store for MemoryStore {
             }
             state.change()?;
             let Some((queued, received)) = state.queue.remove(&route.id) else { continue };
-            let enter = |entry| state.enter(entry, &queued.envelope, &received);
+            let enter = |entry| state.enter(entry, queued.id, &queued.envelope, &received);
             let uids = route.entries.into_iter().map(enter).collect();
             outcomes.push(Delivered::Entries(uids));
         }
@@ -240,7 +318,10 @@ impl Store for MemoryStore {
         let sees = |uid: Uid| joined.is_none_or(|view| view.sees(uid));
         let entries = found.into_iter().flat_map(|found| found.entries.values());
         let entries = entries.filter(|entry| sees(entry.uid)).cloned().collect();
-        Ok(MemoryMaildrop { entries, stamp: Stamp(found.map_or(0, |found| found.changed)) })
+        // A view that hides nothing has the stamp of the mailbox; the model makes no more of it than that.
+        let hides = joined.is_some_and(|view| !view.done.is_empty() || view.after > Uid(0));
+        let salt = if hides { salt(view) } else { 0 };
+        Ok(MemoryMaildrop { entries, stamp: Stamp(found.map_or(0, |found| found.changed) ^ salt) })
     }
 
     async fn delete(&self, groups: Vec<Expunge>) -> Result<(), StoreError> {
@@ -252,18 +333,93 @@ impl Store for MemoryStore {
             }
         }
         state.change()?;
-        let changed = state.changes;
-        for group in groups {
-            if let Some(mailbox) = state.mailboxes.get_mut(&group.mailbox) {
-                mailbox.delete(&group.view, &group.uids);
-                mailbox.changed = changed;
+        for Expunge { mailbox, view, uids, unwanted } in groups {
+            if let Some(found) = state.mailboxes.get_mut(&mailbox) {
+                let gone = found.delete(&view, &uids, wall_ms());
+                state.let_go(&mailbox, gone, unwanted);
             }
         }
         Ok(())
     }
 
-    async fn seen(&self, _group: Expunge) -> Result<(), StoreError> {
-        self.lock().change()
+    async fn seen(&self, group: Fetched) -> Result<(), StoreError> {
+        let mut state = self.lock();
+        state.change()?;
+        let Some(found) = state.mailboxes.get_mut(&group.mailbox) else { return Ok(()) };
+        if let Some(view) = found.views.get_mut(&group.view) {
+            view.offered = view.offered.max(group.offered);
+            view.fetched.extend(group.uids.iter().filter(|uid| found.entries.contains_key(uid)));
+        }
+        Ok(())
+    }
+
+    async fn views(&self, mailbox: &MailboxName) -> Result<Vec<ViewState>, StoreError> {
+        let state = self.lock();
+        let Some(found) = state.mailboxes.get(mailbox) else { return Ok(Vec::new()) };
+        let known = |(name, view): (&ViewName, &View)| ViewState {
+            view: name.clone(),
+            joined_ms: view.joined_ms,
+            after: view.after,
+            offered: view.offered,
+            fetched: found.runs(&view.fetched),
+            done: found.runs(&view.done),
+        };
+        Ok(found.views.iter().map(known).collect())
+    }
+
+    async fn trash(&self, mailbox: &MailboxName, uids: Vec<Uid>) -> Result<(), StoreError> {
+        let mut state = self.lock();
+        state.change()?;
+        state.let_go(mailbox, uids, Unwanted::ToTrash);
+        Ok(())
+    }
+
+    async fn trashed(
+        &self,
+        mailbox: &MailboxName,
+        after: Uid,
+        limit: usize,
+    ) -> Result<Vec<Trashed>, StoreError> {
+        let state = self.lock();
+        let entries =
+            state.mailboxes.get(&mailbox.trash()).into_iter().flat_map(|trash| trash.entries.values());
+        let trashed = |entry: &Arc<Stored>| Trashed {
+            uid: entry.uid,
+            octets: entry.octets,
+            delivered_ms: entry.time_ms,
+            trashed_ms: entry.trashed_ms,
+        };
+        Ok(entries.filter(|entry| entry.uid > after).take(limit).map(trashed).collect())
+    }
+
+    async fn deletions(
+        &self,
+        mailbox: &MailboxName,
+        view: &ViewName,
+        since_ms: u64,
+    ) -> Result<Vec<Deletion>, StoreError> {
+        let state = self.lock();
+        let known = state.mailboxes.get(mailbox).and_then(|found| found.deletions.get(view));
+        let known = known.into_iter().flatten().filter(|deletion| deletion.time_ms >= since_ms);
+        let left = known.map(|deletion| Deletion {
+            uids: deletion.uids.iter().copied().filter(|uid| state.is_somewhere(mailbox, *uid)).collect(),
+            ..*deletion
+        });
+        Ok(left.filter(|deletion| !deletion.uids.is_empty()).collect())
+    }
+
+    async fn undo(
+        &self,
+        mailbox: &MailboxName,
+        view: &ViewName,
+        uids: Vec<Uid>,
+    ) -> Result<Vec<Undone>, StoreError> {
+        let mut state = self.lock();
+        if !state.mailboxes.get(mailbox).map_or(*view == ViewName::owner(), |found| found.can_delete(view)) {
+            return Err(StoreError::NoView);
+        }
+        state.change()?;
+        Ok(uids.into_iter().filter_map(|uid| state.undo_one(mailbox, view, uid)).collect())
     }
 
     async fn purge(&self, mailbox: &MailboxName, uids: Vec<Uid>) -> Result<(), StoreError> {
@@ -271,7 +427,7 @@ impl Store for MemoryStore {
         state.change()?;
         let changed = state.changes;
         if let Some(found) = state.mailboxes.get_mut(mailbox) {
-            uids.iter().for_each(|uid| found.remove(*uid));
+            uids.iter().for_each(|uid| drop(found.remove(*uid)));
             found.changed = changed;
         }
         Ok(())
@@ -299,20 +455,25 @@ impl Store for MemoryStore {
         let after = match from {
             Join::All => Uid(0),
             Join::Now => last,
+            Join::After(uid) => uid,
         };
-        found.views.entry(view.clone()).or_insert(View { after, done: BTreeSet::new() });
+        let (fetched, done) = (BTreeSet::new(), BTreeSet::new());
+        let new = View { joined_ms: wall_ms(), after, offered: Uid(0), fetched, done };
+        found.views.entry(view.clone()).or_insert(new);
         found.changed = changed;
         Ok(())
     }
 
-    async fn leave(&self, mailbox: &MailboxName, view: &ViewName) -> Result<(), StoreError> {
+    async fn leave(
+        &self,
+        mailbox: &MailboxName,
+        view: &ViewName,
+        unwanted: Unwanted,
+    ) -> Result<(), StoreError> {
         let mut state = self.lock();
         state.change()?;
-        let changed = state.changes;
-        if let Some(found) = state.mailboxes.get_mut(mailbox) {
-            found.leave(view);
-            found.changed = changed;
-        }
+        let gone = state.mailboxes.get_mut(mailbox).map_or_else(Vec::new, |found| found.leave(view));
+        state.let_go(mailbox, gone, unwanted);
         Ok(())
     }
 
@@ -417,6 +578,7 @@ impl Maildrop for MemoryMaildrop {
             uid: stored.uid,
             octets: stored.octets,
             foreign_uidl: stored.foreign_uidl.as_deref(),
+            body: stored.body,
         })
     }
 

@@ -3,6 +3,8 @@ use std::sync::Arc;
 use mail::{Cut, Envelope, MailboxName, QueueId, Uid, ViewName};
 use serde::{Deserialize, Serialize};
 
+use crate::Runs;
+
 /// A message that waits to be routed.
 #[derive(Debug, Clone)]
 pub struct Queued {
@@ -60,7 +62,7 @@ pub enum Delivered {
 }
 
 /// Deletions of one view at one QUIT.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Expunge {
     /// In which mailbox.
     pub mailbox: MailboxName,
@@ -68,6 +70,87 @@ pub struct Expunge {
     pub view: ViewName,
     /// What it no longer wants to see. A uid that is not there (any more) is no error.
     pub uids: Vec<Uid>,
+    /// What becomes of an entry that no view wants any more.
+    pub unwanted: Unwanted,
+}
+
+/// What becomes of an entry when the last view that wanted it is done with it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Unwanted {
+    /// It stays until somebody decides: [`crate::Store::trash`] or [`crate::Store::purge`].
+    Stays,
+    /// It goes to the mailbox's trash.
+    ToTrash,
+    /// It goes for good.
+    Goes,
+}
+
+/// What a client has got of a view.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Fetched {
+    /// In which mailbox.
+    pub mailbox: MailboxName,
+    /// Whose view.
+    pub view: ViewName,
+    /// Fetched in full. A uid that is not there (any more) is no error.
+    pub uids: Vec<Uid>,
+    /// The highest uid of a maildrop that it was offered.
+    pub offered: Uid,
+}
+
+/// How one joined view stands. All of it only grows while the view stays joined.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ViewState {
+    /// Which.
+    pub view: ViewName,
+    /// When it joined, in milliseconds since 1970.
+    pub joined_ms: u64,
+    /// It sees entries above this uid.
+    pub after: Uid,
+    /// The highest uid that it was offered.
+    pub offered: Uid,
+    /// What it has fetched in full.
+    pub fetched: Arc<Runs>,
+    /// What it is done with.
+    pub done: Arc<Runs>,
+}
+
+impl ViewState {
+    /// Whether the view still lists an entry.
+    pub fn wants(&self, uid: Uid) -> bool {
+        uid > self.after && !self.done.contains(uid)
+    }
+}
+
+/// Something that a view was done with, and when.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Deletion {
+    /// When, in milliseconds since 1970 by the wall clock.
+    pub time_ms: u64,
+    /// Those of its entries that are still in the mailbox or in its trash.
+    pub uids: Vec<Uid>,
+}
+
+/// An entry in a trash.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Trashed {
+    /// What it was called in its mailbox, and is called in the trash.
+    pub uid: Uid,
+    /// Octets as served.
+    pub octets: u64,
+    /// When it was delivered, in milliseconds since 1970 by the wall clock.
+    pub delivered_ms: u64,
+    /// When it came here. What went by one step has the same instant.
+    pub trashed_ms: u64,
+}
+
+/// An entry that came back under a new name.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Undone {
+    /// What it was called.
+    pub was: Uid,
+    /// What it is called now.
+    pub now: Uid,
 }
 
 /// From where on a view that joins sees the mail of a mailbox.
@@ -77,6 +160,8 @@ pub enum Join {
     All,
     /// What is delivered from now on.
     Now,
+    /// What has a higher uid.
+    After(Uid),
 }
 
 /// One message of a maildrop.
@@ -88,9 +173,11 @@ pub struct Entry<'a> {
     pub octets: u64,
     /// What UIDL prints instead of the uid, for mail taken over from another server.
     pub foreign_uidl: Option<&'a str>,
+    /// Equal for entries of one message, whichever mailbox they are in.
+    pub body: u64,
 }
 
-/// Equal stamps of one mailbox and view mean equal maildrops: what was rendered of one serves the other.
+/// Equal stamps of one mailbox mean equal maildrops, whichever the view: what was rendered of one serves the other.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Stamp(pub u64);
 

@@ -5,7 +5,10 @@ use std::sync::Arc;
 use bytes::Bytes;
 use mail::{Envelope, MailboxName, QueueId, Uid, ViewName};
 
-use crate::{Delivered, Entry, Expunge, Join, MailboxStatus, Queued, Route, Stamp, StoreError, Usage};
+use crate::{
+    Deletion, Delivered, Entry, Expunge, Fetched, Join, MailboxStatus, Queued, Route, Stamp, StoreError,
+    Trashed, Undone, Unwanted, Usage, ViewState,
+};
 
 /// The queue and the mailboxes behind it. A handle: clones share one store.
 ///
@@ -52,8 +55,8 @@ pub trait Store: Clone + Send + Sync + 'static {
         view: &ViewName,
     ) -> impl Future<Output = Result<Self::Maildrop, StoreError>> + Send;
 
-    /// Done with these, all or nothing. On a mailbox that several views have joined an entry goes when the
-    /// last of them is done; otherwise it goes at once.
+    /// Done with these, all or nothing. On a mailbox that views have joined an entry stays as long as one of them
+    /// wants it; otherwise, and of a mailbox that none has joined, [`Expunge::unwanted`] says what becomes of it.
     ///
     /// Answers within a bounded time, because a client waits. Once it is durable it is a promise: when what
     /// shows it lags behind, this returns all the same, and [`Store::open`] waits instead. When even that takes
@@ -61,8 +64,47 @@ pub trait Store: Clone + Send + Sync + 'static {
     /// error nothing is deleted.
     fn delete(&self, groups: Vec<Expunge>) -> impl Future<Output = Result<(), StoreError>> + Send;
 
-    /// Remembers that the view's client has fetched these in full.
-    fn seen(&self, group: Expunge) -> impl Future<Output = Result<(), StoreError>> + Send;
+    /// Remembers what the view's client was offered and has fetched in full. A view that has not joined has nothing
+    /// to remember.
+    fn seen(&self, group: Fetched) -> impl Future<Output = Result<(), StoreError>> + Send;
+
+    /// Every view that has joined a mailbox, by name, and how it stands.
+    fn views(&self, mailbox: &MailboxName)
+    -> impl Future<Output = Result<Vec<ViewState>, StoreError>> + Send;
+
+    /// Moves entries into the mailbox's trash ([`MailboxName::trash`], a mailbox of its own), whatever the views
+    /// say. They keep their uids there.
+    fn trash(
+        &self,
+        mailbox: &MailboxName,
+        uids: Vec<Uid>,
+    ) -> impl Future<Output = Result<(), StoreError>> + Send;
+
+    /// What is in the trash of a mailbox, by uid, above `after`, `limit` at most.
+    fn trashed(
+        &self,
+        mailbox: &MailboxName,
+        after: Uid,
+        limit: usize,
+    ) -> impl Future<Output = Result<Vec<Trashed>, StoreError>> + Send;
+
+    /// What a view was done with since `since_ms`, oldest first, as far as it is still in the mailbox or its trash.
+    fn deletions(
+        &self,
+        mailbox: &MailboxName,
+        view: &ViewName,
+        since_ms: u64,
+    ) -> impl Future<Output = Result<Vec<Deletion>, StoreError>> + Send;
+
+    /// Brings entries back, each under a new uid and for this view alone, in one step: those that
+    /// [`Store::deletions`] tells of the view, and those that are in the trash. All others are passed by. What came
+    /// back is no deletion any more; it stays in the trash too while other views have joined, who may want it.
+    fn undo(
+        &self,
+        mailbox: &MailboxName,
+        view: &ViewName,
+        uids: Vec<Uid>,
+    ) -> impl Future<Output = Result<Vec<Undone>, StoreError>> + Send;
 
     /// Removes entries whatever the views say.
     fn purge(
@@ -93,11 +135,13 @@ pub trait Store: Clone + Send + Sync + 'static {
         from: Join,
     ) -> impl Future<Output = Result<(), StoreError>> + Send;
 
-    /// The view stops counting; what only it was waiting for goes.
+    /// The view stops counting, and what it had fetched and deleted is forgotten. `unwanted` says what becomes of
+    /// entries that only it still wanted while other views are joined; without any other, all stay.
     fn leave(
         &self,
         mailbox: &MailboxName,
         view: &ViewName,
+        unwanted: Unwanted,
     ) -> impl Future<Output = Result<(), StoreError>> + Send;
 
     /// What a mailbox holds now, and what waits in the queue for it; cheap enough for every RCPT. What

@@ -79,7 +79,10 @@ impl<'a> StorePart<'a> {
         self.runtime.block_on(async {
             let (mailbox, view) = (MailboxName::parse(MAILBOX).expect("a name"), ViewName::owner());
             let uids = route_all(&self.store).await?;
-            let deleted = self.store.delete(vec![Expunge { mailbox, view, uids }]).await;
+            let deleted = self
+                .store
+                .delete(vec![Expunge { mailbox, view, uids, unwanted: queue::Unwanted::Goes }])
+                .await;
             deleted.map_err(Error::other)?;
             self.store.tidy().await.map(drop).map_err(Error::other)
         })

@@ -262,7 +262,12 @@ impl<S: Store> Pickup<'_, S> {
     async fn delete(&mut self, uids: Vec<Uid>) -> Result<(), DeleteError> {
         let Some(account) = &self.account else { return Err(DeleteError::NotDeleted) };
         let login = &account.login;
-        let group = Expunge { mailbox: login.mailbox.clone(), view: login.view.clone(), uids: uids.clone() };
+        let group = Expunge {
+            mailbox: login.mailbox.clone(),
+            view: login.view.clone(),
+            uids: uids.clone(),
+            unwanted: queue::Unwanted::Goes,
+        };
         match self.service.store.delete(vec![group]).await {
             Ok(()) => {
                 let (mailbox, client) = (login.mailbox.clone(), self.journal.client());

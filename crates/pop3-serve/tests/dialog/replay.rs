@@ -36,7 +36,12 @@ impl Messages for Shelf {
     fn entry(&self, index: usize) -> Option<Entry<'_>> {
         let mail = self.0.get(index)?;
         let octets = mail.octets.len() as u64;
-        Some(Entry { uid: Uid(index as u64 + 1), octets, foreign_uidl: mail.uidl.as_deref() })
+        Some(Entry {
+            uid: Uid(index as u64 + 1),
+            octets,
+            foreign_uidl: mail.uidl.as_deref(),
+            body: index as u64,
+        })
     }
 
     fn octets(&self) -> u64 {

@@ -155,6 +155,7 @@ pub(super) fn view(index: &mut Index, by: Lsn, change: &ViewChange) -> Result<Ou
             let after = match from {
                 Join::All => Uid(0),
                 Join::Now => Uid(by.0),
+                Join::After(uid) => *uid,
             };
             index.put_view(mailbox, view, Some(after));
             index.effect(Effect::Joined(mailbox.clone(), view.clone(), after));

@@ -44,7 +44,7 @@ impl Maildrop for SledMaildrop {
 
     fn entry(&self, index: usize) -> Option<Entry<'_>> {
         let (place, foreign_uidl) = self.snapshot.get(index)?;
-        Some(Entry { uid: place.uid, octets: place.octets, foreign_uidl })
+        Some(Entry { uid: place.uid, octets: place.octets, foreign_uidl, body: place.record })
     }
 
     fn octets(&self) -> u64 {

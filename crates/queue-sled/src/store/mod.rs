@@ -220,7 +220,44 @@ impl Store for SledStore {
         self.expunge(groups).await
     }
 
-    async fn seen(&self, group: Expunge) -> Result<(), StoreError> {
+    async fn views(&self, _mailbox: &MailboxName) -> Result<Vec<queue::ViewState>, StoreError> {
+        Err(StoreError::Unavailable)
+    }
+
+    async fn trash(&self, _mailbox: &MailboxName, _uids: Vec<Uid>) -> Result<(), StoreError> {
+        Err(StoreError::Unavailable)
+    }
+
+    async fn trashed(
+        &self,
+        _mailbox: &MailboxName,
+        _after: Uid,
+        _limit: usize,
+    ) -> Result<Vec<queue::Trashed>, StoreError> {
+        Err(StoreError::Unavailable)
+    }
+
+    async fn deletions(
+        &self,
+        _mailbox: &MailboxName,
+        _view: &ViewName,
+        _since_ms: u64,
+    ) -> Result<Vec<queue::Deletion>, StoreError> {
+        Err(StoreError::Unavailable)
+    }
+
+    async fn undo(
+        &self,
+        _mailbox: &MailboxName,
+        _view: &ViewName,
+        _uids: Vec<Uid>,
+    ) -> Result<Vec<queue::Undone>, StoreError> {
+        Err(StoreError::Unavailable)
+    }
+
+    async fn seen(&self, group: queue::Fetched) -> Result<(), StoreError> {
+        let queue::Fetched { mailbox, view, uids, .. } = group;
+        let group = Expunge { mailbox, view, uids, unwanted: queue::Unwanted::Stays };
         for part in parts(vec![group]) {
             done(&self.change(Draft::seen(&part)).await?)?;
         }
@@ -255,7 +292,12 @@ impl Store for SledStore {
         done(&self.change(Draft::view(&change)).await?)
     }
 
-    async fn leave(&self, mailbox: &MailboxName, view: &ViewName) -> Result<(), StoreError> {
+    async fn leave(
+        &self,
+        mailbox: &MailboxName,
+        view: &ViewName,
+        _unwanted: queue::Unwanted,
+    ) -> Result<(), StoreError> {
         let change = ViewChange { mailbox: mailbox.clone(), view: view.clone(), join: None };
         done(&self.change(Draft::view(&change)).await?)
     }

@@ -85,7 +85,12 @@ fn what_is_restored_is_the_moment_of_the_backup() {
             }
             deliver(&store, &body(7).repeat(20), &["alice"]).await;
             accept(&store, &body(3)).await;
-            let group = Expunge { mailbox: name("alice"), view: view(""), uids: uids[..30].to_vec() };
+            let group = Expunge {
+                mailbox: name("alice"),
+                view: view(""),
+                uids: uids[..30].to_vec(),
+                unwanted: queue::Unwanted::Goes,
+            };
             store.delete(vec![group]).await.expect("deleted");
             if tidied {
                 store.tidy().await.expect("tidied");
@@ -135,7 +140,12 @@ fn what_was_acknowledged_before_is_in_it_however_busy_the_store_is() {
                     for n in (0..).take_while(|_| !done.load(Ordering::SeqCst)) {
                         let uids = deliver(store, &body(worker * 1000 + n), &["alice"]).await;
                         if n % 3 == 0 {
-                            let group = Expunge { mailbox: name("alice"), view: view(""), uids };
+                            let group = Expunge {
+                                mailbox: name("alice"),
+                                view: view(""),
+                                uids,
+                                unwanted: queue::Unwanted::Goes,
+                            };
                             store.delete(vec![group]).await.expect("deleted");
                         }
                         acknowledged.fetch_add(1, Ordering::SeqCst);
@@ -234,7 +244,15 @@ fn the_next_one_copies_only_what_is_new_and_forgets_what_is_gone() {
         uids.extend(deliver(&store, &body(77), &["alice"]).await);
         let third = backup(&store, &place, &dir).await.expect("taken");
         assert!(third.kept >= first.files - 1 && third.copied <= 1 && third.removed <= 1, "{third:?}");
-        store.delete(vec![Expunge { mailbox: name("alice"), view: view(""), uids }]).await.expect("deleted");
+        store
+            .delete(vec![Expunge {
+                mailbox: name("alice"),
+                view: view(""),
+                uids,
+                unwanted: queue::Unwanted::Goes,
+            }])
+            .await
+            .expect("deleted");
         store.tidy().await.expect("tidied");
         let last = backup(&store, &place, &dir).await.expect("taken");
         assert!(last.removed > 3 && last.files < 6, "{last:?}");
@@ -259,8 +277,12 @@ fn cut_off_anywhere_the_old_one_is_whole_and_the_new_one_is_finished_later() {
         }
         let old = contents(&store).await;
         backup(&store, &place, &dir).await.expect("taken");
-        let group =
-            Expunge { mailbox: name("alice"), view: view(""), uids: listed(&store, "alice", "").await };
+        let group = Expunge {
+            mailbox: name("alice"),
+            view: view(""),
+            uids: listed(&store, "alice", "").await,
+            unwanted: queue::Unwanted::Goes,
+        };
         store.delete(vec![group]).await.expect("deleted");
         for n in 30..60 {
             deliver(&store, &body(n), &["alice"]).await;

@@ -175,7 +175,12 @@ async fn filled(place: &Place) -> std::collections::BTreeMap<String, Vec<(mail::
         deliver(&store, format!("message {n}\r\n").as_bytes(), mailboxes).await;
     }
     let uids = listed(&store, "alice", "").await;
-    let group = queue::Expunge { mailbox: name("alice"), view: view(""), uids: uids[..10].to_vec() };
+    let group = queue::Expunge {
+        mailbox: name("alice"),
+        view: view(""),
+        uids: uids[..10].to_vec(),
+        unwanted: queue::Unwanted::Goes,
+    };
     store.delete(vec![group]).await.expect("deleted");
     accept(&store, b"still queued\r\n").await;
     let contents = contents(&store).await;

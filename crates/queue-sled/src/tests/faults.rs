@@ -56,7 +56,12 @@ async fn work(store: &SledStore) -> Promised {
     }
     if let Some(uid) = promised.delivered.first().copied() {
         promised.deleting.push(uid);
-        let group = Expunge { mailbox: name("alice"), view: view(""), uids: vec![uid] };
+        let group = Expunge {
+            mailbox: name("alice"),
+            view: view(""),
+            uids: vec![uid],
+            unwanted: queue::Unwanted::Goes,
+        };
         match store.delete(vec![group]).await {
             Ok(()) => promised.deleted.push(uid),
             Err(_) => promised.refusals += 1,
@@ -158,7 +163,12 @@ fn a_promise_follows_the_sync_that_covers_it() {
             assert!(covered(), "routed before its sync");
             let Delivered::Entries(uids) = outcome[0].clone() else { panic!("{outcome:?}") };
             store
-                .delete(vec![Expunge { mailbox: name("alice"), view: view(""), uids }])
+                .delete(vec![Expunge {
+                    mailbox: name("alice"),
+                    view: view(""),
+                    uids,
+                    unwanted: queue::Unwanted::Goes,
+                }])
                 .await
                 .expect("deleted");
             assert!(covered(), "a +OK to QUIT before its sync");
@@ -207,7 +217,12 @@ fn after_a_failed_sync_nothing_more_is_promised() {
         assert!(matches!(commit(&store, b"two\r\n").await, Err(StoreError::Unsure(_))));
         assert!(matches!(commit(&store, b"three\r\n").await, Err(StoreError::ReadOnly(_))));
         assert!(matches!(store.admit(1), Err(StoreError::ReadOnly(_))));
-        let group = Expunge { mailbox: name("alice"), view: view(""), uids: uids.clone() };
+        let group = Expunge {
+            mailbox: name("alice"),
+            view: view(""),
+            uids: uids.clone(),
+            unwanted: queue::Unwanted::Goes,
+        };
         assert!(matches!(store.delete(vec![group]).await, Err(StoreError::ReadOnly(_))));
         assert_eq!(contents(&store).await["alice"].len(), 1, "what is there can still be read");
         store.close().await.expect("closed");

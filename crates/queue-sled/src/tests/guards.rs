@@ -177,11 +177,15 @@ fn a_record_with_more_operations_than_a_batch_is_one_all_the_same() {
             mailbox: queue::contract::name("team"),
             view: queue::contract::view(view),
             uids: uids.clone(),
+            unwanted: queue::Unwanted::Goes,
         };
         store.delete(vec![group("a")]).await.expect("deleted");
         assert!(listed(&store, "team", "a").await.is_empty());
         assert_eq!(listed(&store, "team", "b").await, uids);
-        store.leave(&queue::contract::name("team"), &queue::contract::view("b")).await.expect("left");
+        store
+            .leave(&queue::contract::name("team"), &queue::contract::view("b"), queue::Unwanted::Goes)
+            .await
+            .expect("left");
         assert!(contents(&store).await["team"].is_empty());
         assert_eq!(rows(&store).len(), 2, "the mailbox and its view are left");
     });

@@ -143,7 +143,7 @@ fn a_full_disk_takes_no_mail_and_still_deletes() {
         tokio::time::sleep(std::time::Duration::from_millis(1100)).await;
         assert!(matches!(store.admit(1), Err(StoreError::Full(_))));
         assert!(matches!(store.incoming(None), Err(StoreError::Full(_))));
-        let group = Expunge { mailbox: name("alice"), view: view(""), uids };
+        let group = Expunge { mailbox: name("alice"), view: view(""), uids, unwanted: queue::Unwanted::Goes };
         store.delete(vec![group]).await.expect("deleted");
         assert!(listed(&store, "alice", "").await.is_empty());
         place.disk.say_free(None);

@@ -75,7 +75,12 @@ impl Pair {
 
     fn groups(&self, m: usize, v: usize, which: &[usize]) -> (Expunge, Expunge) {
         let (ours, theirs) = self.chosen(MAILBOXES[m], which);
-        let group = |uids| Expunge { mailbox: name(MAILBOXES[m]), view: view(VIEWS[v]), uids };
+        let group = |uids| Expunge {
+            mailbox: name(MAILBOXES[m]),
+            view: view(VIEWS[v]),
+            uids,
+            unwanted: queue::Unwanted::Goes,
+        };
         (group(ours), group(theirs))
     }
 
@@ -101,7 +106,11 @@ impl Pair {
             }
             Step::Seen(m, v, which) => {
                 let (ours, _) = self.groups(*m, *v, which);
-                self.store().seen(ours).await.expect("seen");
+                let Expunge { mailbox, view, uids, .. } = ours;
+                self.store()
+                    .seen(queue::Fetched { mailbox, view, uids, offered: Uid(0) })
+                    .await
+                    .expect("seen");
             }
             Step::Purge(m, which) => {
                 let (ours, theirs) = self.chosen(MAILBOXES[*m], which);
@@ -117,8 +126,14 @@ impl Pair {
             }
             Step::Leave(m, v) => {
                 self.joined.entry(MAILBOXES[*m]).or_default().retain(|joined| *joined != VIEWS[*v]);
-                self.store().leave(&name(MAILBOXES[*m]), &view(VIEWS[*v])).await.expect("left");
-                self.model.leave(&name(MAILBOXES[*m]), &view(VIEWS[*v])).await.expect("left");
+                self.store()
+                    .leave(&name(MAILBOXES[*m]), &view(VIEWS[*v]), queue::Unwanted::Goes)
+                    .await
+                    .expect("left");
+                self.model
+                    .leave(&name(MAILBOXES[*m]), &view(VIEWS[*v]), queue::Unwanted::Goes)
+                    .await
+                    .expect("left");
             }
             Step::Open(m) => drop(self.store().open(&name(MAILBOXES[*m]), &view("")).await),
             Step::Tidy => drop(self.store().tidy().await.expect("tidied")),

@@ -50,13 +50,23 @@ fn filled(place: &Place) -> (Vec<Letter>, BTreeSet<Vec<u8>>) {
         let bobs = uids["bob"][..30].to_vec();
         let gone: BTreeSet<_> = contents(&store).await["bob"][..30].iter().map(|(_, o)| o.clone()).collect();
         store
-            .delete(vec![Expunge { mailbox: name("bob"), view: view(""), uids: bobs }])
+            .delete(vec![Expunge {
+                mailbox: name("bob"),
+                view: view(""),
+                uids: bobs,
+                unwanted: queue::Unwanted::Goes,
+            }])
             .await
             .expect("deleted");
         store.purge(&name("carol"), listed(&store, "carol", "").await).await.expect("purged");
         let most = uids["alice"][..60].to_vec();
         store
-            .delete(vec![Expunge { mailbox: name("alice"), view: view(""), uids: most }])
+            .delete(vec![Expunge {
+                mailbox: name("alice"),
+                view: view(""),
+                uids: most,
+                unwanted: queue::Unwanted::Goes,
+            }])
             .await
             .expect("deleted");
         let tidied: Tidied = store.tidy().await.expect("tidied");
@@ -66,7 +76,12 @@ fn filled(place: &Place) -> (Vec<Letter>, BTreeSet<Vec<u8>>) {
         }
         let erins = listed(&store, "erin", "").await[..5].to_vec();
         store
-            .delete(vec![Expunge { mailbox: name("erin"), view: view(""), uids: erins }])
+            .delete(vec![Expunge {
+                mailbox: name("erin"),
+                view: view(""),
+                uids: erins,
+                unwanted: queue::Unwanted::Goes,
+            }])
             .await
             .expect("deleted");
         let mut queued = Vec::new();

@@ -36,7 +36,15 @@ pub(super) async fn fill(
 }
 
 pub(super) async fn delete(store: &SledStore, mailbox: &str, uids: Vec<Uid>) {
-    store.delete(vec![Expunge { mailbox: name(mailbox), view: view(""), uids }]).await.expect("deleted");
+    store
+        .delete(vec![Expunge {
+            mailbox: name(mailbox),
+            view: view(""),
+            uids,
+            unwanted: queue::Unwanted::Goes,
+        }])
+        .await
+        .expect("deleted");
 }
 
 async fn contents(store: &SledStore, mailbox: &str) -> BTreeMap<Uid, Vec<u8>> {

@@ -35,7 +35,7 @@ async fn without_index(place: &Place, store: &SledStore) {
 
 async fn delete(store: &SledStore, uids: &[Uid]) -> Result<(), StoreError> {
     let (mailbox, view) = (name("alice"), view(""));
-    store.delete(vec![Expunge { mailbox, view, uids: uids.to_vec() }]).await
+    store.delete(vec![Expunge { mailbox, view, uids: uids.to_vec(), unwanted: queue::Unwanted::Goes }]).await
 }
 
 async fn count(store: &SledStore, mailbox: &str) -> Result<usize, StoreError> {

@@ -105,7 +105,12 @@ pub(super) async fn read_range<M: Maildrop>(
 }
 
 pub(super) fn done(mailbox: &str, view_: &str, uids: &[Uid]) -> Vec<Expunge> {
-    vec![Expunge { mailbox: name(mailbox), view: view(view_), uids: uids.to_vec() }]
+    vec![Expunge {
+        mailbox: name(mailbox),
+        view: view(view_),
+        uids: uids.to_vec(),
+        unwanted: crate::Unwanted::Goes,
+    }]
 }
 
 pub(super) async fn queued_ids<S: Store>(store: &S) -> Vec<QueueId> {

@@ -5,7 +5,8 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use mail::{Envelope, MailboxName, QueueId, Uid, ViewName};
 use queue::{
-    Delivered, Expunge, Incoming, Join, MailboxStatus, MemoryStore, Queued, Route, Store, StoreError, Usage,
+    Deletion, Delivered, Expunge, Fetched, Incoming, Join, MailboxStatus, MemoryStore, Queued, Route, Store,
+    StoreError, Trashed, Undone, Unwanted, Usage, ViewState,
 };
 
 #[derive(Clone, Default)]
@@ -97,8 +98,43 @@ impl Store for Doored {
         self.inner.delete(groups).await
     }
 
-    async fn seen(&self, group: Expunge) -> Result<(), StoreError> {
+    async fn seen(&self, group: Fetched) -> Result<(), StoreError> {
         self.inner.seen(group).await
+    }
+
+    async fn views(&self, mailbox: &MailboxName) -> Result<Vec<ViewState>, StoreError> {
+        self.inner.views(mailbox).await
+    }
+
+    async fn trash(&self, mailbox: &MailboxName, uids: Vec<Uid>) -> Result<(), StoreError> {
+        self.inner.trash(mailbox, uids).await
+    }
+
+    async fn trashed(
+        &self,
+        mailbox: &MailboxName,
+        after: Uid,
+        limit: usize,
+    ) -> Result<Vec<Trashed>, StoreError> {
+        self.inner.trashed(mailbox, after, limit).await
+    }
+
+    async fn deletions(
+        &self,
+        mailbox: &MailboxName,
+        view: &ViewName,
+        since_ms: u64,
+    ) -> Result<Vec<Deletion>, StoreError> {
+        self.inner.deletions(mailbox, view, since_ms).await
+    }
+
+    async fn undo(
+        &self,
+        mailbox: &MailboxName,
+        view: &ViewName,
+        uids: Vec<Uid>,
+    ) -> Result<Vec<Undone>, StoreError> {
+        self.inner.undo(mailbox, view, uids).await
     }
 
     async fn purge(&self, mailbox: &MailboxName, uids: Vec<Uid>) -> Result<(), StoreError> {
@@ -119,8 +155,13 @@ impl Store for Doored {
         self.inner.join(mailbox, view, from).await
     }
 
-    async fn leave(&self, mailbox: &MailboxName, view: &ViewName) -> Result<(), StoreError> {
-        self.inner.leave(mailbox, view).await
+    async fn leave(
+        &self,
+        mailbox: &MailboxName,
+        view: &ViewName,
+        unwanted: Unwanted,
+    ) -> Result<(), StoreError> {
+        self.inner.leave(mailbox, view, unwanted).await
     }
 
     fn usage(&self, mailbox: &MailboxName) -> Usage {

@@ -96,6 +96,7 @@ fn groups() -> Vec<Expunge> {
         mailbox: name(mailbox),
         view: view("a"),
         uids: uids.iter().map(|uid| Uid(*uid)).collect(),
+        unwanted: queue::Unwanted::Goes,
     };
     vec![group("alice", &[5, 3, u64::MAX, 3]), group("bob", &[])]
 }

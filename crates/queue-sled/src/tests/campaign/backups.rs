@@ -95,7 +95,12 @@ fn filled() -> (SimulatedDisk, SledStore) {
         let uids = queue::contract::listed(&store, "alice", "").await;
         let uids = uids[..25].to_vec();
         store
-            .delete(vec![queue::Expunge { mailbox: name("alice"), view: view(""), uids }])
+            .delete(vec![queue::Expunge {
+                mailbox: name("alice"),
+                view: view(""),
+                uids,
+                unwanted: queue::Unwanted::Goes,
+            }])
             .await
             .expect("deleted");
         store.tidy().await.expect("tidied");

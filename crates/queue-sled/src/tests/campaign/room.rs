@@ -131,9 +131,22 @@ fn seen_after_deleted_brings_nothing_back() {
             store.join(&name("alice"), &view(of), queue::Join::All).await.expect("joined");
         }
         let uids = deliver(&store, b"one\r\n", &["alice"]).await;
-        let group = |of: &str| Expunge { mailbox: name("alice"), view: view(of), uids: uids.clone() };
+        let group = |of: &str| Expunge {
+            mailbox: name("alice"),
+            view: view(of),
+            uids: uids.clone(),
+            unwanted: queue::Unwanted::Goes,
+        };
         store.delete(vec![group("a")]).await.expect("deleted");
-        store.seen(group("a")).await.expect("seen");
+        store
+            .seen(queue::Fetched {
+                mailbox: name("alice"),
+                view: view("a"),
+                uids: uids.clone(),
+                offered: mail::Uid(0),
+            })
+            .await
+            .expect("seen");
         let image = super::single::disk(disk.machine());
         lose_index(&image);
         for store in [store, open(&image)] {

@@ -316,14 +316,14 @@ async fn perform(store: &SledStore, change: Change) -> Result<Told, StoreError> 
         Change::Delete(groups) => {
             store.delete(groups.into_iter().map(expunge).collect()).await.map(|()| Told::Done)
         }
-        Change::Seen(group) => store.seen(expunge(group)).await.map(|()| Told::Done),
+        Change::Seen(group) => store.seen(fetched(group)).await.map(|()| Told::Done),
         Change::Purge { mailbox, uids } => store.purge(&name(&mailbox), uids).await.map(|()| Told::Done),
         Change::Join { mailbox, view: of, all } => {
             let from = if all { Join::All } else { Join::Now };
             store.join(&name(&mailbox), &view(&of), from).await.map(|()| Told::Done)
         }
         Change::Leave { mailbox, view: of } => {
-            store.leave(&name(&mailbox), &view(&of)).await.map(|()| Told::Done)
+            store.leave(&name(&mailbox), &view(&of), queue::Unwanted::Goes).await.map(|()| Told::Done)
         }
     }
 }
@@ -337,6 +337,10 @@ async fn id_of(store: &SledStore, number: u32) -> Result<QueueId, StoreError> {
     Ok(queued.ok_or(StoreError::Damaged("a message is not queued".into()))?.id)
 }
 
+fn fetched(Group { mailbox, view: of, uids }: Group) -> queue::Fetched {
+    queue::Fetched { mailbox: name(&mailbox), view: view(&of), uids, offered: mail::Uid(0) }
+}
+
 fn expunge(Group { mailbox, view: of, uids }: Group) -> Expunge {
-    Expunge { mailbox: name(&mailbox), view: view(&of), uids }
+    Expunge { mailbox: name(&mailbox), view: view(&of), uids, unwanted: queue::Unwanted::Goes }
 }

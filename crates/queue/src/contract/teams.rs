@@ -1,0 +1,225 @@
+//! What views do, what the trash keeps, and what comes back.
+
+use mail::{Uid, ViewName};
+
+use super::fixture::{deliver, done, listed, name, read, view};
+use super::{Engine, close};
+use crate::{Expunge, Fetched, Join, Maildrop, Store, StoreError, Unwanted};
+
+fn expunge(mailbox: &str, view_: &str, uids: &[Uid], unwanted: Unwanted) -> Vec<Expunge> {
+    vec![Expunge { unwanted, ..done(mailbox, view_, uids).remove(0) }]
+}
+
+async fn team<S: Store>(store: &S, members: &[&str]) {
+    for member in members {
+        store.join(&name("sales"), &view(member), Join::All).await.expect("joined");
+    }
+}
+
+async fn in_trash<S: Store>(store: &S, mailbox: &str) -> Vec<Uid> {
+    let trashed = store.trashed(&name(mailbox), Uid(0), 1000).await.expect("told");
+    trashed.iter().map(|trashed| trashed.uid).collect()
+}
+
+async fn octets_of<S: Store>(store: &S, mailbox: &str, view_: &str, uid: Uid) -> Vec<u8> {
+    let maildrop = match mailbox {
+        "alice+trash" => store.open(&name("alice").trash(), &view(view_)).await.expect("opened"),
+        mailbox => store.open(&name(mailbox), &view(view_)).await.expect("opened"),
+    };
+    let found = (0..maildrop.len()).find(|index| maildrop.entry(*index).expect("within").uid == uid);
+    read(&maildrop, found.expect("listed")).await
+}
+
+/// What every view is done with stays until somebody decides.
+pub async fn unwanted_stays_when_asked_to<E: Engine>(engine: &E) {
+    let store = engine.open().await;
+    team(&store, &["alice", "bob"]).await;
+    let uids = deliver(&store, b"one\r\n", &["sales"]).await;
+    for member in ["alice", "bob"] {
+        store.delete(expunge("sales", member, &uids, Unwanted::Stays)).await.expect("deleted");
+    }
+    close(store).await;
+    let store = engine.open().await;
+    assert!(
+        listed(&store, "sales", "alice").await.is_empty() && listed(&store, "sales", "bob").await.is_empty()
+    );
+    assert_eq!(store.usage(&name("sales")).messages, 1);
+    store.trash(&name("sales"), uids.clone()).await.expect("moved");
+    assert_eq!((store.usage(&name("sales")).messages, in_trash(&store, "sales").await), (0, uids));
+    close(store).await;
+}
+
+/// A deletion moves into the trash what nobody else wants: out of the mailbox and its usage, octet for octet, under
+/// its old uid; and a purge there is the end.
+pub async fn the_trash_keeps_what_was_deleted<E: Engine>(engine: &E) {
+    let store = engine.open().await;
+    let mut uids = Vec::new();
+    for body in [&b"one\r\n"[..], b"two\r\n", b"three\r\n"] {
+        uids.extend(deliver(&store, body, &["alice", "bob"]).await.first());
+    }
+    let before = octets_of(&store, "alice", "", uids[1]).await;
+    // The later first: a trash is in the order of uids all the same.
+    store.delete(expunge("alice", "", &uids[1..2], Unwanted::ToTrash)).await.expect("deleted");
+    store.delete(expunge("alice", "", &uids[..1], Unwanted::ToTrash)).await.expect("deleted");
+    close(store).await;
+    let store = engine.open().await;
+    assert_eq!(listed(&store, "alice", "").await, uids[2..]);
+    assert_eq!(store.usage(&name("alice")).messages, 1);
+    assert_eq!(in_trash(&store, "alice").await, uids[..2]);
+    assert_eq!(octets_of(&store, "alice+trash", "", uids[1]).await, before);
+    let trashed = store.trashed(&name("alice"), uids[0], 1).await.expect("told");
+    assert_eq!((trashed.len(), trashed[0].octets), (1, before.len() as u64));
+    assert!(trashed[0].delivered_ms > 0 && trashed[0].delivered_ms <= trashed[0].trashed_ms);
+    store.purge(&name("alice").trash(), uids[..2].to_vec()).await.expect("purged");
+    assert!(in_trash(&store, "alice").await.is_empty());
+    assert_eq!(listed(&store, "bob", "").await.len(), 3, "another mailbox's copies stay");
+    close(store).await;
+}
+
+/// Of several views the last one's deletion moves it.
+pub async fn the_last_view_fills_the_trash<E: Engine>(engine: &E) {
+    let store = engine.open().await;
+    team(&store, &["alice", "bob"]).await;
+    let uids = deliver(&store, b"one\r\n", &["sales"]).await;
+    store.delete(expunge("sales", "alice", &uids, Unwanted::ToTrash)).await.expect("deleted");
+    assert_eq!(
+        (in_trash(&store, "sales").await, listed(&store, "sales", "bob").await),
+        (vec![], uids.clone())
+    );
+    store.leave(&name("sales"), &view("bob"), Unwanted::ToTrash).await.expect("left");
+    assert_eq!(in_trash(&store, "sales").await, uids);
+    assert_eq!(store.usage(&name("sales")).messages, 0);
+    close(store).await;
+}
+
+/// What comes back from the trash has another uid, and is what it was.
+pub async fn undone_comes_back_under_another_uid<E: Engine>(engine: &E) {
+    let store = engine.open().await;
+    let uids = [deliver(&store, b"one\r\n", &["alice"]).await, deliver(&store, b"two\r\n", &["alice"]).await]
+        .concat();
+    let before = octets_of(&store, "alice", "", uids[0]).await;
+    store.delete(expunge("alice", "", &uids[..1], Unwanted::ToTrash)).await.expect("deleted");
+    let told = store.deletions(&name("alice"), &ViewName::owner(), 0).await.expect("told");
+    assert_eq!(told.iter().map(|deletion| deletion.uids.clone()).collect::<Vec<_>>(), [uids[..1].to_vec()]);
+    let later = store.deletions(&name("alice"), &ViewName::owner(), told[0].time_ms + 1).await.expect("told");
+    assert!(later.is_empty());
+    let stranger = Uid(uids[1].0 + 1);
+    let undo = vec![uids[0], uids[1], stranger];
+    let undone = store.undo(&name("alice"), &ViewName::owner(), undo).await.expect("undone");
+    assert_eq!(undone.iter().map(|undone| undone.was).collect::<Vec<_>>(), uids[..1]);
+    let now = undone[0].now;
+    assert!(now > uids[1]);
+    close(store).await;
+    let store = engine.open().await;
+    assert_eq!(listed(&store, "alice", "").await, [uids[1], now]);
+    assert_eq!(octets_of(&store, "alice", "", now).await, before);
+    assert!(in_trash(&store, "alice").await.is_empty());
+    assert!(store.deletions(&name("alice"), &ViewName::owner(), 0).await.expect("told").is_empty());
+    let again = store.undo(&name("alice"), &ViewName::owner(), vec![uids[0]]).await.expect("undone");
+    assert!(again.is_empty(), "{again:?}");
+    // It goes as anything else goes.
+    store.delete(expunge("alice", "", &[now], Unwanted::Goes)).await.expect("deleted");
+    assert_eq!(listed(&store, "alice", "").await, uids[1..]);
+    close(store).await;
+}
+
+/// A member undoes her own deletion: nobody else sees a thing of it.
+pub async fn undone_is_for_one_view<E: Engine>(engine: &E) {
+    let store = engine.open().await;
+    team(&store, &["alice", "bob"]).await;
+    let uids = deliver(&store, b"one\r\n", &["sales"]).await;
+    store.delete(expunge("sales", "alice", &uids, Unwanted::Stays)).await.expect("deleted");
+    let nobody = store.undo(&name("sales"), &view("carol"), uids.clone()).await;
+    assert!(matches!(nobody, Err(StoreError::NoView)));
+    assert!(store.undo(&name("sales"), &view("bob"), uids.clone()).await.expect("undone").is_empty());
+    let undone = store.undo(&name("sales"), &view("alice"), uids.clone()).await.expect("undone");
+    close(store).await;
+    let store = engine.open().await;
+    assert_eq!(listed(&store, "sales", "alice").await, [undone[0].now]);
+    assert_eq!(listed(&store, "sales", "bob").await, uids);
+    assert_eq!(
+        octets_of(&store, "sales", "alice", undone[0].now).await,
+        octets_of(&store, "sales", "bob", uids[0]).await
+    );
+    // Each goes by itself, and the other stays readable.
+    store.purge(&name("sales"), uids).await.expect("purged");
+    assert!(!octets_of(&store, "sales", "alice", undone[0].now).await.is_empty());
+    close(store).await;
+}
+
+/// What was released into the trash can come back for each member.
+pub async fn the_trash_of_a_team_is_there_for_each<E: Engine>(engine: &E) {
+    let store = engine.open().await;
+    team(&store, &["alice", "bob"]).await;
+    let uids = deliver(&store, b"one\r\n", &["sales"]).await;
+    store.trash(&name("sales"), uids.clone()).await.expect("moved");
+    let mut now = Vec::new();
+    for member in ["alice", "bob"] {
+        let undone = store.undo(&name("sales"), &view(member), uids.clone()).await.expect("undone");
+        assert_eq!(listed(&store, "sales", member).await, [undone[0].now]);
+        now.push(undone[0].now);
+    }
+    assert_eq!(in_trash(&store, "sales").await, uids);
+    store.purge(&name("sales").trash(), uids).await.expect("purged");
+    close(store).await;
+    let store = engine.open().await;
+    assert_eq!(listed(&store, "sales", "alice").await, now[..1]);
+    assert!(!octets_of(&store, "sales", "bob", now[1]).await.is_empty());
+    close(store).await;
+}
+
+/// What a view was offered, has fetched and is done with is remembered, and told of that view alone.
+pub async fn views_tell_how_they_stand<E: Engine>(engine: &E) {
+    let store = engine.open().await;
+    team(&store, &["alice", "bob"]).await;
+    let mut uids = Vec::new();
+    for _ in 0..5 {
+        uids.extend(deliver(&store, b"one\r\n", &["sales"]).await);
+    }
+    let group = |which: &[Uid], offered| Fetched {
+        mailbox: name("sales"),
+        view: view("alice"),
+        uids: which.to_vec(),
+        offered,
+    };
+    store.seen(group(&uids[..2], uids[3])).await.expect("noted");
+    store.seen(group(&uids[2..3], uids[1])).await.expect("noted");
+    store.delete(expunge("sales", "alice", &uids[3..4], Unwanted::Stays)).await.expect("deleted");
+    let stranger = Fetched { view: view("carol"), ..group(&uids, uids[4]) };
+    store.seen(stranger).await.expect("noted of nobody");
+    store.join(&name("sales"), &view("dave"), Join::After(uids[2])).await.expect("joined");
+    close(store).await;
+    let store = engine.open().await;
+    let states = store.views(&name("sales")).await.expect("told");
+    assert_eq!(states.iter().map(|state| state.view.as_str()).collect::<Vec<_>>(), ["alice", "bob", "dave"]);
+    let which = |test: &dyn Fn(Uid) -> bool| uids.iter().map(|uid| test(*uid)).collect::<Vec<_>>();
+    let alice = &states[0];
+    assert_eq!(alice.offered, uids[3], "it never goes back");
+    assert!(alice.joined_ms > 0);
+    assert_eq!(which(&|uid| alice.fetched.contains(uid)), [true, true, true, false, false]);
+    assert_eq!(which(&|uid| alice.done.contains(uid)), [false, false, false, true, false]);
+    assert_eq!(which(&|uid| alice.wants(uid)), [true, true, true, false, true]);
+    assert!(states[1].fetched.is_empty() && states[1].done.is_empty() && states[1].offered == Uid(0));
+    assert_eq!(which(&|uid| states[2].wants(uid)), [false, false, false, true, true]);
+    assert_eq!(listed(&store, "sales", "dave").await, uids[3..]);
+    store.leave(&name("sales"), &view("alice"), Unwanted::Stays).await.expect("left");
+    store.join(&name("sales"), &view("alice"), Join::All).await.expect("joined");
+    let alice = store.views(&name("sales")).await.expect("told").remove(0);
+    assert!(alice.fetched.is_empty() && alice.done.is_empty() && alice.offered == Uid(0), "all is forgotten");
+    close(store).await;
+}
+
+/// Entries of one message are known as such in every mailbox.
+pub async fn one_body_is_known_in_every_mailbox<E: Engine>(engine: &E) {
+    let store = engine.open().await;
+    deliver(&store, b"one\r\n", &["alice", "sales"]).await;
+    deliver(&store, b"two\r\n", &["alice"]).await;
+    let bodies = async |mailbox: &str| {
+        let maildrop = store.open(&name(mailbox), &ViewName::owner()).await.expect("opened");
+        (0..maildrop.len()).map(|index| maildrop.entry(index).expect("within").body).collect::<Vec<_>>()
+    };
+    let (alices, sales) = (bodies("alice").await, bodies("sales").await);
+    assert_eq!(alices[..1], sales);
+    assert_ne!(alices[0], alices[1]);
+    close(store).await;
+}
