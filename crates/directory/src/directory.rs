@@ -3,11 +3,13 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use arc_swap::ArcSwap;
-use mail::{ForwardPath, MailboxName, Secret};
+use mail::{ForwardPath, MailboxName, Secret, ViewName};
 
 use crate::resolve::{Silent, always_open, resolve};
 use crate::verify::Verifier;
-use crate::{Allowance, Expiry, Known, Login, LoginError, Resolution, Source, Step, Table, VerifierParams};
+use crate::{
+    Allowance, Expiry, Known, Login, LoginError, Resolution, Source, Step, Table, Team, VerifierParams,
+};
 
 /// The directory as everyone holds it: cheap to clone, and exchanged whole at a reload, so that no answer
 /// ever mixes two files.
@@ -95,6 +97,40 @@ impl Directory {
         self.shared.table.load().mailbox_named(text).cloned()
     }
 
+    /// Who collects a mailbox that has members; none when it has none, or there is no such mailbox.
+    pub fn team(&self, mailbox: &MailboxName) -> Option<Arc<Team>> {
+        self.shared.table.load().team(mailbox).cloned()
+    }
+
+    /// Every team mailbox, sorted.
+    pub fn teams(&self) -> Vec<(MailboxName, Arc<Team>)> {
+        let table = self.shared.table.load();
+        table.teams().map(|(name, team)| (name.clone(), Arc::clone(team))).collect()
+    }
+
+    /// The views that a person's mailbox has for devices, in the order of the file.
+    pub fn devices(&self, mailbox: &MailboxName) -> Vec<ViewName> {
+        self.shared.table.load().devices(mailbox).to_vec()
+    }
+
+    /// Every mailbox that declares views, sorted, and which: of a team its members', and the owner's where it has
+    /// a password of its own; of a person the owner's and the devices'.
+    pub fn views(&self) -> Vec<(MailboxName, Vec<ViewName>)> {
+        let table = self.shared.table.load();
+        table.views().map(|(name, views)| (name.clone(), views)).collect()
+    }
+
+    /// How long what was deleted stays in a mailbox's trash; none: it goes for good, or there is no such mailbox.
+    pub fn trash(&self, mailbox: &MailboxName) -> Option<Duration> {
+        self.shared.table.load().trash(mailbox)
+    }
+
+    /// The mailbox whose password a login name asks for, whether the password is right or not: `alice` for
+    /// `alice/sales`. None for a name that nobody has.
+    pub fn login_named(&self, user: &str) -> Option<MailboxName> {
+        Some(self.shared.table.load().opens(user)?.mailbox)
+    }
+
     /// What `Delivered-To` says of a mailbox's copies: its name at the first name of its domain. A mailbox
     /// that has left the file keeps the address that its name says.
     pub fn home_address(&self, mailbox: &MailboxName) -> String {
@@ -106,11 +142,12 @@ impl Directory {
         self.shared.table.load().recipients()
     }
 
-    /// Whether `password` opens the mailbox that `user` names. Bounded: at most two hashes run at a time, and
+    /// Whether `password` opens the view that `user` names. Bounded: at most two hashes run at a time, and
     /// who cannot have a permit in 5 s (20 s for a source that has logged in within 14 days) is told
     /// [`LoginError::Busy`]. What was found lately is answered from memory in microseconds.
     ///
-    /// A name that nobody has, or a mailbox without a password, takes the same way and the same time.
+    /// A name that nobody has, a view that is not declared, or a mailbox without a password takes the same way and
+    /// the same time. What a login shows is worked out anew each time, from the table of that moment.
     pub async fn verify(&self, user: &str, password: &Secret, source: Source) -> Result<Login, LoginError> {
         let verifier = &self.shared.verifier;
         let claimant = self.shared.table.load().claimant(user, |name| verifier.pick(name));

@@ -3,6 +3,8 @@
 
 use std::time::Duration;
 
+use crate::{JoinFrom, Release};
+
 /// The whole directory as written.
 #[derive(Debug, Clone, Default)]
 pub struct Spec {
@@ -48,6 +50,61 @@ pub struct MailboxSpec {
     pub receives: bool,
     /// How much it may hold, and how long.
     pub allowance: Allowance,
+    /// How long what was deleted stays in its trash; none: it goes for good.
+    pub trash: Option<Duration>,
+    /// Who collects it, each with a view of their own; with any it is a team mailbox.
+    pub members: Vec<MemberSpec>,
+    /// When a team's mail goes; without it, it stays.
+    pub release: Option<Release>,
+    /// The team mailboxes that its own login shows too.
+    pub collect: Vec<String>,
+    /// Views of its own for the devices of a person: `phone` is the login `alice+phone`.
+    pub devices: Vec<String>,
+    /// What DELE by its own login does; when absent `Done` of a team, else `Trash`.
+    pub on_dele: Option<OnDele>,
+}
+
+/// One entry of `members`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct MemberSpec {
+    /// The mailbox whose password opens the view.
+    pub login: String,
+    /// A program that imports mail: its view is exclusive, and its fetching counts as no human's.
+    pub robot: bool,
+    /// Whether its devices remove what the server removes; when absent, a robot's do not and a person's do.
+    pub mirrors: Option<bool>,
+    /// Which mail it gets of before it joined.
+    pub from: JoinFrom,
+}
+
+/// What DELE by a mailbox's own login does.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum OnDele {
+    /// Of a team: done for that login alone.
+    Done,
+    /// Into the trash.
+    Trash,
+    /// Nothing.
+    Keep,
+}
+
+/// A mailbox that receives, without a name, and with everything else off.
+impl Default for MailboxSpec {
+    fn default() -> Self {
+        Self {
+            name: String::new(),
+            addresses: Vec::new(),
+            passwords: Vec::new(),
+            receives: true,
+            allowance: Allowance::default(),
+            trash: None,
+            members: Vec::new(),
+            release: None,
+            collect: Vec::new(),
+            devices: Vec::new(),
+            on_dele: None,
+        }
+    }
 }
 
 /// What a mailbox may hold before new mail is put off, and how long it holds what it has; none is no limit.

@@ -3,11 +3,12 @@ use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use mail::{Domain, LocalPart, MailboxName};
+use mail::{Domain, LocalPart, MailboxName, ViewName};
 
 use crate::glob::Glob;
 use crate::login::StoredPassword;
-use crate::spec::Allowance;
+use crate::spec::{Allowance, OnDele};
+use crate::team::Team;
 
 /// A checked directory: what `Table::build` makes of a [`Spec`](crate::Spec). Every key is in folded form, so a
 /// look-up is a hash or two, and every alias is followed to its end beforehand.
@@ -83,6 +84,13 @@ pub(crate) struct MailboxTable {
     pub(crate) receives: bool,
     pub(crate) allowance: Allowance,
     pub(crate) passwords: Arc<[StoredPassword]>,
+    pub(crate) trash: Option<Duration>,
+    pub(crate) on_dele: Option<OnDele>,
+    /// With members it is a team mailbox.
+    pub(crate) team: Option<Arc<Team>>,
+    /// Teams that it is a member of, in the order of the file.
+    pub(crate) collect: Vec<MailboxName>,
+    pub(crate) devices: Vec<ViewName>,
 }
 
 #[derive(Debug)]

@@ -17,6 +17,7 @@ fn directory() -> Table {
         passwords: Vec::new(),
         receives: true,
         allowance: Allowance::default(),
+        ..MailboxSpec::default()
     };
     let domain =
         DomainSpec { name: "example.com".into(), postmaster: Some("alice".into()), ..DomainSpec::default() };

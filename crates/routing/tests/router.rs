@@ -19,6 +19,7 @@ fn table(mailboxes: &[&str]) -> Table {
         passwords: Vec::new(),
         receives: true,
         allowance: Default::default(),
+        ..MailboxSpec::default()
     };
     let spec = Spec {
         domains: vec![DomainSpec {

@@ -26,6 +26,7 @@ fn table() -> Table {
         passwords: login.then(|| Password { name: None, hash: hash.clone() }).into_iter().collect(),
         receives: true,
         allowance,
+        ..MailboxSpec::default()
     };
     let small = Allowance { octets: Some(1000), ..Allowance::default() };
     let spec = Spec {

@@ -7,15 +7,16 @@ use crate::spec::MailboxSpec;
 use crate::table::{MailboxTable, Target};
 
 impl Builder<'_> {
-    pub(super) fn mailboxes(&mut self) {
+    /// Enters all of them; what each is called, none where that is a fault.
+    pub(super) fn mailboxes(&mut self) -> Vec<Option<MailboxName>> {
         // Names first: an address may be claimed before the mailbox that it is the name of.
         let names: Vec<_> =
             self.spec.mailboxes.iter().enumerate().map(|(index, spec)| self.mailbox(index, spec)).collect();
-        for (index, (spec, name)) in self.spec.mailboxes.iter().zip(names).enumerate() {
+        for (index, (spec, name)) in self.spec.mailboxes.iter().zip(&names).enumerate() {
             let Some(name) = name else { continue };
-            let home = self.table.mailboxes[&name].home.clone();
+            let home = self.table.mailboxes[name].home.clone();
             if spec.receives {
-                self.claim_mailbox(index, &name, home.clone(), "name", 0);
+                self.claim_mailbox(index, name, home.clone(), "name", 0);
             } else if !spec.addresses.is_empty() {
                 let message = format!("mailbox `{name}` has addresses and receives = false");
                 self.error(Item::Mailbox(index), "addresses", 0, message).hint =
@@ -23,9 +24,10 @@ impl Builder<'_> {
                 continue;
             }
             for (place, text) in spec.addresses.iter().enumerate() {
-                self.mailbox_address(index, &name, home.0, text, place);
+                self.mailbox_address(index, name, home.0, text, place);
             }
         }
+        names
     }
 
     /// Enters a mailbox by its name; none when the name is a fault.
@@ -57,8 +59,18 @@ impl Builder<'_> {
         let folded = mail::fold(&local).into_boxed_str();
         self.table.domains[domain].named.insert(folded.clone(), name.clone());
         let passwords = self.passwords(index, spec);
-        let (home, receives, allowance) = ((domain, folded), spec.receives, spec.allowance);
-        let row = MailboxTable { home, receives, allowance, passwords };
+        let row = MailboxTable {
+            home: (domain, folded),
+            receives: spec.receives,
+            allowance: spec.allowance,
+            passwords,
+            trash: spec.trash,
+            on_dele: spec.on_dele,
+            // These name other mailboxes: `teams` reads them when all are known.
+            team: None,
+            collect: Vec::new(),
+            devices: Vec::new(),
+        };
         self.table.mailboxes.insert(name.clone(), row);
         Some(name)
     }

@@ -8,6 +8,7 @@ mod names;
 mod password;
 mod pattern;
 mod reference;
+mod team;
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
@@ -47,7 +48,8 @@ impl Table {
         let mut builder = Builder { spec, table, faults: Vec::new(), claims: HashMap::new() };
         builder.host();
         builder.domains();
-        builder.mailboxes();
+        let names = builder.mailboxes();
+        builder.teams(&names);
         builder.refused();
         builder.aliases();
         builder.patterns();

@@ -12,7 +12,7 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use mail::{MailboxName, Secret, ViewName};
+use mail::{MailboxName, Secret};
 use tokio::sync::OwnedSemaphorePermit;
 use tokio::time::Instant;
 
@@ -109,11 +109,12 @@ impl Verifier {
             Judged::Wrong | Judged::Open(_) => None,
         };
         // Nobody's name has no mailbox, whatever was found.
-        let (Some(stored), Some(mailbox)) = (right, claimant.mailbox.clone()) else {
+        let (Some(stored), Some(opens)) = (right, &claimant.opens) else {
             return Err(LoginError::Denied { repeated: cached });
         };
         lock(&self.sources).saw(source, Duration::ZERO, Instant::now());
-        Ok(Login { mailbox, view: ViewName::owner(), password: stored.name.clone(), cached })
+        let (mailbox, view, parts) = (opens.mailbox.clone(), opens.view.clone(), opens.parts.clone());
+        Ok(Login { mailbox, view, parts, password: stored.name.clone(), cached })
     }
 
     fn judge(&self, claimant: &Claimant, password: &Secret) -> Judged {
@@ -165,9 +166,9 @@ impl Verifier {
         let newer = lock(&self.overlay).get(&entry.configured).and_then(|newer| Stored::parse(newer).ok());
         let stored = newer.unwrap_or_else(|| entry.stored.clone());
         let opens = self.run(&stored, password);
-        let Some(mailbox) = &claimant.mailbox else { return false };
+        let Some(claimed) = &claimant.opens else { return false };
         if opens && stored.is_weak() {
-            self.strengthen(mailbox, &entry.configured, password);
+            self.strengthen(&claimed.mailbox, &entry.configured, password);
         }
         opens
     }

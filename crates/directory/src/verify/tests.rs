@@ -27,6 +27,7 @@ fn mailbox(name: &str, passwords: &[(Option<&str>, String)]) -> MailboxSpec {
             .collect(),
         receives: true,
         allowance: Default::default(),
+        ..MailboxSpec::default()
     }
 }
 
@@ -109,7 +110,7 @@ async fn logins_are_mailbox_names_by_any_name_of_their_domain() {
         ("alice@xn--bcher-kva.example", "lily", "alice@other.example cached"),
         ("MU\u{308}LLER", "oak", "müller"),
         ("helpdesk", "elm", "helpdesk"),
-        // Another person's password, another domain, the forms of later, and what is no name.
+        // Another person's password, another domain, views that are not declared, and what is no name.
         ("alice@other.example", "rose", "denied"),
         ("alice@elsewhere.example", "rose", "denied"),
         ("alice+phone", "rose", "denied"),

@@ -39,6 +39,7 @@ fn mailbox(name: &str, addresses: &[&str]) -> MailboxSpec {
         passwords: Vec::new(),
         receives: true,
         allowance: Default::default(),
+        ..MailboxSpec::default()
     }
 }
 

@@ -90,6 +90,7 @@ fn people() -> Directory {
         passwords: vec![Password { name: Some("phone".into()), hash: HASH.clone() }],
         receives: true,
         allowance: Default::default(),
+        ..MailboxSpec::default()
     };
     let domain =
         DomainSpec { name: "example.test".into(), catch_all: Some("alice".into()), ..DomainSpec::default() };

@@ -96,6 +96,7 @@ fn mailbox(s: &mut Section<'_, '_>, default: Allowance, found: &mut Mailboxes) {
         passwords,
         receives,
         allowance,
+        ..MailboxSpec::default()
     });
 }
 

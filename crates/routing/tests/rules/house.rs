@@ -32,6 +32,7 @@ pub(crate) fn directory() -> Table {
         passwords: Vec::new(),
         receives: true,
         allowance: Allowance::default(),
+        ..MailboxSpec::default()
     };
     let spec = Spec {
         domains: vec![

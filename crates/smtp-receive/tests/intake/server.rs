@@ -30,6 +30,7 @@ pub(crate) fn directory() -> Directory {
         passwords: vec![],
         receives: true,
         allowance: Allowance { octets: quota, ..Allowance::default() },
+        ..MailboxSpec::default()
     };
     let domain = |name: &str, catch_all: Option<&str>| DomainSpec {
         name: name.into(),

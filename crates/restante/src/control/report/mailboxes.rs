@@ -69,6 +69,7 @@ mod tests {
             passwords: Vec::new(),
             receives: true,
             allowance: Allowance { octets: *octets, messages: None, age: None },
+            ..MailboxSpec::default()
         };
         let domain = DomainSpec {
             name: "example.test".into(),

@@ -19,6 +19,7 @@ fn table() -> Table {
         passwords: Vec::new(),
         receives: true,
         allowance: Default::default(),
+        ..MailboxSpec::default()
     };
     let domain =
         DomainSpec { name: "example.test".into(), postmaster: Some("alice".into()), ..DomainSpec::default() };
