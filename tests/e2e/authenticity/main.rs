@@ -8,12 +8,16 @@ use restante_tests::{Appliance, Setup};
 
 /// An appliance that asks `dns`, and judges mail from this machine like a stranger's.
 fn appliance(dns: &Dns) -> Appliance {
+    judging(dns, Setup::default())
+}
+
+fn judging(dns: &Dns, setup: Setup) -> Appliance {
     let tables = format!(
         "[authenticity]\nloopback = true\nresolvers = [\"{}\"]\nquestion-timeout = \"1 s\"\nspf-timeout = \"2 s\"\n\
          message-timeout = \"3 s\"\n",
         dns.address()
     );
-    Appliance::with(Setup { tables, ..Setup::default() })
+    Appliance::with(Setup { tables, ..setup })
 }
 
 fn server(zone: &str) -> Dns {

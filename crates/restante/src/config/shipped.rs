@@ -70,15 +70,36 @@ mod tests {
         assert!(found.contains("mailbox.passwords.hash") && found.contains("refuse.text"));
     }
 
+    /// Where the keys end and the rules of a firm begin.
+    const FIRM: &str = "# ---- The rules of a small firm";
+
     /// The examples use mailboxes that are shipped, and no address has to be there.
     #[test]
     fn the_rules_that_are_shipped_as_examples_are_sound() {
         let [restante, mailboxes] = [File::Restante, File::Mailboxes].map(|file| shipped(file).to_owned());
         let on = switched_on(File::Rules).replace("office@", "postmaster+office@");
+        let on = on.split(FIRM).next().expect("the keys").to_owned();
         let texts = Texts { dir: "/etc/restante".into(), restante, mailboxes, rules: on.clone() };
         let loaded = check(&texts).unwrap_or_else(|faults| panic!("{faults}"));
         assert_eq!(loaded.rules.set.names().next(), Some("invoices"));
         assert!(on.contains("\n[[test]]\n") && on.contains("\n[lists]\n"));
+    }
+
+    /// In a firm that has the mailboxes which they name, with their tests: those run at every load.
+    #[test]
+    fn the_rules_of_a_small_firm_do_what_their_tests_say() {
+        let on = switched_on(File::Rules);
+        let (_, rules) = on.split_once(FIRM).expect("the firm's rules");
+        let mut mailboxes = "[[domain]]\nname = \"example.com\"\npostmaster = \"alice\"\n".to_owned();
+        for name in ["alice", "archive", "sales", "support", "newsletters", "big", "office", "info"] {
+            mailboxes.push_str(&format!("[[mailbox]]\nname = \"{name}\"\n"));
+        }
+        mailboxes.push_str("[[mailbox]]\nname = \"accounts\"\naddresses = [\"billing\"]\n");
+        let restante = shipped(File::Restante).to_owned();
+        let texts = Texts { dir: "/etc/restante".into(), restante, mailboxes, rules: format!("#{rules}") };
+        let loaded = check(&texts).unwrap_or_else(|faults| panic!("{faults}"));
+        assert_eq!(loaded.rules.set.names().count(), rules.matches("\n[[rule]]\n").count());
+        assert!(rules.matches("\n[[test]]\n").count() > loaded.rules.set.names().count());
     }
 
     #[test]
