@@ -40,6 +40,8 @@ struct State {
     too_large: BTreeSet<QueueId>,
     /// Octets of additions that came in one call.
     most_at_once: usize,
+    /// What time it is; the wall clock says when this does not.
+    clock_ms: Option<u64>,
 }
 
 #[derive(Default)]
@@ -95,6 +97,11 @@ impl MemoryStore {
         self.lock().too_large.insert(id);
     }
 
+    /// Lets it be that time from now on, in milliseconds since 1970, for tests of those who call.
+    pub fn set_clock(&self, now_ms: u64) {
+        self.lock().clock_ms = Some(now_ms);
+    }
+
     /// The most octets of additions that one call of [`Store::deliver`] brought, for tests of those who call.
     pub fn most_at_once(&self) -> usize {
         self.lock().most_at_once
@@ -120,6 +127,10 @@ impl State {
         Ok(())
     }
 
+    fn now_ms(&self) -> u64 {
+        self.clock_ms.unwrap_or_else(wall_ms)
+    }
+
     fn mint(&mut self) -> u64 {
         self.last_id += 1;
         self.last_id
@@ -128,11 +139,12 @@ impl State {
     fn enter(&mut self, entry: RouteEntry, body: QueueId, envelope: &Arc<Envelope>, received: &Bytes) -> Uid {
         let uid = Uid(self.mint());
         let octets = Served::new(&entry.additions, received.len() as u64).octets();
+        let now_ms = self.now_ms();
         let mailbox = self.mailboxes.entry(entry.mailbox).or_default();
         let stored = Stored {
             uid,
             body: body.0,
-            time_ms: wall_ms(),
+            time_ms: now_ms,
             trashed_ms: 0,
             octets,
             additions: entry.additions,
@@ -199,7 +211,7 @@ impl Mailbox {
 
 impl State {
     fn let_go(&mut self, mailbox: &MailboxName, uids: Vec<Uid>, unwanted: Unwanted) {
-        let changed = self.changes;
+        let (changed, trashed_ms) = (self.changes, self.now_ms());
         let Some(found) = self.mailboxes.get_mut(mailbox) else { return };
         found.changed = changed;
         let gone: Vec<_> = match unwanted {
@@ -210,7 +222,7 @@ impl State {
         };
         if unwanted == Unwanted::ToTrash {
             let trash = self.mailboxes.entry(mailbox.trash()).or_default();
-            let trashed = |gone: Arc<Stored>| Arc::new(Stored { trashed_ms: wall_ms(), ..(*gone).clone() });
+            let trashed = |gone: Arc<Stored>| Arc::new(Stored { trashed_ms, ..(*gone).clone() });
             trash.entries.extend(gone.into_iter().map(|gone| (gone.uid, trashed(gone))));
             trash.changed = changed;
         }
@@ -224,7 +236,7 @@ impl State {
     }
 
     fn undo_one(&mut self, mailbox: &MailboxName, view: &ViewName, was: Uid) -> Option<Undone> {
-        let (now, changed) = (Uid(self.mint()), self.changes);
+        let (now, changed, time_ms) = (Uid(self.mint()), self.changes, self.now_ms());
         let trash = self.mailboxes.get(&mailbox.trash()).and_then(|trash| trash.entries.get(&was)).cloned();
         let found = self.mailboxes.entry(mailbox.clone()).or_default();
         let deletions = found.deletions.entry(view.clone()).or_default();
@@ -232,9 +244,11 @@ impl State {
         deletions.iter_mut().for_each(|deletion| deletion.uids.retain(|uid| *uid != was));
         let deleted = deletions.iter().map(|deletion| deletion.uids.len()).sum::<usize>() < before;
         let stored = found.entries.get(&was).filter(|_| deleted).cloned().or_else(|| trash.clone())?;
-        found.entries.insert(now, Arc::new(Stored { uid: now, foreign_uidl: None, ..(*stored).clone() }));
+        let back = Stored { uid: now, time_ms, foreign_uidl: None, ..(*stored).clone() };
+        found.entries.insert(now, Arc::new(back));
         found.changed = changed;
-        for (_, other) in found.views.iter_mut().filter(|(name, _)| *name != view) {
+        let releaser = ViewName::releaser();
+        for (_, other) in found.views.iter_mut().filter(|(name, _)| *name != view && **name != releaser) {
             other.done.insert(now);
         }
         let others = found.views.keys().any(|name| name != view);
@@ -333,9 +347,10 @@ impl Store for MemoryStore {
             }
         }
         state.change()?;
+        let now_ms = state.now_ms();
         for Expunge { mailbox, view, uids, unwanted } in groups {
             if let Some(found) = state.mailboxes.get_mut(&mailbox) {
-                let gone = found.delete(&view, &uids, wall_ms());
+                let gone = found.delete(&view, &uids, now_ms);
                 state.let_go(&mailbox, gone, unwanted);
             }
         }
@@ -450,7 +465,7 @@ impl Store for MemoryStore {
     async fn join(&self, mailbox: &MailboxName, view: &ViewName, from: Join) -> Result<(), StoreError> {
         let mut state = self.lock();
         state.change()?;
-        let (changed, last) = (state.changes, Uid(state.last_id));
+        let (changed, last, joined_ms) = (state.changes, Uid(state.last_id), state.now_ms());
         let found = state.mailboxes.entry(mailbox.clone()).or_default();
         let after = match from {
             Join::All => Uid(0),
@@ -458,7 +473,7 @@ impl Store for MemoryStore {
             Join::After(uid) => uid,
         };
         let (fetched, done) = (BTreeSet::new(), BTreeSet::new());
-        let new = View { joined_ms: wall_ms(), after, offered: Uid(0), fetched, done };
+        let new = View { joined_ms, after, offered: Uid(0), fetched, done };
         found.views.entry(view.clone()).or_insert(new);
         found.changed = changed;
         Ok(())

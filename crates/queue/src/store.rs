@@ -96,9 +96,10 @@ pub trait Store: Clone + Send + Sync + 'static {
         since_ms: u64,
     ) -> impl Future<Output = Result<Vec<Deletion>, StoreError>> + Send;
 
-    /// Brings entries back, each under a new uid and for this view alone, in one step: those that
-    /// [`Store::deletions`] tells of the view, and those that are in the trash. All others are passed by. What came
-    /// back is no deletion any more; it stays in the trash too while other views have joined, who may want it.
+    /// Brings entries back, each under a new uid and for this view alone (and for the releaser's, which decides of
+    /// them as of any other), in one step: those that [`Store::deletions`] tells of the view, and those that are in the
+    /// trash. All others are passed by. What came back is as young as what is delivered at that moment, and no
+    /// deletion any more; it stays in the trash too while other views have joined, who may want it.
     fn undo(
         &self,
         mailbox: &MailboxName,

@@ -127,6 +127,7 @@ pub async fn undone_comes_back_under_another_uid<E: Engine>(engine: &E) {
 pub async fn undone_is_for_one_view<E: Engine>(engine: &E) {
     let store = engine.open().await;
     team(&store, &["alice", "bob"]).await;
+    store.join(&name("sales"), &ViewName::releaser(), Join::All).await.expect("joined");
     let uids = deliver(&store, b"one\r\n", &["sales"]).await;
     store.delete(expunge("sales", "alice", &uids, Unwanted::Stays)).await.expect("deleted");
     let nobody = store.undo(&name("sales"), &view("carol"), uids.clone()).await;
@@ -137,6 +138,9 @@ pub async fn undone_is_for_one_view<E: Engine>(engine: &E) {
     let store = engine.open().await;
     assert_eq!(listed(&store, "sales", "alice").await, [undone[0].now]);
     assert_eq!(listed(&store, "sales", "bob").await, uids);
+    let undecided = store.open(&name("sales"), &ViewName::releaser()).await.expect("opened");
+    let undecided = (0..undecided.len()).filter_map(|index| undecided.entry(index).map(|entry| entry.uid));
+    assert_eq!(undecided.collect::<Vec<_>>(), [uids[0], undone[0].now], "whoever releases decides of both");
     assert_eq!(
         octets_of(&store, "sales", "alice", undone[0].now).await,
         octets_of(&store, "sales", "bob", uids[0]).await
