@@ -65,12 +65,8 @@ fn network(scenarios: &[Scenario]) {
     let clients: BTreeSet<_> =
         scenarios.iter().flat_map(|scenario| scenario.cases.iter().map(client)).collect();
     for address in clients {
-        match address {
-            IpAddr::V4(address) => ip(&["addr", "add", &format!("{address}/32"), "dev", "lo"]),
-            IpAddr::V6(address) => {
-                ip(&["-6", "addr", "add", &format!("{address}/128"), "dev", "lo", "nodad"])
-            }
-        }
+        let (family, bits) = if address.is_ipv4() { ("-4", 32) } else { ("-6", 128) };
+        ip(&[family, "addr", "add", &format!("{address}/{bits}"), "dev", "lo", "nodad"]);
     }
 }
 
