@@ -4,7 +4,7 @@ use mail::{AuthResult, IprevResult};
 
 use crate::dns::{Answer, Budget, DnsFault};
 
-/// Most names of one address that are asked about.
+/// Most names of one address that are asked about (RFC 8601 §3, §7.4).
 const NAMES: usize = 5;
 
 /// Whether an address has a name that leads back to it (RFC 8601 §3). An address without a name is a permanent

@@ -62,7 +62,7 @@ macro_rules! contract_tests {
 }
 
 /// A committed message is queued with its envelope, also after a reopen.
-/// RFC 5321 §6.1, RFC 2033 §4.2.
+/// RFC 5321 §6.1, RFC 2033 §4.2, §4.3.
 pub async fn accepted_is_queued<E: Engine>(engine: &E) {
     let store = engine.open().await;
     let id = accept(&store, b"one\r\n").await;
@@ -126,7 +126,7 @@ async fn reread<I: Incoming>(incoming: &mut I, from: usize) -> Vec<u8> {
 }
 
 /// Out of the queue and into the mailbox at once, and only once.
-/// RFC 5321 §6.1, RFC 2033 §4.2.
+/// RFC 5321 §6.1, RFC 2033 §4.2, §4.3.
 pub async fn delivery_is_one_step<E: Engine>(engine: &E) {
     let store = engine.open().await;
     let id = accept(&store, b"one\r\n").await;

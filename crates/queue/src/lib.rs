@@ -15,7 +15,7 @@
 //! | gone | no mailbox holds it; its octets may be freed | |
 //!
 //! Every arrow is one atomic, durable step: a crash leaves a message on one side of it or the other, and
-//! loses none (RFC 5321 §6.1, RFC 2033 §4.2). The message becomes ours at the instant `commit` returns its
+//! loses none (RFC 5321 §6.1, RFC 2033 §4.2, §4.3). The message becomes ours at the instant `commit` returns its
 //! [`QueueId`](mail::QueueId). *On hold* is a mark on a queued message, not a state: the router passes it by.
 
 #[cfg(any(test, feature = "contract"))]

@@ -10,7 +10,7 @@ use mail::{
 /// What this host calls itself, and how it words what authentication found.
 #[derive(Debug, Clone)]
 pub struct Host {
-    /// The `by` of our Received field, and the authserv-id of our results (RFC 8601 §2.5).
+    /// The `by` of our Received field, and the authserv-id of our results (RFC 8601 §2.5, §4, §4.1).
     pub name: String,
     /// Words what authentication found as a whole Authentication-Results field of the host that is named, with the
     /// address that was judged.
@@ -161,7 +161,7 @@ mod tests {
         String::from_utf8(prelude).expect("text")
     }
 
-    /// RFC 8601 §4.1: results stand above the Received of the host that found them.
+    /// RFC 8601 §2.5, §4, §4.1: results stand above the Received of the host that found them.
     #[test]
     fn what_was_found_and_decided_stands_there() {
         let mut envelope = envelope(&["a@example.test"]);

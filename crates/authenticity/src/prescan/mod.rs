@@ -10,7 +10,7 @@ pub use mime::MimeExcess;
 use mime::MimeScan;
 use signature::SignatureScan;
 
-use crate::results::claim;
+use crate::results::{claim, same};
 
 /// Octets of one field that are kept to be looked at: the name, and the authserv-id of the results field.
 const HEAD: usize = 512;
@@ -199,7 +199,7 @@ impl Prescan {
     fn not_to_be_believed(&self, value: &[u8]) -> bool {
         let claim = claim(value);
         let cut_short = self.field.octets > self.field.head.len() as u64;
-        claim.authserv_id.eq_ignore_ascii_case(&self.authserv_id)
+        same(&claim.authserv_id, &self.authserv_id)
             || claim.is_of_another_version()
             || (cut_short && !claim.whole)
     }

@@ -69,6 +69,24 @@ fn results_are_cut_only_when_they_claim_to_be_ours() {
     }
 }
 
+/// RFC 8601 §5: a host whose name is beyond ASCII has two spellings, and both are its own.
+#[test]
+fn results_of_a_host_are_cut_in_either_form_of_its_name() {
+    for (host, field, ours) in [
+        ("mx.xn--bcher-kva.example", "mx.bücher.example; spf=pass", true),
+        ("mx.xn--bcher-kva.example", "MX.BÜCHER.Example 1; spf=pass", true),
+        ("mx.xn--bcher-kva.example", "\"mx.b\u{fc}cher.example\"; spf=pass", true),
+        ("mx.xn--bcher-kva.example", "MX.XN--BCHER-KVA.example; spf=pass", true),
+        ("mx.bücher.example", "mx.xn--bcher-kva.example; spf=pass", true),
+        ("mx.xn--bcher-kva.example", "mx.bucher.example; spf=pass", false),
+        ("mx.example.test", "mx.bücher.example; spf=pass", false),
+    ] {
+        let mut scan = Prescan::new(HeaderLimits::default(), host);
+        scan.content(format!("Authentication-Results: {field}\r\n\r\n").as_bytes());
+        assert_eq!(!scan.finish().cuts.is_empty(), ours, "{field}");
+    }
+}
+
 #[test]
 fn a_header_without_a_body_is_all_header() {
     assert_eq!(served("Subject: a\r\nDelivered-To: b\r\n"), "Subject: a\r\n");

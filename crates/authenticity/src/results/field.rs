@@ -6,7 +6,7 @@ use mail::{AuthResults, DkimResult, DmarcPolicy, DmarcResult, SpfResult, write_f
 const REASON: usize = 120;
 
 /// The Authentication-Results field of a message with its final CRLF, whatever the peer had a say in (RFC 8601
-/// §2.2). `ip` is the address that was judged.
+/// §2.2, §4). `ip` is the address that was judged.
 pub fn results_field(authserv_id: &str, results: &AuthResults, ip: Option<IpAddr>) -> String {
     let mut methods = Vec::new();
     methods.extend(results.spf.as_ref().map(spf));
@@ -21,6 +21,7 @@ pub fn results_field(authserv_id: &str, results: &AuthResults, ip: Option<IpAddr
         words.extend(arc.sealer.as_ref().map(|sealer| format!("(d={})", in_comment(sealer))));
         methods.push(words);
     }
+    // RFC 8601 §2.7.3.
     if let Some(iprev) = &results.iprev {
         let mut words = vec![format!("iprev={}", iprev.result.as_str())];
         words.extend(iprev.name.as_ref().map(|name| format!("({})", in_comment(name))));
@@ -43,6 +44,7 @@ pub fn results_field(authserv_id: &str, results: &AuthResults, ip: Option<IpAddr
     field
 }
 
+/// The one identity that was judged, and of it only what SPF speaks of: the domain (RFC 8601 §2.7.2, §4).
 fn spf(spf: &SpfResult) -> Vec<String> {
     let property = if spf.of_helo { "smtp.helo" } else { "smtp.mailfrom" };
     let mut words = vec![format!("spf={}", spf.result.as_str())];

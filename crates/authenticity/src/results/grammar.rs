@@ -1,6 +1,8 @@
 //! Reads what follows the colon of an Authentication-Results field (RFC 8601 §2.2), whoever wrote it.
 
-/// Most methods of one field that are looked at.
+use mail::Domain;
+
+/// Most methods of one field that are looked at (RFC 8601 §7.8).
 const METHODS: usize = 50;
 /// Most properties of one method.
 const PROPERTIES: usize = 20;
@@ -58,6 +60,12 @@ impl Claim {
         let digits = |version: &&String| version.bytes().all(|octet| octet.is_ascii_digit());
         self.version.as_ref().filter(digits).is_some_and(|version| version.trim_start_matches('0') != "1")
     }
+}
+
+/// Whether two authserv-ids are one: in any case, and in A-labels or U-labels (RFC 8601 §5).
+pub(crate) fn same(one: &str, other: &str) -> bool {
+    let folded = |id: &str| Domain::parse(id).map_or_else(|_| id.to_owned(), |host| host.folded());
+    one.eq_ignore_ascii_case(other) || folded(one) == folded(other)
 }
 
 /// Reads what stands before the methods.
@@ -124,8 +132,12 @@ fn method(tokens: &[Token]) -> Option<Method> {
         rest = behind;
         let name = name.to_ascii_lowercase();
         if first {
-            // `dkim/1`: the version of a method says nothing to us.
-            name.split('/').next().unwrap_or_default().clone_into(&mut method.name);
+            // A result of another version of its method may mean something else (RFC 8601 §2.6).
+            let (known, version) = name.split_once('/').unwrap_or((&name, "1"));
+            if version.trim_start_matches('0') != "1" {
+                return None;
+            }
+            known.clone_into(&mut method.name);
             method.result = value.to_ascii_lowercase();
         } else if name == "reason" && method.reason.is_none() {
             method.reason = Some(value.clone());

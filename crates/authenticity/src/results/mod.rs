@@ -7,5 +7,5 @@ mod relay;
 mod tests;
 
 pub use field::results_field;
-pub(crate) use grammar::claim;
+pub(crate) use grammar::{claim, same};
 pub use relay::relayed;

@@ -2,13 +2,13 @@ use mail::{
     ArcResult, AuthResult, AuthResults, DkimResult, DmarcPolicy, DmarcResult, IprevResult, SpfResult,
 };
 
-use super::grammar::{Method, Results, read};
+use super::grammar::{Method, Results, read, same};
 use crate::section::{Field, fields};
 
 /// Most signatures that a relay may tell about.
 const SIGNATURES: usize = 10;
 
-/// What a relay of ours says in its own Authentication-Results, of those fields that it can have added itself: those
+/// What a relay of ours that the operator named (RFC 8601 §4.1) says in its own Authentication-Results, of those fields that it can have added itself: those
 /// above the topmost Received, or else those right below it, before anything else. What stands further down came
 /// from outside, whatever it calls itself (RFC 8601 §5, §7.1). Must be asked only of mail that came from the relay's
 /// own network.
@@ -47,10 +47,11 @@ fn its_own(field: &Field<'_>, authserv_id: &str) -> Option<Results> {
     if !field.is("Authentication-Results") {
         return None;
     }
-    read(field.value).filter(|results| results.authserv_id.eq_ignore_ascii_case(authserv_id))
+    read(field.value).filter(|results| same(&results.authserv_id, authserv_id))
 }
 
-/// The topmost word on each method counts.
+/// The topmost word on each method counts. What is not registered (a method, a word, a property) counts for nothing
+/// (RFC 8601 §2.3, §2.7.6, §2.7.7, §4.1).
 fn take(found: &mut AuthResults, method: &Method) {
     let Some(result) = word(&method.result) else { return };
     match method.name.as_str() {

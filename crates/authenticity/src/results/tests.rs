@@ -43,7 +43,7 @@ fn everything() -> AuthResults {
     }
 }
 
-/// RFC 8601 §2.2, §2.7; RFC 6008 §3.
+/// RFC 8601 §2.2, §2.7, §2.7.2, §2.7.3, §4; RFC 6008 §3.
 #[test]
 fn the_field_says_what_was_found() {
     let field =
@@ -84,7 +84,23 @@ fn spf_of(header: &str) -> Option<AuthResult> {
     relayed(header.as_bytes(), "relay.example").spf.map(|spf| spf.result)
 }
 
-/// RFC 8601 §5, §7.1.
+/// RFC 8601 §5: of a relay whose name is written in A-labels here and in U-labels there, or the other way round.
+#[test]
+fn a_relay_may_write_its_name_in_either_form() {
+    for (says, known) in
+        [("mx.bücher.example", "mx.xn--bcher-kva.example"), ("MX.XN--bcher-kva.example", "mx.Bücher.example")]
+    {
+        let header = format!("Authentication-Results: {says}; spf=pass\r\n{RECEIVED}\r\n");
+        assert_eq!(
+            relayed(header.as_bytes(), known).spf.map(|spf| spf.result),
+            Some(AuthResult::Pass),
+            "{says}"
+        );
+        assert_eq!(relayed(header.as_bytes(), "mx.xn--bcher-kvb.example"), AuthResults::default(), "{says}");
+    }
+}
+
+/// RFC 8601 §4.1, §5, §7.1.
 #[test]
 fn a_relay_is_believed_where_it_can_have_written_and_nowhere_else() {
     let says = |word: &str| {
@@ -126,6 +142,31 @@ fn what_other_programs_write_is_understood() {
     assert_eq!(found.iprev.map(|iprev| iprev.result), Some(AuthResult::Pass));
 }
 
+/// RFC 8601 §2.3, §2.6, §2.7.6, §2.7.7, §4.1.
+#[test]
+fn what_a_relay_says_in_words_that_nobody_knows_counts_for_nothing() {
+    let found = |said: &str| {
+        relayed(
+            format!("Authentication-Results: relay.example; {said}\r\n{RECEIVED}\r\n").as_bytes(),
+            "relay.example",
+        )
+    };
+    for said in [
+        "spf/2=pass smtp.mailfrom=b.example",
+        "spf/10=pass smtp.mailfrom=b.example",
+        "spf=certain smtp.mailfrom=b.example",
+        "spf-next=pass smtp.mailfrom=b.example",
+        "x-spf=pass smtp.mailfrom=b.example",
+    ] {
+        assert_eq!(found(said), AuthResults::default(), "{said}");
+    }
+    let spf = found("spf/01=pass smtp.mailfrom=b.example").spf.expect("version 1");
+    assert_eq!((spf.result, spf.domain.as_str()), (AuthResult::Pass, "b.example"));
+    let spf = found("spf=pass smpt.mailfrom=b.example body.helo=b.example").spf.expect("SPF");
+    assert_eq!((spf.domain.as_str(), spf.of_helo), ("", false));
+}
+
+/// RFC 8601 §7.8.
 #[test]
 fn a_field_of_nothing_but_methods_costs_what_it_is_long() {
     let many = "; dkim=pass header.d=b.example".repeat(20_000);

@@ -27,10 +27,17 @@ xn--bcher-kva.example TXT v=spf1 ip4:192.0.2.1 -all
 2.2.0.192.in-addr.arpa PTR mail.b.example
 4.2.0.192.in-addr.arpa SERVFAIL
 5.2.0.192.in-addr.arpa PTR broken.b.example
+6.2.0.192.in-addr.arpa PTR one.six.b.example
+6.2.0.192.in-addr.arpa PTR two.six.b.example
+6.2.0.192.in-addr.arpa PTR three.six.b.example
+6.2.0.192.in-addr.arpa PTR four.six.b.example
+6.2.0.192.in-addr.arpa PTR five.six.b.example
+6.2.0.192.in-addr.arpa PTR six.six.b.example
+six.six.b.example A 192.0.2.6
 broken.b.example SERVFAIL
 1.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.8.b.d.0.1.0.0.2.ip6.arpa PTR mail.b.example";
 
-/// RFC 8601 §3.
+/// RFC 8601 §3, §7.4.
 #[tokio::test]
 async fn an_address_has_a_name_that_leads_back_to_it() {
     let dns = server(ZONE);
@@ -43,6 +50,8 @@ async fn an_address_has_a_name_that_leads_back_to_it() {
         ("192.0.2.3", AuthResult::PermError, None),
         ("192.0.2.4", AuthResult::TempError, None),
         ("192.0.2.5", AuthResult::TempError, None),
+        // The sixth of its names is not asked about.
+        ("192.0.2.6", AuthResult::Fail, None),
     ] {
         let found = verifier.connected(ip.parse().expect("an address")).await;
         assert_eq!((found.result, found.name.as_deref()), (result, name), "{ip}");

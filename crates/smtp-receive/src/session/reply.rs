@@ -195,7 +195,7 @@ impl Reply {
         out.extend_from_slice(b"\r\n");
     }
 
-    /// Code (RFC 5321 §4.2, §4.2.3, §4.3.1, §4.3.2) and enhanced status code (RFC 2034 §4); the greeting, the
+    /// Code (RFC 5321 §4.2, §4.2.3, §4.3.1, §4.3.2) and enhanced status code (RFC 2034 §3, §4); the greeting, the
     /// answers to EHLO and HELO and 354 have none.
     fn status(&self) -> (u16, &str) {
         match self {

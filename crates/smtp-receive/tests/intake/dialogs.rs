@@ -113,6 +113,40 @@ fn every_dialog_goes_as_written_however_it_is_cut() {
     }
 }
 
+/// The first digit of each reply is the class of its code, which has three numbers and a space behind them; only the
+/// greeting, the answers to EHLO and HELO, and 354 have none.
+/// RFC 2034 §3, §4.
+#[test]
+fn every_reply_has_a_code_of_its_class() {
+    let (mut with, mut without) = (0, 0);
+    for script in &all() {
+        let mut lines_go_on = false;
+        for act in &script.acts {
+            let Act::Expect(text) = act else { continue };
+            let Some(reply) = text.strip_prefix("S: ") else { continue };
+            // One reply has several lines, that to EHLO and LHLO.
+            let of_several = lines_go_on || reply.as_bytes()[3] == b'-';
+            lines_go_on = reply.as_bytes()[3] == b'-';
+            let named = reply.starts_with("220 mx.") || reply.starts_with("250 mx.");
+            if of_several || named || reply.starts_with("354 ") {
+                without += 1;
+                continue;
+            }
+            let (code, behind) =
+                reply[4..].split_once(' ').unwrap_or_else(|| panic!("{} {reply}", script.name));
+            let numbers: Vec<&str> = code.split('.').collect();
+            let number = |text: &&str| {
+                (1..=3).contains(&text.len()) && text.bytes().all(|octet| octet.is_ascii_digit())
+            };
+            assert!(numbers.len() == 3 && numbers.iter().all(number), "{} {reply}", script.name);
+            assert_eq!(numbers[0], &reply[..1], "{} {reply}", script.name);
+            assert!(matches!(numbers[0], "2" | "4" | "5") && !behind.is_empty(), "{} {reply}", script.name);
+            with += 1;
+        }
+    }
+    assert!(with > 500 && without > 100, "{with} with a code, {without} without");
+}
+
 /// Every reply code of the session stands in some dialog.
 /// RFC 2034 §4; RFC 5321 §4.2, §4.2.3, §4.3.1, §4.3.2.
 #[test]

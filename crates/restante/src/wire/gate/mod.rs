@@ -3,7 +3,8 @@
 //! Phase by phase the facts come together: what the connection tells, then the sender, then the octets. Name servers
 //! are asked while the client goes on talking. At RCPT only what the rules can refuse without the octets is refused;
 //! at the end of data the rules are searched once for each recipient, and what they decide is written into the
-//! envelope, for the router to carry out. Read [`Gatekeeper`] first.
+//! envelope, for the router to carry out. What is refused is refused here, while its sender listens (RFC 8601 §4.2).
+//! Read [`Gatekeeper`] first.
 
 mod asking;
 mod examined;

@@ -150,6 +150,20 @@ async fn a_relay_is_believed_what_it_found_and_a_stranger_is_not() {
     }
 }
 
+/// RFC 8601 §4.2: what a site will not have is refused while its sender is there to hear of it.
+#[tokio::test]
+async fn what_fails_and_may_not_is_refused_and_never_bounced() {
+    let world = world(
+        "[[rule]]\nname = \"forged\"\nwhen = { dmarc = \"fail\" }\nthen = { refuse = \"550 5.7.26\" }\n",
+    );
+    let (answers, verdict, rulings) = sent(&world, RELAY, &["alice@example.test"], FORGED).await;
+    assert_eq!((answers, rulings), (vec![Ok(())], vec![None]));
+    assert!(
+        matches!(&verdict, Verdict::Refuse(refusal) if refusal.code == 550 && &*refusal.rule == "forged"),
+        "{verdict:?}"
+    );
+}
+
 #[tokio::test]
 async fn a_header_that_no_parser_should_hold_is_refused_for_all() {
     let message = format!("X: {}\r\n\r\n", "x".repeat(70_000));

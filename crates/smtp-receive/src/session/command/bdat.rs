@@ -5,7 +5,7 @@ use crate::session::reply::{Fault, Reply};
 use crate::session::state::{Asked, Chunk, Passing, State, Transaction};
 use crate::session::step::{Ask, Step};
 
-/// RFC 3030 §2. Whatever becomes of a chunk, exactly its octets are consumed. Of a BDAT whose size cannot be
+/// RFC 3030 §2, RFC 2033 §4.3. Whatever becomes of a chunk, exactly its octets are consumed. Of a BDAT whose size cannot be
 /// read nobody knows where the next command begins: it ends the session.
 pub(super) fn run(session: &mut Session, arguments: &str) {
     let Some(chunk) = read(arguments) else {
