@@ -122,7 +122,7 @@ impl Builder<'_> {
         }
         let Some(Release { when, max_age, .. }) = spec.release else {
             let message = format!("`{name}` keeps everything: nothing says when its mail may go");
-            self.warning(item, "members", 0, message).hint = Some(
+            self.warning(item, "name", 0, message).hint = Some(
                 "release = { when = \"all-fetched\", max-age = \"1 year\" }; or { when = \"never\" } if it is meant"
                     .into(),
             );
@@ -182,7 +182,7 @@ impl Builder<'_> {
         let item = Item::Mailbox(index);
         match spec.on_dele {
             Some(OnDele::Done) if spec.members.is_empty() => {
-                let message = format!("`{}` has no members to be done apart from", spec.name);
+                let message = format!("`on-dele` cannot be \"done\" here: `{}` has no members", spec.name);
                 self.error(item, "on-dele", 0, message).hint = Some("use \"keep\" or \"trash\"".into());
             }
             Some(OnDele::Done | OnDele::Trash | OnDele::Keep) if spec.passwords.is_empty() => {

@@ -234,14 +234,18 @@ impl Edit {
     }
 }
 
-/// What the value that comes next makes of the mailbox it names.
+/// What the value that comes next makes of the mailbox it names: by the key that it stands behind, which is lines
+/// above it in a list that is written line by line.
 fn role(before: &str) -> &'static str {
-    let line = before.rsplit('\n').next().unwrap_or_default().trim_start();
-    match line.split(['=', ' ']).next() {
-        Some("postmaster") => "the postmaster",
-        Some("catch-all") => "the catch-all",
-        Some(_) | None => "an alias's target",
-    }
+    let key = |line: &str| match line.trim_start().split(['=', ' ']).next() {
+        Some("postmaster") => Some("the postmaster"),
+        Some("catch-all") => Some("the catch-all"),
+        Some("members" | "login") => Some("a member of a team"),
+        Some("collect") => Some("collected"),
+        Some("to") => Some("an alias's target"),
+        Some(_) | None => None,
+    };
+    before.rsplit('\n').find_map(key).unwrap_or("named")
 }
 
 fn is_mailbox(directory: &Table, table: &dyn TableLike, mailbox: &MailboxName) -> bool {

@@ -24,7 +24,7 @@ use crate::control;
 pub struct Loaded {
     /// `restante.toml`.
     pub config: Config,
-    /// `mailboxes.toml` as written, with the default allowance filled in.
+    /// `mailboxes.toml` as written, with the limits of `restante.toml` filled in where it has none.
     pub spec: Spec,
     /// The same, checked.
     pub table: Table,
@@ -219,7 +219,7 @@ impl Checked {
         let (config, places) = machine_of(texts, &mut faults).unwrap_or_default();
         let mailboxes = parsed(texts, File::Mailboxes, &mut faults, |table, notes| {
             let mut top = Section::top(table, notes);
-            let found = mailboxes::read(&mut top, config.limits.allowance());
+            let found = mailboxes::read(&mut top, &config.limits);
             top.finish();
             found
         });
@@ -289,7 +289,7 @@ fn parsed<R>(
 fn twice(text: &str, file: File, key: Range<usize>) -> Option<String> {
     let tables: &[&str] = match file {
         File::Restante => &["relay"],
-        File::Mailboxes => &["domain", "mailbox", "alias", "refuse", "passwords"],
+        File::Mailboxes => &["domain", "mailbox", "alias", "refuse", "passwords", "members"],
         File::Rules => &[],
     };
     let name = text.get(key.clone())?;

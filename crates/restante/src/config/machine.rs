@@ -21,7 +21,7 @@ const GIB: u64 = 1 << 30;
 const TIB: u64 = 1 << 40;
 const SECOND: Duration = Duration::from_secs(1);
 const HOUR: Duration = Duration::from_secs(60 * 60);
-const DAY: Duration = Duration::from_secs(24 * 60 * 60);
+pub(super) const DAY: Duration = Duration::from_secs(24 * 60 * 60);
 
 /// Where the values stand that are checked later than the file is read.
 #[derive(Debug, Clone, Default)]
@@ -206,6 +206,7 @@ fn limits(s: &mut Section<'_, '_>, limits: &mut Limits) {
     s.set("quota-messages", &mut limits.quota_messages, or_none(count(QUOTA_MESSAGES)));
     s.set("expire", &mut limits.expire, or_none(duration(EXPIRE)));
     warn_of_hasty(s);
+    s.set("trash", &mut limits.trash, or_none(duration(EXPIRE)));
     s.set("min-free-disk", &mut limits.min_free_disk, size(0..=TIB));
     s.set("min-free-inodes", &mut limits.min_free_inodes, count(0..=1_000_000_000));
 }

@@ -3,10 +3,12 @@
 
 use std::ops::Range;
 
-use directory::{Alias, Allowance, DomainSpec, Item, MailboxSpec, Password, Refuse, Spec};
+use directory::{Alias, DomainSpec, Item, MailboxSpec, Password, Refuse, Spec};
 
 use super::machine::{EXPIRE, QUOTA, QUOTA_MESSAGES, warn_of_hasty};
 use super::section::Section;
+use super::settings::Limits;
+use super::team;
 use super::value::{self, Problem, count, duration, or_none, size};
 
 /// Where each key of the directory's tables stands.
@@ -48,11 +50,11 @@ pub(super) struct Mailboxes {
     pub(super) nameless: bool,
 }
 
-/// Reads the whole file; what a mailbox does not say of its allowance is that of `allowance`.
-pub(super) fn read(top: &mut Section<'_, '_>, allowance: Allowance) -> Mailboxes {
+/// Reads the whole file; what a mailbox does not say of its own limits is that of `limits`.
+pub(super) fn read(top: &mut Section<'_, '_>, limits: &Limits) -> Mailboxes {
     let mut found = Mailboxes::default();
     top.tables("domain", |s| domain(s, &mut found));
-    top.tables("mailbox", |s| mailbox(s, allowance, &mut found));
+    top.tables("mailbox", |s| mailbox(s, limits, &mut found));
     top.tables("alias", |s| alias(s, &mut found));
     top.tables("refuse", |s| refuse(s, &mut found));
     // `domain` that is no list of tables has been said; that there is none would be said twice.
@@ -76,27 +78,46 @@ fn domain(s: &mut Section<'_, '_>, found: &mut Mailboxes) {
     found.spec.domains.push(spec);
 }
 
-fn mailbox(s: &mut Section<'_, '_>, default: Allowance, found: &mut Mailboxes) {
+fn mailbox(s: &mut Section<'_, '_>, limits: &Limits, found: &mut Mailboxes) {
     let name = required(s, "name");
     let (addresses, address_spans) = lines(s, "addresses");
     let (passwords, named_spans) = passwords(s);
     let mut receives = true;
     s.set("receives", &mut receives, value::flag);
-    let mut allowance = default;
+    let (mut allowance, mut trash) = (limits.allowance(), limits.trash);
     s.set("quota", &mut allowance.octets, or_none(size(QUOTA)));
     s.set("quota-messages", &mut allowance.messages, or_none(count(QUOTA_MESSAGES)));
     s.set("expire", &mut allowance.age, or_none(duration(EXPIRE)));
     warn_of_hasty(s);
-    let lists = vec![("addresses", address_spans), ("passwords", named_spans)];
-    found.nameless |= name.is_none();
-    found.places.mailboxes.push(table(s, &["name", "password", "receives"], lists));
+    s.set("trash", &mut trash, or_none(duration(EXPIRE)));
+    let (members, member_spans, all_members) = team::members(s);
+    let release = team::release(s);
+    let (collect, collect_spans) = lines(s, "collect");
+    let (devices, device_spans) = lines(s, "devices");
+    let on_dele = team::on_dele(s);
+    let lists = vec![
+        ("addresses", address_spans),
+        ("passwords", named_spans),
+        ("members", member_spans),
+        ("collect", collect_spans),
+        ("devices", device_spans),
+    ];
+    // What a member that was not read is to others would be said of the wrong ones.
+    found.nameless |= name.is_none() || !all_members || s.has("release") && release.is_none();
+    let single = ["name", "password", "receives", "release", "on-dele"];
+    found.places.mailboxes.push(table(s, &single, lists));
     found.spec.mailboxes.push(MailboxSpec {
         name: name.unwrap_or_default(),
         addresses,
         passwords,
         receives,
         allowance,
-        ..MailboxSpec::default()
+        trash,
+        members,
+        release,
+        collect,
+        devices,
+        on_dele,
     });
 }
 
@@ -138,7 +159,7 @@ fn refuse(s: &mut Section<'_, '_>, found: &mut Mailboxes) {
     found.spec.refused.push(Refuse { address: address.unwrap_or_default(), text });
 }
 
-fn required(s: &mut Section<'_, '_>, key: &'static str) -> Option<String> {
+pub(super) fn required(s: &mut Section<'_, '_>, key: &'static str) -> Option<String> {
     let value = s.get(key, value::line);
     if !s.has(key) {
         let problem = Problem::new(format!("`{key}` is missing in `{}`", s.name()), "");

@@ -22,6 +22,7 @@ mod section;
 mod settings;
 mod shipped;
 mod source;
+mod team;
 mod tls;
 mod value;
 

@@ -186,6 +186,32 @@ impl<'t, 'n> Section<'t, 'n> {
         }
     }
 
+    /// The values of a list of which each is one value or a table; those that are right, each with its place, and
+    /// whether all are.
+    pub(super) fn values_or_tables<T>(
+        &mut self,
+        key: &'static str,
+        value: impl Fn(&DeValue<'_>) -> Result<T, Problem>,
+        mut table: impl FnMut(&mut Section<'t, '_>) -> Option<T>,
+    ) -> (Vec<(T, Range<usize>)>, bool) {
+        let Some(list) = self.ask(key) else { return (Vec::new(), true) };
+        let DeValue::Array(items) = list.get_ref() else {
+            let problem = Problem::new(format!("`{key}` is no list"), "expected a list: [\"…\", \"…\"]");
+            self.notes.error(list.span(), problem);
+            return (Vec::new(), false);
+        };
+        let mut found = Vec::new();
+        for item in items.iter() {
+            let one = match item.get_ref() {
+                DeValue::Table(inner) => self.inside(key, inner, item.span(), &mut table),
+                _ => self.read_value(key, item, &value),
+            };
+            found.extend(one.map(|one| (one, item.span())));
+        }
+        let all = found.len() == items.len();
+        (found, all)
+    }
+
     /// Says what was not asked for.
     pub(super) fn finish(self) {
         for (key, value) in self.table {

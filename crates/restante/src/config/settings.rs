@@ -373,6 +373,8 @@ pub struct Limits {
     pub quota_messages: Option<u64>,
     /// The age at which a message goes from a mailbox that names none of its own; none: no message does.
     pub expire: Option<Duration>,
+    /// How long what was deleted stays in the trash of a mailbox that says nothing of it; none: it goes for good.
+    pub trash: Option<Duration>,
     /// Disk that stays free; never less than twice `message_size` or a fiftieth of the disk.
     pub min_free_disk: u64,
     /// Inodes that stay free.
@@ -398,6 +400,7 @@ impl Default for Limits {
             quota: Some(2 * GIB),
             quota_messages: None,
             expire: None,
+            trash: Some(7 * DAY),
             min_free_disk: 256 * MIB,
             min_free_inodes: 1_000,
         }

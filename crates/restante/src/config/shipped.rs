@@ -65,9 +65,11 @@ mod tests {
         let (found, known) = keys(File::Restante, |top| drop(machine::read(top, Path::new("/etc/restante"))));
         assert_eq!(found, known);
         assert!(found.contains("smtp.limits.recipients") && found.contains("relay.authserv-id"));
-        let (found, known) = keys(File::Mailboxes, |top| drop(mailboxes::read(top, Default::default())));
+        let (found, known) =
+            keys(File::Mailboxes, |top| drop(mailboxes::read(top, &Config::default().limits)));
         assert_eq!(found, known);
         assert!(found.contains("mailbox.passwords.hash") && found.contains("refuse.text"));
+        assert!(found.contains("mailbox.release.ignore-absent") && found.contains("mailbox.members.mirrors"));
     }
 
     /// Where the keys end and the rules of a firm begin.

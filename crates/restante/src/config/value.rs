@@ -109,11 +109,25 @@ pub(super) fn size(range: RangeInclusive<u64>) -> impl Fn(&DeValue<'_>) -> Read<
 
 /// What `read` reads, or `"none"` for no limit.
 pub(super) fn or_none<T>(read: impl Fn(&DeValue<'_>) -> Read<T>) -> impl Fn(&DeValue<'_>) -> Read<Option<T>> {
+    or_word("none", read)
+}
+
+/// What `read` reads, or `"never"`.
+pub(super) fn or_never<T>(
+    read: impl Fn(&DeValue<'_>) -> Read<T>,
+) -> impl Fn(&DeValue<'_>) -> Read<Option<T>> {
+    or_word("never", read)
+}
+
+fn or_word<T>(
+    word: &'static str,
+    read: impl Fn(&DeValue<'_>) -> Read<T>,
+) -> impl Fn(&DeValue<'_>) -> Read<Option<T>> {
     move |value| match value {
-        DeValue::String(text) if text == "none" => Ok(None),
+        DeValue::String(text) if text == word => Ok(None),
         other => read(other)
             .map(Some)
-            .map_err(|p| Problem { expected: format!("{}, or \"none\"", p.expected), ..p }),
+            .map_err(|p| Problem { expected: format!("{}, or \"{word}\"", p.expected), ..p }),
     }
 }
 

@@ -1,0 +1,95 @@
+//! The keys of `[[mailbox]]` that make it a team's: its members, and when its mail goes.
+
+use std::ops::Range;
+use std::time::Duration;
+
+use directory::{JoinFrom, MemberSpec, OnDele, Release, When};
+use toml::de::DeValue;
+
+use super::machine::{DAY, EXPIRE};
+use super::mailboxes::required;
+use super::section::Section;
+use super::value::{self, Problem, Time, choice, duration, or_never};
+
+/// How long a team's mail stays when everybody has it, unless said otherwise.
+const HOLD: Duration = Duration::from_secs(14 * 86_400);
+/// Postmaster is told a week before a claim lapses, and somebody has to have been away for a while by then.
+const ABSENT_MIN: Duration = Duration::from_secs(14 * 86_400);
+
+/// `members`, with the place of each, and whether all could be read.
+pub(super) fn members(s: &mut Section<'_, '_>) -> (Vec<MemberSpec>, Vec<Range<usize>>, bool) {
+    let plain = |login| MemberSpec { login, robot: false, mirrors: None, from: JoinFrom::All };
+    let named = |value: &DeValue<'_>| match value {
+        DeValue::String(_) => value::line(value).map(plain),
+        _ => {
+            let expected = "expected a mailbox, or a table with its login";
+            let hint = "such as \"alice\" or { login = \"helpdesk\", robot = true }";
+            Err(Problem::new("names no mailbox", expected).hint(hint))
+        }
+    };
+    let (members, all) = s.values_or_tables("members", named, |s| {
+        let login = required(s, "login");
+        let mut member = plain(String::new());
+        s.set("robot", &mut member.robot, value::flag);
+        member.mirrors = s.get("mirrors", value::flag);
+        s.set("from", &mut member.from, from);
+        Some(MemberSpec { login: login?, ..member })
+    });
+    let (members, spans) = members.into_iter().unzip();
+    (members, spans, all)
+}
+
+/// `"now"`, `"all"`, or how far back.
+fn from(value: &DeValue<'_>) -> Result<JoinFrom, Problem> {
+    match value {
+        DeValue::String(text) if text == "now" => Ok(JoinFrom::Now),
+        DeValue::String(text) if text == "all" => Ok(JoinFrom::All),
+        other => duration(EXPIRE)(other)
+            .map(JoinFrom::Back)
+            .map_err(|p| Problem { expected: format!("{}, or \"now\" or \"all\"", p.expected), ..p }),
+    }
+}
+
+/// `release`, when it is there and says when.
+pub(super) fn release(s: &mut Section<'_, '_>) -> Option<Release> {
+    s.table("release", |s| {
+        let words = &[("all-fetched", When::AllFetched), ("all-done", When::AllDone), ("never", When::Never)];
+        let when = s.get("when", choice(words));
+        if !s.has("when") {
+            let problem = Problem::new(format!("`when` is missing in `{}`", s.name()), "");
+            s.notes.error(s.span(), problem.hint("when = \"all-fetched\""));
+        }
+        let mut release =
+            Release { when: when.unwrap_or(When::Never), hold: HOLD, max_age: None, ignore_absent: None };
+        s.set("hold", &mut release.hold, duration(Duration::ZERO..=*EXPIRE.end()));
+        s.set("max-age", &mut release.max_age, or_never(duration(EXPIRE)));
+        s.set("ignore-absent", &mut release.ignore_absent, or_never(duration(ABSENT_MIN..=*EXPIRE.end())));
+        warn_of_hasty_release(s, &release);
+        when.map(|_| release)
+    })?
+}
+
+/// Says of times under a day what becomes of a team's mail.
+fn warn_of_hasty_release(s: &mut Section<'_, '_>, release: &Release) {
+    if release.hold < DAY {
+        let message = match release.hold {
+            Duration::ZERO => "mail goes as soon as everybody has it".to_owned(),
+            hold => format!("mail goes {} after everybody has it", Time(hold)),
+        };
+        let hint = "whoever loses her computer the day after cannot fetch it again; 14 days by default";
+        s.notes.warn(s.span_of("hold"), message, hint);
+    }
+    if let Some(age) = release.max_age.filter(|age| *age < DAY) {
+        let message = format!("mail goes {} after it came, whoever has it", Time(age));
+        s.notes.warn(
+            s.span_of("max-age"),
+            message,
+            "it is for what somebody never fetches: months, not hours",
+        );
+    }
+}
+
+/// `on-dele`
+pub(super) fn on_dele(s: &mut Section<'_, '_>) -> Option<OnDele> {
+    s.get("on-dele", choice(&[("done", OnDele::Done), ("trash", OnDele::Trash), ("keep", OnDele::Keep)]))
+}
