@@ -10,6 +10,7 @@ pub mod dns;
 mod maildrop;
 mod message;
 mod program;
+pub mod scanners;
 mod setup;
 pub mod spf_suite;
 mod tls;

@@ -15,12 +15,13 @@ const LISTS: usize = 16;
 /// How long all of them have together.
 const PATIENCE: Duration = Duration::from_secs(5);
 
-/// Block lists, all asked at once. It fails open: a list that cannot tell names nobody.
+/// Block lists, all asked at once. A list that cannot tell names nobody, and is told of.
 #[derive(Debug, Clone)]
 pub struct Dnsbl {
     resolver: Resolver,
     lists: Vec<String>,
     patience: Duration,
+    loopback: bool,
 }
 
 /// What block lists say of an address.
@@ -53,14 +54,21 @@ impl Dnsbl {
     pub fn new(resolver: Resolver, lists: &[String]) -> Self {
         let lists =
             lists.iter().take(LISTS).map(|list| list.trim_end_matches('.').to_ascii_lowercase()).collect();
-        Self { resolver, lists, patience: PATIENCE }
+        Self { resolver, lists, patience: PATIENCE, loopback: false }
+    }
+
+    /// The same, which asks about addresses of the loopback too: every list has 127.0.0.2, to be tried with, and none
+    /// has 127.0.0.1 (RFC 5782 §5).
+    #[must_use]
+    pub fn with_loopback(self, loopback: bool) -> Self {
+        Self { loopback, ..self }
     }
 
     /// Asks all lists about an address. One that no list can know, such as that of a private network, is not
     /// asked about.
     pub async fn look_up(&self, address: IpAddr) -> Listings {
         let address = address.to_canonical();
-        if !is_public(address) {
+        if !(is_public(address) || (self.loopback && address.is_loopback())) {
             return Listings::default();
         }
         let until = Instant::now() + self.patience;
@@ -197,6 +205,18 @@ mod tests {
             assert_eq!(listed(&lists(&dns), address).await, (vec![], 0));
         }
         assert_eq!(dns.asked(), []);
+    }
+
+    /// RFC 5782 §5.
+    #[tokio::test]
+    async fn the_address_that_lists_have_to_be_tried_with_is_asked_about_when_told_to() {
+        let dns = server("2.0.0.127.one.test A 127.0.0.2");
+        let dnsbl = lists(&dns).with_loopback(true);
+        assert_eq!(listed(&dnsbl, "127.0.0.2").await, (names(&["one.test"]), 0));
+        assert_eq!(listed(&dnsbl, "127.0.0.1").await, (vec![], 0));
+        assert_eq!(listed(&lists(&dns), "127.0.0.2").await, (vec![], 0));
+        assert_eq!(listed(&dnsbl, "10.0.0.2").await, (vec![], 0));
+        assert_eq!(dns.asked().iter().filter(|(name, _)| name.starts_with("2.0.0.10.")).count(), 0);
     }
 
     #[tokio::test]

@@ -1,8 +1,12 @@
-//! What the tests of this crate share with those of others: a name server on the loopback, and the public suite.
+//! What the tests of this crate share with those of others: a name server on the loopback, scanners, and the
+//! public suite.
 
 #[allow(dead_code, unreachable_pub, reason = "shared with the tests of other crates")]
 #[path = "../../../tests/harness/dns.rs"]
 pub(crate) mod dns;
+#[allow(dead_code, unreachable_pub, reason = "shared with the tests of other crates")]
+#[path = "../../../tests/harness/scanners.rs"]
+pub(crate) mod scanners;
 #[allow(dead_code, unreachable_pub, reason = "shared with the tests of other crates")]
 #[path = "../../../tests/harness/spf_suite.rs"]
 pub(crate) mod spf_suite;

@@ -1,6 +1,7 @@
 //! Who mail is from, asked of a name server on the loopback and told in the Authentication-Results of each copy.
 
 mod judged;
+mod lists;
 mod suite;
 
 use restante_tests::dns::{Dns, Zone};

@@ -69,7 +69,10 @@ pub(super) fn read(top: &mut Section<'_, '_>, dir: &Path) -> (Config, Places) {
     top.table("authenticity", |s| authenticity(s, &mut config.authenticity));
     config.rspamd = top.table("rspamd", |s| scanner(s, dir)).flatten();
     config.clamav = top.table("clamav", |s| scanner(s, dir)).flatten();
-    top.table("dnsbl", |s| s.set_list("lists", &mut config.block_lists, value::domain));
+    top.table("dnsbl", |s| {
+        s.set_list("lists", &mut config.dnsbl.lists, value::domain);
+        s.set("when-down", &mut config.dnsbl.when_down, choice(&WHEN_DOWN));
+    });
     top.table("greylist", |s| greylist(s, &mut config.greylist));
     top.table("quarantine", |s| {
         s.set("keep", &mut config.quarantine.keep, duration(SECOND..=Duration::from_secs(36_525 * 86_400)));
@@ -93,6 +96,7 @@ pub(super) fn read(top: &mut Section<'_, '_>, dir: &Path) -> (Config, Places) {
 }
 
 const FORMATS: [(&str, LogFormat); 2] = [("text", LogFormat::Text), ("json", LogFormat::Json)];
+const WHEN_DOWN: [(&str, WhenDown); 2] = [("defer", WhenDown::Defer), ("accept", WhenDown::Accept)];
 const LEVELS: [(&str, LogLevel); 5] = [
     ("error", LogLevel::Error),
     ("warn", LogLevel::Warn),
@@ -256,8 +260,7 @@ fn scanner(s: &mut Section<'_, '_>, dir: &Path) -> Option<Scanner> {
     s.set("timeout", &mut scanner.timeout, duration(SECOND..=300 * SECOND));
     s.set("at-once", &mut scanner.at_once, many(1, 1_000));
     s.set("waiting", &mut scanner.waiting, many(0, 10_000));
-    let words = &[("defer", WhenDown::Defer), ("accept", WhenDown::Accept)];
-    s.set("when-down", &mut scanner.when_down, choice(words));
+    s.set("when-down", &mut scanner.when_down, choice(&WHEN_DOWN));
     if !s.has("address") {
         let problem = Problem::new(format!("`address` is missing in `{}`", s.name()), "");
         s.notes.error(s.span(), problem.hint("address = \"127.0.0.1:11333\", or \"unix:/path\""));

@@ -33,8 +33,9 @@ pub use load::{Loaded, Texts, check, load, load_with_rules, machine};
 pub use overlay::Overlay;
 pub use rules::Rules;
 pub use settings::{
-    Authenticity, BareNewline, Config, Greylist, Limits, Lmtp, Log, LogFormat, LogLevel, LoginLimits, Pop3,
-    Pop3Limits, Quarantine, Relay, Scanner, Smtp, SmtpLimits, Store, Tls, Trace, Utf8Fallback, WhenDown,
+    Authenticity, BareNewline, BlockLists, Config, Greylist, Limits, Lmtp, Log, LogFormat, LogLevel,
+    LoginLimits, Pop3, Pop3Limits, Quarantine, Relay, Scanner, Smtp, SmtpLimits, Store, Tls, Trace,
+    Utf8Fallback, WhenDown,
 };
 pub use shipped::shipped;
 pub use source::File;

@@ -37,7 +37,7 @@ pub(super) fn compile(
         directory,
         spam_filter: config.asks_spam_filter(),
         virus_scanner: config.asks_virus_scanner(),
-        block_lists: &config.block_lists,
+        block_lists: &config.dnsbl.lists,
         time_zone: TimeZone::system(),
         read_list: &|name| read_list(&dir.join(name)),
     };

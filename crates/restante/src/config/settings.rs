@@ -46,8 +46,8 @@ pub struct Config {
     pub rspamd: Option<Scanner>,
     /// `[clamav]`; none: no virus scanner is asked.
     pub clamav: Option<Scanner>,
-    /// The lists of `[dnsbl]`.
-    pub block_lists: Vec<String>,
+    /// `[dnsbl]`
+    pub dnsbl: BlockLists,
     /// `[greylist]`
     pub greylist: Greylist,
     /// `[quarantine]`
@@ -91,7 +91,7 @@ impl Default for Config {
             authenticity: Authenticity::default(),
             rspamd: None,
             clamav: None,
-            block_lists: Vec::new(),
+            dnsbl: BlockLists::default(),
             greylist: Greylist::default(),
             quarantine: Quarantine::default(),
             store: Store::default(),
@@ -458,7 +458,22 @@ pub struct Scanner {
     pub when_down: WhenDown,
 }
 
-/// What it means that a scanner does not answer.
+/// `[dnsbl]`: who is named by lists of senders.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct BlockLists {
+    /// Their domains.
+    pub lists: Vec<String>,
+    /// What it means that one of them does not answer.
+    pub when_down: WhenDown,
+}
+
+impl Default for BlockLists {
+    fn default() -> Self {
+        Self { lists: Vec::new(), when_down: WhenDown::Accept }
+    }
+}
+
+/// What it means that a scanner or a block list does not answer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum WhenDown {
     /// Nobody can tell, so mail that depends on it is put off.

@@ -50,7 +50,7 @@ fn settings(old: &Config, new: &Config) -> Vec<&'static str> {
         ("authenticity", old.authenticity == new.authenticity),
         ("rspamd", old.rspamd == new.rspamd),
         ("clamav", old.clamav == new.clamav),
-        ("dnsbl", old.block_lists == new.block_lists),
+        ("dnsbl", old.dnsbl == new.dnsbl),
         ("greylist", old.greylist == new.greylist),
         ("quarantine", old.quarantine == new.quarantine),
         ("store", old.store == new.store),

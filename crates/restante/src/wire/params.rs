@@ -29,7 +29,7 @@ pub(super) fn host(config: &Config) -> Host {
 /// Who asks name servers; nobody where nothing is to be asked, or the system names no server.
 pub(super) fn resolver(config: &Config) -> Option<Resolver> {
     let asked = &config.authenticity;
-    if !asked.enabled && config.block_lists.is_empty() {
+    if !asked.enabled && config.dnsbl.lists.is_empty() {
         return None;
     }
     let settings = DnsSettings {

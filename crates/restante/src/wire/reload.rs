@@ -33,7 +33,7 @@ impl Appliance {
     fn ask_others(&mut self, config: &Config) {
         let asked = |config: &Config| {
             let scanners = (config.rspamd.clone(), config.clamav.clone());
-            (config.authenticity.clone(), config.block_lists.clone(), config.greylist.clone(), scanners)
+            (config.authenticity.clone(), config.dnsbl.clone(), config.greylist.clone(), scanners)
         };
         if asked(config) == asked(&self.config) {
             return;

@@ -1,8 +1,10 @@
 use std::net::IpAddr;
 
-use authenticity::{Dnsbl, Verifier};
+use authenticity::Verifier;
 use mail::{IprevResult, Known, ReversePath, SpfResult};
 use tokio_util::task::AbortOnDropHandle;
+
+use super::lists::Lists;
 
 /// What name servers say of a sender; nothing of what they were not asked.
 #[derive(Debug, Clone)]
@@ -24,15 +26,15 @@ impl Asking {
     /// Nobody at all may be there to be asked.
     pub(super) fn begin(
         verifier: Option<&Verifier>,
-        dnsbl: Option<&Dnsbl>,
+        lists: Option<&Lists>,
         ip: IpAddr,
         helo: &str,
         sender: &ReversePath,
     ) -> Self {
-        if verifier.is_none() && dnsbl.is_none() {
+        if verifier.is_none() && lists.is_none() {
             return Self::Nothing;
         }
-        let (verifier, dnsbl) = (verifier.cloned(), dnsbl.cloned());
+        let (verifier, lists) = (verifier.cloned(), lists.cloned());
         let (helo, sender) = (helo.to_owned(), sender.clone());
         let asked = tokio::spawn(async move {
             let who = async {
@@ -40,8 +42,8 @@ impl Asking {
                 Some(tokio::join!(verifier.connected(ip), verifier.sender(ip, &helo, &sender)))
             };
             let listed = async {
-                match &dnsbl {
-                    Some(dnsbl) => dnsbl.look_up(ip).await.known(),
+                match &lists {
+                    Some(lists) => lists.naming(ip).await,
                     None => Known::Is(Vec::new()),
                 }
             };

@@ -10,6 +10,7 @@ mod asking;
 mod examined;
 mod explain;
 mod fields;
+mod lists;
 mod origin;
 mod outcome;
 mod scanning;

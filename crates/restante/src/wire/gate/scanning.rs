@@ -6,26 +6,24 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use authenticity::scanner::{About, Clamd, Endpoint, Rspamd, Scan, ScannerSettings, WhenDown};
-use authenticity::{Dnsbl, Greyed, Greylist, GreylistSettings, Resolver};
+use authenticity::{Greyed, Greylist, GreylistSettings, Resolver};
 use mail::{Envelope, Known, ReversePath, Verdicts};
 use net::ListenAddress;
 use routing::rules::{Facts, Reads};
 use tracing::warn;
 
 use super::super::parsing::Whole;
+use super::lists::{Lists, Told};
 use crate::config::{self, Config};
-
-/// A scanner that is down is told of once in so long.
-const TOLD: Duration = Duration::from_secs(60);
 
 /// All of them, as far as the configuration names them.
 #[derive(Clone, Default)]
 pub(crate) struct Scanning {
     rspamd: Option<Arc<Rspamd>>,
     clamav: Option<Arc<Clamd>>,
-    pub(super) dnsbl: Option<Dnsbl>,
+    pub(super) lists: Option<Lists>,
     greylist: Option<Arc<Mutex<Greylist>>>,
-    told: Arc<Mutex<Option<Instant>>>,
+    told: Told,
 }
 
 impl Scanning {
@@ -35,7 +33,6 @@ impl Scanning {
         resolver: Option<&Resolver>,
         before: Option<(&Config, &Self)>,
     ) -> Self {
-        let lists = Some(&config.block_lists).filter(|lists| !lists.is_empty());
         let grey = &config.greylist;
         let kept = before.filter(|(old, _)| old.greylist == *grey).and_then(|(_, old)| old.greylist.clone());
         let settings = GreylistSettings {
@@ -48,9 +45,9 @@ impl Scanning {
         Self {
             rspamd: config.rspamd.as_ref().map(|scanner| Arc::new(Rspamd::new(asked(scanner)))),
             clamav: config.clamav.as_ref().map(|scanner| Arc::new(Clamd::new(asked(scanner)))),
-            dnsbl: resolver.zip(lists).map(|(resolver, lists)| Dnsbl::new(resolver.clone(), lists)),
+            lists: Lists::new(config, resolver),
             greylist: grey.enabled.then(|| kept.unwrap_or_else(new)),
-            told: Arc::default(),
+            told: Told::default(),
         }
     }
 
@@ -132,12 +129,10 @@ impl Scanning {
     }
 
     fn told<T>(&self, scan: Scan<T>) -> Known<Option<T>> {
-        if let Some(why) = &scan.down {
-            let mut told = self.told.lock().unwrap_or_else(PoisonError::into_inner);
-            if told.is_none_or(|last| last.elapsed() >= TOLD) {
-                *told = Some(Instant::now());
-                warn!(why, "a scanner gives no answer");
-            }
+        if let Some(why) = &scan.down
+            && self.told.again()
+        {
+            warn!(why, "a scanner gives no answer");
         }
         scan.known
     }

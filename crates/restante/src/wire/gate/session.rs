@@ -92,8 +92,8 @@ impl SessionPolicy for Visit {
         let gate = &self.gate;
         self.asking = match &self.origin {
             Origin::Stranger(ip) => {
-                let dnsbl = gate.scanning.dnsbl.as_ref().filter(|_| gate.reads.listed);
-                Asking::begin(gate.verifier.as_ref(), dnsbl, *ip, &trace.helo, sender)
+                let lists = gate.scanning.lists.as_ref().filter(|_| gate.reads.listed);
+                Asking::begin(gate.verifier.as_ref(), lists, *ip, &trace.helo, sender)
             }
             Origin::Ours(_) | Origin::Relay(_) => Asking::Nothing,
         };
