@@ -15,7 +15,7 @@ use std::io::{self, Write};
 use std::path::Path;
 use std::process::ExitCode;
 
-use measure::{BigPart, Budget, IdlePart, Part, PollPart, RetrPart, SmtpPart, StorePart};
+use measure::{BigPart, Budget, IdlePart, Part, PollPart, RetrPart, SmtpPart, StorePart, TeamPart};
 use options::{Mode, Options};
 
 fn main() -> ExitCode {
@@ -46,6 +46,10 @@ fn run(options: &Options) -> io::Result<()> {
             let folder = tempfile::Builder::new().prefix("restante-").tempdir()?;
             let part = StorePart::new(options, folder.path())?;
             measure_in(options, folder.path(), vec![Box::new(part)])
+        }
+        Mode::Team => {
+            let part = TeamPart::new(options)?;
+            measure_in(options, &std::env::temp_dir(), vec![Box::new(part)])
         }
         Mode::Big => {
             let part = BigPart::new(options)?;

@@ -8,25 +8,26 @@ use crate::load::sender::Manner;
 use crate::load::wire::Security;
 
 pub(crate) const USAGE: &str = "\
-usage: scripts/bench [serve|store|big] [options]
+usage: scripts/bench [serve|store|team|big] [options]
 serve (default): the release binary by its sockets, against raw group commit on the same disk
 store:           the store by its own door, against the same
+team:            polls by the 20 members of a team mailbox, against the same mailbox as a plain one
 big:             a store of a million messages: its start, its memory, its index built again
   --quick        a look: one round, slices of a second, 4 KiB, 16 and 64 connections, small mailboxes
   --only         serve: what to measure, of raw,smtp,poll,retr,idle (all); smtp measures raw beside it
   --wire         serve: plain,tls (both); STARTTLS with SMTP, a port of its own with POP3
   --client       serve: waits,pipelines,chunks (waits,pipelines); what an SMTP client writes together:
                  the envelope, the message; the message and the next envelope; the envelope and BDAT LAST
-  --seconds      one slice at most (serve 2, store 1)
+  --seconds      one slice at most (serve and team 2, store 1)
   --slice        one slice writes at most so many MiB, or a message for each connection (128)
-  --rounds       how often every slice is repeated, interleaved (serve 3, store 7)
+  --rounds       how often every slice is repeated, interleaved (serve and team 3, store 7)
   --connections  connections, or producers, at once (1,16,64,256)
   --size         octets of messages (serve 4096,51200,1048576,10485760; store 4096,30720,262144,1048576)
-  --mailboxes    messages in the mailboxes that are polled (10,1000,20000,100000)
+  --mailboxes    messages in the mailboxes that are polled (10,1000,20000,100000; team 10000,100000)
   --idle         connections that say nothing (5000)
   --messages     in the big store (1000000)
   --threads      of the sending client (1)
-  --budget       GiB that all of it may write to the disk (serve 32, store 64, big 8)
+  --budget       GiB that all of it may write to the disk (serve 32, store 64, team and big 8)
   --json         one JSON object instead of the tables";
 
 /// What is measured.
@@ -34,6 +35,7 @@ big:             a store of a million messages: its start, its memory, its index
 pub(crate) enum Mode {
     Serve,
     Store,
+    Team,
     Big,
 }
 
@@ -75,6 +77,7 @@ impl Options {
         let (seconds, rounds, budget, sizes) = match mode {
             Mode::Serve => (2, 3, 32, [4 << 10, 50 << 10, 1 << 20, 10 << 20]),
             Mode::Store => (1, 7, 64, [4 << 10, 30 << 10, 256 << 10, 1 << 20]),
+            Mode::Team => (2, 3, 8, [1 << 10; 4]),
             Mode::Big => (1, 1, 8, [1 << 10; 4]),
         };
         Self {
@@ -87,7 +90,10 @@ impl Options {
             rounds,
             connections: vec![1, 16, 64, 256],
             sizes: sizes.to_vec(),
-            mailboxes: vec![10, 1_000, 20_000, 100_000],
+            mailboxes: match mode {
+                Mode::Team => vec![10_000, 100_000],
+                Mode::Serve | Mode::Store | Mode::Big => vec![10, 1_000, 20_000, 100_000],
+            },
             idle: 5_000,
             messages: 1_000_000,
             threads: 1,
@@ -110,6 +116,7 @@ impl Options {
         let mode = match words.peek().map(String::as_str) {
             Some("serve") => Some(Mode::Serve),
             Some("store") => Some(Mode::Store),
+            Some("team") => Some(Mode::Team),
             Some("big") => Some(Mode::Big),
             Some(_) | None => None,
         };

@@ -139,20 +139,26 @@ impl<'a> Session<'a> {
     /// Deletes all messages but the first ones, durably.
     pub(crate) fn trim(mut self, kept: u64) -> io::Result<()> {
         let (count, _) = self.stat()?;
-        let mut commands = Vec::new();
-        for first in (kept + 1..=count).step_by(PIPELINE) {
-            let numbers = first..(first + PIPELINE as u64).min(count + 1);
-            commands.clear();
-            for number in numbers.clone() {
+        self.delete(kept + 1..=count)?;
+        self.quit().map(drop)
+    }
+
+    /// Marks messages.
+    pub(crate) fn delete(&mut self, numbers: impl Iterator<Item = u64>) -> io::Result<()> {
+        let mut numbers = numbers.peekable();
+        while numbers.peek().is_some() {
+            let (mut commands, mut asked) = (Vec::new(), 0);
+            for number in numbers.by_ref().take(PIPELINE) {
                 write!(commands, "DELE {number}\r\n")?;
+                asked += 1;
             }
             self.stream.write_all(&commands)?;
             self.stream.flush()?;
-            for _ in numbers {
+            for _ in 0..asked {
                 self.accepted()?;
             }
         }
-        self.quit().map(drop)
+        Ok(())
     }
 
     /// Ends the session; all octets that it received.

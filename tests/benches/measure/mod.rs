@@ -10,6 +10,7 @@ mod retr;
 mod smtp;
 mod store;
 mod subject;
+mod team;
 
 pub(crate) use big::BigPart;
 pub(crate) use budget::Budget;
@@ -19,6 +20,7 @@ pub(crate) use retr::RetrPart;
 pub(crate) use smtp::SmtpPart;
 pub(crate) use store::StorePart;
 pub(crate) use subject::start;
+pub(crate) use team::TeamPart;
 
 use std::io;
 

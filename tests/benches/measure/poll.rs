@@ -16,9 +16,9 @@ use crate::process::{Usage, resident, settle};
 use crate::report::Table;
 
 /// Clients that poll at once.
-const CLIENTS: usize = 4;
+pub(super) const CLIENTS: usize = 4;
 /// The least a slice waits for, so that a slow poll is measured at all.
-const LEAST: u64 = 4;
+pub(super) const LEAST: u64 = 4;
 /// Octets of the messages that fill the mailboxes.
 const SIZE: usize = 512;
 /// Connections that fill them.
@@ -28,7 +28,7 @@ const FRESH: u64 = 50;
 /// How long such a message has to reach its mailbox before the poll.
 const ROUTING: Duration = Duration::from_millis(5);
 /// How long the router may need for a mailbox.
-const DRAIN: Duration = Duration::from_secs(300);
+pub(super) const DRAIN: Duration = Duration::from_secs(300);
 
 /// Polls a second of mailboxes of different sizes, from a login that is remembered.
 #[derive(Debug)]
@@ -152,7 +152,7 @@ impl<'a> PollPart<'a> {
     }
 }
 
-fn deliver(appliance: &Appliance, mailbox: &str, count: u64) -> io::Result<Tally> {
+pub(super) fn deliver(appliance: &Appliance, mailbox: &str, count: u64) -> io::Result<Tally> {
     Crowd::gather(Load {
         address: appliance.smtp,
         security: Security::Plain,

@@ -8,6 +8,11 @@ pub(crate) fn start(mailboxes: &[String]) -> Appliance {
     Appliance::with(setup(mailboxes, ""))
 }
 
+/// The same with another `mailboxes.toml`.
+pub(super) fn start_with(mailboxes: String) -> Appliance {
+    Appliance::with(Setup { mailboxes, ..setup(&["m1".into()], "") })
+}
+
 /// Writes its files, with keys of `[store]`.
 pub(crate) fn prepare(mailboxes: &[String], store: &str) -> Appliance {
     Appliance::prepare(setup(mailboxes, store))
