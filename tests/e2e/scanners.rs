@@ -100,7 +100,8 @@ fn what_scanners_find_decides_before_the_250() {
     );
 
     // Without them only what depends on them comes again.
-    (filter.kill(), virus.kill());
+    filter.kill();
+    virus.kill();
     for (to, answer) in
         [("alice", "451 4.7.1 "), ("bob", "451 4.7.1 "), ("carol", "451 4.7.1 "), ("dave", "250 2.0.0 ")]
     {

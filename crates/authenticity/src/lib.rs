@@ -26,7 +26,7 @@ mod verifier;
 pub use authors::{Author, Authors, authors};
 pub use dns::{Answer, DnsFault, DnsSettings, NoResolver, Resolver};
 pub use dnsbl::{Dnsbl, Listing, Listings};
-pub use greylist::{Greyed, Greylist, GreylistSettings};
+pub use greylist::{Greyed, Greylist, GreylistSettings, Remembered};
 pub use prescan::{HeaderFault, HeaderLimits, MimeExcess, Prescan, Scanned};
 pub use results::{relayed, results_field};
 pub use verifier::{MessageResults, Verifier, VerifierLimits};

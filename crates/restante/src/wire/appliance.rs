@@ -22,10 +22,11 @@ use tracing::{error, info, warn};
 use upkeep::{Expiring, Quarantine, Upkeep};
 
 use super::gate::{Checkpoint, Gatekeeper, Scanning};
+use super::grey::SharedGreylist;
 use super::listeners::{Listeners, Reloadable};
 use super::parsing::Parsing;
 use super::signals::{Signals, Told};
-use super::{certificate, known, manager, params};
+use super::{certificate, grey, known, manager, params};
 use crate::config::{self, Config, Faults, Loaded, Overlay, Rules};
 use crate::control::verb::reload::Outcome;
 use crate::control::{self, Current, Desk, Door, Running};
@@ -91,6 +92,7 @@ pub struct Appliance {
     pub(super) parsing: Arc<Parsing>,
     pub(super) verifier: Option<Verifier>,
     pub(super) scanning: Scanning,
+    pub(super) greylist: SharedGreylist,
     pub(super) listeners: Listeners,
     pub(super) smtp: Reloadable<SmtpHandler>,
     pub(super) lmtp: Reloadable<SmtpHandler>,
@@ -154,7 +156,8 @@ impl Appliance {
         let parsing = Arc::new(Parsing::open(&config.state_dir, params::parsing_memory(&config))?);
         let resolver = params::resolver(&config);
         let verifier = params::verifier(&config.authenticity, resolver.as_ref());
-        let scanning = Scanning::new(&config, resolver.as_ref(), None);
+        let greylist = grey::recall(&config);
+        let scanning = Scanning::new(&config, resolver.as_ref(), Some(&greylist));
         manager::status("opening the store");
         let (store, report) = open(&config).await?;
         tell(&report);
@@ -217,6 +220,7 @@ impl Appliance {
             parsing,
             verifier,
             scanning,
+            greylist,
             route_again,
             upkeep_again,
             quarantine,
@@ -227,7 +231,10 @@ impl Appliance {
         if let Some(tls) = appliance.tls.clone() {
             appliance.listeners.tasks.spawn(certificate::remind(tls, stop.clone()));
         }
-        let known = known::keep(appliance.config.state_dir.clone(), appliance.directory.clone(), stop);
+        let state_dir = || appliance.config.state_dir.clone();
+        let grey = grey::keep(state_dir(), appliance.greylist.clone(), stop.clone());
+        let known = known::keep(state_dir(), appliance.directory.clone(), stop);
+        appliance.listeners.tasks.spawn(grey);
         appliance.listeners.tasks.spawn(known);
         appliance.listeners.tasks.spawn(upkeep.run(appliance.listeners.stop.clone()));
         Ok(appliance)

@@ -42,16 +42,19 @@ pub(super) async fn keep(state_dir: PathBuf, directory: Directory, stop: Cancell
     }
 }
 
-/// Renamed into place, so that it is whole; not synced, since losing it loses no mail.
 fn write(state_dir: &Path, known: &[(IpAddr, Duration)]) -> std::io::Result<()> {
     let now = since_1970();
     let line = |(ip, ago): &(IpAddr, Duration)| format!("{} {ip}\n", now.saturating_sub(*ago).as_secs());
-    let text: String = known.iter().map(line).collect();
-    let fresh = state_dir.join(format!("{NAME}.new"));
-    fs::write(&fresh, text)?;
-    fs::rename(fresh, state_dir.join(NAME))
+    replace(state_dir, NAME, &known.iter().map(line).collect::<String>())
 }
 
-fn since_1970() -> Duration {
+/// Renamed into place, so that it is whole; not synced, since losing it loses no mail.
+pub(super) fn replace(state_dir: &Path, name: &str, text: &str) -> std::io::Result<()> {
+    let fresh = state_dir.join(format!("{name}.new"));
+    fs::write(&fresh, text)?;
+    fs::rename(fresh, state_dir.join(name))
+}
+
+pub(super) fn since_1970() -> Duration {
     SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default()
 }

@@ -7,6 +7,7 @@ mod certificate;
 mod difference;
 mod explain;
 mod gate;
+mod grey;
 mod known;
 mod listeners;
 mod log;

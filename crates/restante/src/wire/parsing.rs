@@ -6,6 +6,7 @@ use std::fs::{File, OpenOptions};
 use std::io::{self, Write};
 use std::os::unix::fs::{FileExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use bytes::Bytes;
@@ -56,7 +57,8 @@ pub(crate) struct Parsing {
     free: Mutex<Vec<usize>>,
     permits: Arc<Semaphore>,
     memory: Arc<Semaphore>,
-    budget: u64,
+    /// What `memory` had permits for at last.
+    budget: AtomicU64,
     /// What is being taken apart, written down before: after a crash the next start reads here who it was. It need
     /// not be synced, for a process that dies takes nothing with it that it has written.
     marks: Option<File>,
@@ -91,16 +93,21 @@ impl Parsing {
     }
 
     fn new(marks: Option<File>, budget: u64, known: BTreeSet<Mark>, poison: PathBuf) -> Self {
-        let pages = usize::try_from(budget.div_ceil(PAGE)).unwrap_or(usize::MAX).min(Semaphore::MAX_PERMITS);
         Self {
             free: Mutex::new((0..AT_ONCE).collect()),
             permits: Arc::new(Semaphore::new(AT_ONCE)),
-            memory: Arc::new(Semaphore::new(pages)),
-            budget,
+            memory: Arc::new(Semaphore::new(pages(budget))),
+            budget: AtomicU64::new(budget),
             marks,
             known: Mutex::new(known),
             poison,
         }
+    }
+
+    /// Lets more octets be in memory at once. Less takes a restart.
+    pub(crate) fn grow(&self, budget: u64) {
+        let before = self.budget.fetch_max(budget, Ordering::Relaxed);
+        self.memory.add_permits(pages(budget).saturating_sub(pages(before)));
     }
 
     /// Reads all of a message into memory, as soon as there is room.
@@ -109,7 +116,8 @@ impl Parsing {
         octets: u64,
         content: &mut I,
     ) -> Result<Known<Whole>, StoreError> {
-        let pages = u32::try_from(octets.div_ceil(PAGE).max(1)).ok().filter(|_| octets <= self.budget);
+        let pages = u32::try_from(octets.div_ceil(PAGE).max(1)).ok();
+        let pages = pages.filter(|_| octets <= self.budget.load(Ordering::Relaxed));
         let Some(pages) = pages else {
             return Ok(Known::Unknown("the message is longer than what is looked at in memory".into()));
         };
@@ -175,6 +183,10 @@ impl Parsing {
             })
             .ok()
     }
+}
+
+fn pages(octets: u64) -> usize {
+    usize::try_from(octets.div_ceil(PAGE)).unwrap_or(usize::MAX).min(Semaphore::MAX_PERMITS)
 }
 
 fn lock<T>(shared: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
@@ -269,5 +281,12 @@ mod tests {
         assert!(waits.is_err());
         drop(first);
         assert!(whole(&parsing, b"x").await.known().is_some());
+        // Less than there was is no less before a restart.
+        for budget in [16 << 10, 4 << 10] {
+            parsing.grow(budget);
+            let both = (whole(&parsing, &[b'x'; 9 << 10]).await, whole(&parsing, b"x").await);
+            assert!(both.0.known().is_some() && both.1.known().is_some());
+            assert!(whole(&parsing, &[b'x'; (16 << 10) + 1]).await.known().is_none());
+        }
     }
 }

@@ -40,7 +40,7 @@ impl Appliance {
         }
         let resolver = params::resolver(config);
         self.verifier = params::verifier(&config.authenticity, resolver.as_ref());
-        self.scanning = Scanning::new(config, resolver.as_ref(), Some((&self.config, &self.scanning)));
+        self.scanning = Scanning::new(config, resolver.as_ref(), Some(&self.greylist));
     }
 
     /// The configuration that it started with is not the one of the files.
@@ -73,6 +73,7 @@ impl Appliance {
         changes.extend(difference::rules(&self.rules.text, &rules.text));
         let restart = difference::waiting(&self.started, &config).into_iter().map(str::to_owned).collect();
         self.directory.replace(table);
+        self.parsing.grow(params::parsing_memory(&config));
         self.ask_others(&config);
         (self.config, self.spec, self.rules) = (config, spec, rules);
         super::rules::keep(&self.config.state_dir, &self.rules);

@@ -128,10 +128,7 @@ impl Case {
     ) -> Result<Option<AuthResults>, StoreError> {
         let whole = self.whole(octets, content).await?;
         let results = self.authenticate(whole.as_ref(), content).await?;
-        self.facts.content = self.content(octets, whole.as_ref()).await;
-        if let Known::Is(content) = &mut self.facts.content {
-            content.too_complex |= too_complex;
-        }
+        self.facts.content = self.content(octets, too_complex, whole.as_ref()).await;
         let Checkpoint { scanning, reads, .. } = &*self.gate;
         self.facts.verdicts = scanning.scan(reads, &self.facts, envelope, whole.as_ref()).await;
         Ok(results)
@@ -179,7 +176,19 @@ impl Case {
             (results.dmarc, results.arc) = (Some(message.dmarc), Some(message.arc));
         }
         self.learn(results.clone());
+        if let Some(Known::Unknown(why)) = whole {
+            self.cannot_verify(why);
+        }
         Ok(Some(results))
+    }
+
+    /// Who signed it nobody can tell, which is not the same as that nobody did.
+    fn cannot_verify(&mut self, why: &str) {
+        let facts = &mut self.facts;
+        facts.dkim = Known::Unknown(why.to_owned());
+        facts.dmarc = Known::Unknown(why.to_owned());
+        facts.arc = Known::Unknown(why.to_owned());
+        facts.trusted_forwarder = Known::Unknown(why.to_owned());
     }
 
     fn learn(&mut self, results: AuthResults) {
@@ -197,10 +206,12 @@ impl Case {
         self.facts.arc = Known::Is(arc);
     }
 
-    async fn content(&self, octets: u64, whole: Option<&Known<Whole>>) -> Known<Content> {
+    /// Whoever takes the message apart has bounds of its own, and knows better than the pre-scan, for which a text with
+    /// many lines that begin with two hyphens has many parts.
+    async fn content(&self, octets: u64, too_complex: bool, whole: Option<&Known<Whole>>) -> Known<Content> {
         let reads = &self.gate.reads;
         if !reads.content {
-            return Known::Is(Content { size: octets, ..Content::default() });
+            return Known::Is(Content { size: octets, too_complex, ..Content::default() });
         }
         match whole {
             Some(Known::Is(whole)) => self.gate.parsing.content(whole, reads.body).await,

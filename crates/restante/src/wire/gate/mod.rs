@@ -31,7 +31,7 @@ use super::parsing::Parsing;
 use crate::config::{Authenticity, Relay};
 use crate::trace::Judgements;
 use origin::Origin;
-pub(crate) use scanning::Scanning;
+pub(crate) use scanning::{Scanning, greylist_settings};
 use session::Visit;
 
 pub(crate) use explain::{Explained, explain};

@@ -2,16 +2,17 @@
 
 use std::net::IpAddr;
 use std::num::NonZeroUsize;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, PoisonError};
 use std::time::{Duration, Instant};
 
 use authenticity::scanner::{About, Clamd, Endpoint, Rspamd, Scan, ScannerSettings, WhenDown};
-use authenticity::{Greyed, Greylist, GreylistSettings, Resolver};
+use authenticity::{Greyed, GreylistSettings, Resolver};
 use mail::{Envelope, Known, ReversePath, Verdicts};
 use net::ListenAddress;
 use routing::rules::{Facts, Reads};
 use tracing::warn;
 
+use super::super::grey::SharedGreylist;
 use super::super::parsing::Whole;
 use super::lists::{Lists, Told};
 use crate::config::{self, Config};
@@ -22,31 +23,26 @@ pub(crate) struct Scanning {
     rspamd: Option<Arc<Rspamd>>,
     clamav: Option<Arc<Clamd>>,
     pub(super) lists: Option<Lists>,
-    greylist: Option<Arc<Mutex<Greylist>>>,
+    greylist: Option<SharedGreylist>,
     told: Told,
 }
 
 impl Scanning {
-    /// As a configuration says it; what one before has learnt stays where that says the same.
+    /// As a configuration says it. A grey list goes on with what it has learnt.
     pub(crate) fn new(
         config: &Config,
         resolver: Option<&Resolver>,
-        before: Option<(&Config, &Self)>,
+        greylist: Option<&SharedGreylist>,
     ) -> Self {
-        let grey = &config.greylist;
-        let kept = before.filter(|(old, _)| old.greylist == *grey).and_then(|(_, old)| old.greylist.clone());
-        let settings = GreylistSettings {
-            wait: grey.wait,
-            within: grey.within,
-            known: grey.known,
-            most: NonZeroUsize::new(grey.most).unwrap_or(NonZeroUsize::MIN),
-        };
-        let new = || Arc::new(Mutex::new(Greylist::new(settings)));
+        let greylist = greylist.filter(|_| config.greylist.enabled).cloned();
+        if let Some(greylist) = &greylist {
+            greylist.lock().unwrap_or_else(PoisonError::into_inner).set(greylist_settings(config));
+        }
         Self {
             rspamd: config.rspamd.as_ref().map(|scanner| Arc::new(Rspamd::new(asked(scanner)))),
             clamav: config.clamav.as_ref().map(|scanner| Arc::new(Clamd::new(asked(scanner)))),
             lists: Lists::new(config, resolver),
-            greylist: grey.enabled.then(|| kept.unwrap_or_else(new)),
+            greylist,
             told: Told::default(),
         }
     }
@@ -135,6 +131,17 @@ impl Scanning {
             warn!(why, "a scanner gives no answer");
         }
         scan.known
+    }
+}
+
+/// As `[greylist]` has them.
+pub(crate) fn greylist_settings(config: &Config) -> GreylistSettings {
+    let grey = &config.greylist;
+    GreylistSettings {
+        wait: grey.wait,
+        within: grey.within,
+        known: grey.known,
+        most: NonZeroUsize::new(grey.most).unwrap_or(NonZeroUsize::MIN),
     }
 }
 

@@ -1,5 +1,8 @@
 //! The gate over a store in memory, with rules and without name servers.
 
+use std::time::Duration;
+
+use authenticity::{DnsSettings, Resolver, VerifierLimits};
 use directory::{DomainSpec, MailboxSpec, Spec, Table, VerifierParams};
 use jiff::tz::TimeZone;
 use mail::{Address, ForwardPath, MailboxName, Protocol, Recipient, Ruling};
@@ -162,6 +165,51 @@ async fn what_fails_and_may_not_is_refused_and_never_bounced() {
         matches!(&verdict, Verdict::Refuse(refusal) if refusal.code == 550 && &*refusal.rule == "forged"),
         "{verdict:?}"
     );
+}
+
+/// That nobody can tell who signed a message is not the same as that nobody did: what depends on it waits, and the rule
+/// that is always there lets it pass.
+#[tokio::test]
+async fn a_message_that_cannot_be_read_whole_may_be_anybodys() {
+    let long = format!("From: a@b.example\r\n\r\n{}", "x\r\n".repeat(700_000));
+    for condition in
+        ["dmarc = \"fail\"", "dkim = \"pass\"", "arc = \"pass\"", "verified-domain = \"b.example\""]
+    {
+        let rules = format!(
+            "[[rule]]\nname = \"asks\"\nwhen = {{ recipient = \"alice@*\", {condition} }}\n\
+             then = {{ refuse = \"550 5.7.1\" }}\n"
+        );
+        let mut world = world(&rules);
+        let nowhere = DnsSettings {
+            servers: vec![([127, 0, 0, 1], 1).into()],
+            timeout: Duration::from_millis(200),
+            attempts: 1,
+            ..DnsSettings::default()
+        };
+        let verifier = Verifier::new(Resolver::new(&nowhere).expect("a resolver"), VerifierLimits::default());
+        Arc::get_mut(&mut world.gate.0).expect("not shared").verifier = Some(verifier);
+        let (_, verdict, _) = sent(&world, STRANGER, &["alice@example.test"], &long).await;
+        assert!(
+            matches!(&verdict, Verdict::Refuse(refusal) if refusal.code == 451),
+            "{condition}: {verdict:?}"
+        );
+        let (_, verdict, rulings) = sent(&world, STRANGER, &["bob@example.test"], &long).await;
+        assert_eq!((verdict, rulings), (Verdict::Accept, vec![None]), "{condition}");
+    }
+}
+
+/// A long text of lines that begin with two hyphens has one part, whatever the pre-scan counts.
+#[tokio::test]
+async fn what_was_taken_apart_is_as_complex_as_that_showed() {
+    let hyphens = |head: &str, line: &str| format!("{head}\r\n{}", line.repeat(2_500));
+    let plain = hyphens("Content-Type: text/plain\r\n", "-- a comment\r\n");
+    let parts = hyphens("Content-Type: multipart/mixed; boundary=b\r\n", "--b\r\n\r\n");
+    let world =
+        world("[[rule]]\nname = \"odd\"\nwhen = { too-complex = true }\nthen = { tag = \"[odd]\" }\n");
+    for (message, tagged) in [(plain, false), (parts, true)] {
+        let (_, verdict, rulings) = sent(&world, STRANGER, &["alice@example.test"], &message).await;
+        assert_eq!((verdict, rulings[0].is_some()), (Verdict::Accept, tagged));
+    }
 }
 
 #[tokio::test]
