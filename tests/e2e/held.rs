@@ -106,6 +106,45 @@ fn held_mail_is_listed_shown_released_and_deleted() {
     );
 }
 
+/// One message a day that names what is held back, whatever restarts; and a stranger's words stay in their lines.
+#[test]
+fn a_mailbox_is_told_once_a_day_of_what_is_held_back_from_it() {
+    let mut setup = Setup::of(&["postmaster", "alice", "bob"]);
+    setup.rules = RULES.replace("subject = \"Grüße\"", "subject = \"*Grüße*\"");
+    setup.tables = "[quarantine]\ndigest = \"never\"\n".into();
+    let mut appliance = Appliance::with(setup);
+    let hostile = "From: =?utf-8?q?Caf=C3=A9?= <shop@vendor.test>\r\nSubject: \
+                   =?utf-8?q?Gr=C3=BC=C3=9Fe=0D=0ABcc=3A_all=40example.test?=\r\n\r\nsecret body\r\n";
+    for message in [MESSAGE, hostile.as_bytes()] {
+        assert!(deliver(&mut smtp(appliance.smtp), &["alice@example.test"], message).starts_with("250 "));
+    }
+    held(&appliance, 2);
+    assert!(appliance.stop().success());
+    // As if it had run the day before; what comes at midnight is due at any time.
+    fs::write(appliance.state_dir().join("digests"), "done 2026-01-01\n").expect("written");
+    appliance.configure(|setup| setup.tables = "[quarantine]\ndigest = \"00:00\"\n".into());
+    for _ in 0..2 {
+        appliance.restart();
+        let mail = collect(appliance.pop3, "alice", 1);
+        let text = String::from_utf8_lossy(&mail[0].octets).into_owned();
+        for part in [
+            "Return-Path: <>\r\n",
+            "\r\nSubject: 2 messages are held back from you\r\n",
+            "\r\nAuto-Submitted: auto-generated\r\n",
+            "\r\nFrom:    Shop <shop@vendor.test>\r\nSubject: Grüße\r\n",
+            "\r\nReason:  looks like spam\r\n",
+            "\r\nFrom:    Café <shop@vendor.test>\r\nSubject: Grüße",
+            "restante quarantine release r",
+            "as alice+quarantine,",
+        ] {
+            assert!(text.contains(part), "{part:?} is missing in\n{text}");
+        }
+        assert!(!text.contains("\r\nBcc:") && !text.contains("secret body"), "{text}");
+    }
+    appliance.logged(&["a mailbox is told of what is held back from it", "alice"]);
+    held(&appliance, 2);
+}
+
 #[test]
 fn what_is_not_there_is_said_in_one_line() {
     let appliance = appliance();

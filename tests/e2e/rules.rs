@@ -242,14 +242,57 @@ fn rules_with_faults_or_failing_tests_change_nothing_and_a_start_goes_on_with_th
         assert_eq!(check.status.code(), Some(78), "{check:?}");
         assert!(check.err.contains(said), "{}", check.err);
         appliance.restart();
-        appliance.logged(&["ERROR", "rules.toml has faults: the last rules without any are in force"]);
+        appliance.logged(&["ERROR", "rules.toml cannot be used: the last good rules are in force"]);
         goes_to_dave(&appliance);
     }
-    // Without any that were good there is no start.
+    let status = run(&mut appliance.verb(&["status"]), SOON);
+    assert!(status.out.contains("rules         the last good ones"), "{}", status.out);
+    // Somebody has removed it.
+    appliance.configure(|setup| setup.rules = good.into());
+    appliance.hangup();
+    appliance.logged(&["the configuration is in force"]);
+    let status = run(&mut appliance.verb(&["status"]), SOON);
+    assert!(status.out.contains("rules         those of rules.toml"), "{}", status.out);
+    fs::remove_file(appliance.config_dir().join("rules.toml")).expect("there");
+    let reload = run(&mut appliance.verb(&["reload"]), SOON);
+    assert!(
+        reload.status.code() == Some(1) && reload.err.contains("rules.toml is not there, and there were"),
+        "{reload:?}"
+    );
+    let check = run(&mut appliance.verb(&["check"]), SOON);
+    assert!(check.status.code() == Some(78) && check.err.contains("rules.last-good.toml"), "{check:?}");
+    goes_to_dave(&appliance);
+    appliance.restart();
+    appliance.logged(&["ERROR", "rules.toml is not there, and there were"]);
+    appliance.logged(&["ERROR", "rules.toml cannot be used: the last good rules are in force"]);
+    goes_to_dave(&appliance);
+    // Without any that were good there is no start with bad ones.
+    appliance.configure(|setup| setup.rules = "[[rule]]\nname = 7\n".into());
     appliance.kill();
     fs::remove_file(appliance.state_dir().join("rules.last-good.toml")).expect("kept");
     let ended = run(&mut appliance.serve(), SOON);
     assert_eq!(ended.status.code(), Some(78), "{ended:?}");
+}
+
+#[test]
+fn a_folder_that_never_had_rules_is_served_and_says_so() {
+    let mut appliance = Appliance::with(Setup::default());
+    // An empty file is rules too: none.
+    let status = run(&mut appliance.verb(&["status"]), SOON);
+    assert!(status.out.contains("rules         those of rules.toml"), "{}", status.out);
+    fs::remove_file(appliance.config_dir().join("rules.toml")).expect("there");
+    let said = "rules.toml is not there: no rules of yours are searched, the default alone holds";
+    for _ in 0..2 {
+        appliance.restart();
+        appliance.logged(&["WARN", said]);
+    }
+    let status = run(&mut appliance.verb(&["status"]), SOON);
+    assert!(status.out.contains("rules         none of yours"), "{}", status.out);
+    let reload = run(&mut appliance.verb(&["reload"]), SOON);
+    assert!(reload.status.success() && reload.err.contains(said), "{reload:?}");
+    let check = run(&mut appliance.verb(&["check"]), SOON);
+    assert!(check.status.success() && check.err.contains(said), "{check:?}");
+    assert!(deliver(&mut smtp(appliance.smtp), &["alice@example.test"], MESSAGE).starts_with("250 2.0.0 "));
 }
 
 /// Mail from this machine judged like a stranger's, by a name server that knows these names.

@@ -26,7 +26,7 @@ pub struct Setup {
     pub tables: String,
     /// `mailboxes.toml`; `PASSWORD-HASH` stands for the hash of [`PASSWORD`].
     pub mailboxes: String,
-    /// `rules.toml`; none when it is empty.
+    /// `rules.toml`.
     pub rules: String,
     /// A command that runs the binary, such as a tracer with its arguments.
     pub wrapper: Vec<String>,
@@ -79,13 +79,7 @@ impl Setup {
             &folder.join("mailboxes.toml"),
             &self.mailboxes.replace("PASSWORD-HASH", password_hash()),
         );
-        let rules = folder.join("rules.toml");
-        if self.rules.is_empty() {
-            // There may be none.
-            let _ = fs::remove_file(rules);
-        } else {
-            fs::write(rules, &self.rules).expect("written");
-        }
+        fs::write(folder.join("rules.toml"), &self.rules).expect("written");
     }
 }
 

@@ -1,6 +1,7 @@
 //! Every fault of the configuration, with its exact words: one folder of `tests/configs/bad` each.
 //!
-//! A folder holds the three files (or not), `modes` with lines `FILE OCTAL` for files that others can read, and
+//! A folder holds the three files (or not; an absent `rules.toml` is an empty one, unless there is a file `no-rules`),
+//! `modes` with lines `FILE OCTAL` for files that others can read, and
 //! `expected.txt`. Beside them the test puts a pair `tls.crt` and `tls.key`, an `other.key` that belongs to
 //! neither, and `rubbish.pem`. With `UPDATE_EXPECTED=1` the expectations are written anew: read the diff.
 
@@ -34,6 +35,9 @@ fn set_up(fixture: &Path, dir: &Path) {
     write(&dir.join("tls.key"), one.signing_key.serialize_pem().as_bytes(), 0o600);
     write(&dir.join("other.key"), other.signing_key.serialize_pem().as_bytes(), 0o600);
     write(&dir.join("rubbish.pem"), b"-----BEGIN RUBBISH-----\n", 0o600);
+    if !fixture.join("no-rules").exists() {
+        write(&dir.join("rules.toml"), b"", 0o600);
+    }
     for name in FILES {
         if let Ok(octets) = fs::read(fixture.join(name)) {
             write(&dir.join(name), &octets, 0o600);

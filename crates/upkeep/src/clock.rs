@@ -15,6 +15,8 @@ pub(crate) struct AgeClock {
     last_ms: Option<u64>,
     /// How long nothing grows old yet, in time of running.
     suspended: Duration,
+    /// That is because it has jumped.
+    doubted: bool,
     looked: Option<Instant>,
     /// Wall and monotonic clock at the look from which on both are believed.
     anchor: Option<(u64, Instant)>,
@@ -31,13 +33,19 @@ pub(crate) enum Reading {
 
 impl AgeClock {
     /// Goes on from what [`AgeClock::kept`] said.
-    pub(crate) fn new(last_ms: Option<u64>, suspended: Duration) -> Self {
-        Self { last_ms, suspended, looked: None, anchor: None }
+    pub(crate) fn new(last_ms: Option<u64>, suspended: Duration, doubted: bool) -> Self {
+        Self { last_ms, suspended, doubted, looked: None, anchor: None }
     }
 
     /// What the next run must know.
-    pub(crate) fn kept(&self) -> (Option<u64>, Duration) {
-        (self.last_ms, self.suspended)
+    pub(crate) fn kept(&self) -> (Option<u64>, Duration, bool) {
+        (self.last_ms, self.suspended, self.doubted)
+    }
+
+    /// Whether somebody should look at the clock: nothing grows old because it has jumped, not because nothing was
+    /// known of it.
+    pub(crate) fn is_doubted(&self) -> bool {
+        self.doubted
     }
 
     /// Looks at both clocks.
@@ -47,6 +55,7 @@ impl AgeClock {
         let expected = self.last_ms.replace(wall_ms).map(|last| last.saturating_add(ms(ran)));
         if expected.is_none_or(|expected| wall_ms.abs_diff(expected) > ms(DAY)) {
             self.suspended = DAY;
+            self.doubted = expected.is_some();
         } else {
             self.suspended = self.suspended.saturating_sub(ran);
         }
@@ -54,6 +63,7 @@ impl AgeClock {
             self.anchor = None;
             return Reading::Suspended(self.suspended);
         }
+        self.doubted = false;
         let (wall, since) = *self.anchor.get_or_insert((wall_ms, now));
         Reading::Now(wall_ms.min(wall.saturating_add(ms(now.saturating_duration_since(since)))))
     }
@@ -79,7 +89,7 @@ mod tests {
 
     impl World {
         fn new(last_ms: Option<u64>, suspended: Duration) -> Self {
-            Self { clock: AgeClock::new(last_ms, suspended), wall: TODAY, now: Instant::now() }
+            Self { clock: AgeClock::new(last_ms, suspended, false), wall: TODAY, now: Instant::now() }
         }
 
         fn run(&mut self, time: Duration) -> Reading {
@@ -94,8 +104,12 @@ mod tests {
 
         /// Down for so long, by its own clock.
         fn restart(self, down: Duration) -> Self {
-            let (last, suspended) = self.clock.kept();
-            Self { clock: AgeClock::new(last, suspended), wall: self.wall + ms(down), now: Instant::now() }
+            let (last, suspended, doubted) = self.clock.kept();
+            Self {
+                clock: AgeClock::new(last, suspended, doubted),
+                wall: self.wall + ms(down),
+                now: Instant::now(),
+            }
         }
     }
 
@@ -107,11 +121,9 @@ mod tests {
         let mut world = world.restart(20 * HOUR);
         assert_eq!(world.look(), Reading::Now(TODAY + ms(21 * HOUR)));
         assert_eq!(world.restart(30 * HOUR).look(), Reading::Suspended(DAY));
-        assert_eq!(
-            World::new(None, Duration::ZERO).look(),
-            Reading::Suspended(DAY),
-            "nothing to compare with"
-        );
+        let mut world = World::new(None, Duration::ZERO);
+        assert_eq!(world.look(), Reading::Suspended(DAY), "nothing to compare with");
+        assert!(!world.clock.is_doubted(), "and nothing to doubt");
     }
 
     #[test]
@@ -124,6 +136,7 @@ mod tests {
         for _ in 0..11 {
             world = world.restart(Duration::from_secs(60));
             assert_eq!(world.look(), Reading::Suspended(DAY + HOUR - running));
+            assert!(world.clock.is_doubted());
             assert_eq!(world.run(2 * HOUR), Reading::Suspended(DAY - HOUR - running));
             running += 2 * HOUR;
         }
@@ -133,6 +146,7 @@ mod tests {
         assert_eq!(world.run(23 * HOUR), Reading::Suspended(HOUR));
         let wall = world.wall;
         assert_eq!(world.run(HOUR), Reading::Now(wall + ms(HOUR)));
+        assert!(!world.clock.is_doubted());
     }
 
     #[test]

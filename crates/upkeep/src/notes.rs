@@ -15,6 +15,8 @@ pub(crate) struct Notes {
     pub(crate) time_ms: Option<u64>,
     /// How long nothing grows old yet.
     pub(crate) suspended: Duration,
+    /// Because the clock has jumped, and not because it ran for the first time.
+    pub(crate) doubted: bool,
     /// Mailboxes whose owners know that they are nearly full.
     pub(crate) warned: BTreeSet<MailboxName>,
 }
@@ -27,6 +29,7 @@ impl Notes {
             match word {
                 "time" => notes.time_ms = value.parse().ok(),
                 "suspended" => notes.suspended = value.parse().map(Duration::from_millis).unwrap_or_default(),
+                "doubted" => notes.doubted = value == "yes",
                 "warned" => notes.warned.extend(MailboxName::parse(value).ok()),
                 _ => {}
             }
@@ -45,6 +48,9 @@ impl Notes {
         // A String takes all.
         let _ = self.time_ms.map_or(Ok(()), |time| writeln!(text, "time {time}"));
         let _ = writeln!(text, "suspended {}", self.suspended.as_millis());
+        if self.doubted {
+            let _ = writeln!(text, "doubted yes");
+        }
         for mailbox in &self.warned {
             let _ = writeln!(text, "warned {mailbox}");
         }
@@ -72,6 +78,7 @@ mod tests {
         let notes = Notes {
             time_ms: Some(1_795_000_000_000),
             suspended: Duration::from_millis(1500),
+            doubted: true,
             warned: [name("alice"), name("müller@other.example")].into(),
         };
         notes.write(&path).await.expect("written");

@@ -26,33 +26,9 @@ pub(crate) struct Notice<'a> {
 }
 
 impl Notice<'_> {
-    /// To the mailbox itself, from nobody: nothing comes back to a null sender (RFC 3834 §3.3).
+    /// To the mailbox itself, from nobody.
     pub(crate) fn envelope(&self) -> Option<Envelope> {
-        let address = Address::parse(self.address).ok()?;
-        let ascii = address.is_ascii();
-        let recipient = Recipient {
-            path: ForwardPath::Address(address),
-            mailboxes: vec![self.mailbox.clone()],
-            duplicate: false,
-            ruling: None,
-        };
-        Some(Envelope {
-            reverse_path: ReversePath::Null,
-            recipients: vec![recipient],
-            body: if ascii { Body::SevenBit } else { Body::EightBitMime },
-            smtputf8: !ascii,
-            trace: Trace {
-                protocol: Protocol::Local,
-                peer: None,
-                helo: self.host.to_owned(),
-                tls: None,
-                received_ms: self.now_ms,
-            },
-            cuts: Vec::new(),
-            unterminated: false,
-            results: None,
-            fields: Vec::new(),
-        })
+        envelope_to(self.host, self.mailbox, self.address, self.now_ms)
     }
 
     /// A whole message (RFC 5322 §3.6), marked as what it is (RFC 3834 §5).
@@ -65,7 +41,7 @@ impl Notice<'_> {
         field("From", &["Postmaster", &format!("<postmaster@{domain}>")]);
         field("To", &[&format!("<{}>", self.address)]);
         field("Subject", &[&format!("Your mailbox is {} % full", self.fullness)]);
-        field("Message-ID", &[&self.message_id()]);
+        field("Message-ID", &[&message_id("full", self.now_ms, self.mailbox, self.host)]);
         field("Auto-Submitted", &["auto-generated"]);
         field("MIME-Version", &["1.0"]);
         field("Content-Type", &["text/plain;", "charset=utf-8"]);
@@ -76,13 +52,6 @@ impl Notice<'_> {
             out.push_str("\r\n");
         });
         out
-    }
-
-    /// One mailbox is not warned twice in a millisecond (RFC 5322 §3.6.4).
-    fn message_id(&self) -> String {
-        let name: String = self.mailbox.as_str().bytes().map(|octet| format!("{octet:02x}")).collect();
-        // A name may have 255 octets, which no line would hold.
-        format!("<full.{:x}.{}@{}>", self.now_ms, name.get(..64).unwrap_or(&name), self.host)
     }
 
     fn text(&self) -> String {
@@ -135,8 +104,45 @@ impl fmt::Display for Size {
     }
 }
 
+/// What a message of ours to a mailbox is under way with, from nobody: nothing comes back to a null sender (RFC 3834
+/// §3.3).
+pub(crate) fn envelope_to(host: &str, mailbox: &MailboxName, address: &str, now_ms: u64) -> Option<Envelope> {
+    let address = Address::parse(address).ok()?;
+    let ascii = address.is_ascii();
+    let recipient = Recipient {
+        path: ForwardPath::Address(address),
+        mailboxes: vec![mailbox.clone()],
+        duplicate: false,
+        ruling: None,
+    };
+    Some(Envelope {
+        reverse_path: ReversePath::Null,
+        recipients: vec![recipient],
+        body: if ascii { Body::SevenBit } else { Body::EightBitMime },
+        smtputf8: !ascii,
+        trace: Trace {
+            protocol: Protocol::Local,
+            peer: None,
+            helo: host.to_owned(),
+            tls: None,
+            received_ms: now_ms,
+        },
+        cuts: Vec::new(),
+        unterminated: false,
+        results: None,
+        fields: Vec::new(),
+    })
+}
+
+/// One mailbox is not told twice in a millisecond (RFC 5322 §3.6.4).
+pub(crate) fn message_id(what: &str, now_ms: u64, mailbox: &MailboxName, host: &str) -> String {
+    let name: String = mailbox.as_str().bytes().map(|octet| format!("{octet:02x}")).collect();
+    // A name may have 255 octets, which no line would hold.
+    format!("<{what}.{now_ms:x}.{}@{host}>", name.get(..64).unwrap_or(&name))
+}
+
 /// RFC 5322 §3.3, in UTC.
-fn date(ms: u64) -> String {
+pub(crate) fn date(ms: u64) -> String {
     let stamp =
         i64::try_from(ms).ok().and_then(|ms| Timestamp::from_millisecond(ms).ok()).unwrap_or_default();
     DateTimePrinter::new().zoned_to_string(&stamp.to_zoned(TimeZone::UTC)).unwrap_or_default()

@@ -1,5 +1,6 @@
 use std::time::Duration;
 
+use jiff::civil::Time;
 use mail::{Event, Journeys, MailboxName, Uid};
 use queue::{Maildrop, Store, StoreError};
 use tracing::warn;
@@ -14,11 +15,17 @@ pub struct Quarantine {
     pub keep: Duration,
     /// Octets in one mailbox's quarantine: past it the oldest go first.
     pub octets: u64,
+    /// The local time at which each mailbox is told once a day of what is newly held back from it; none: never.
+    pub digest: Option<Time>,
 }
 
 impl Default for Quarantine {
     fn default() -> Self {
-        Self { keep: Duration::from_secs(30 * 86_400), octets: 1 << 30 }
+        Self {
+            keep: Duration::from_secs(30 * 86_400),
+            octets: 1 << 30,
+            digest: Some(Time::constant(7, 0, 0, 0)),
+        }
     }
 }
 

@@ -15,6 +15,8 @@ use tokio_util::sync::CancellationToken;
 
 use crate::{Expiring, Quarantine, Upkeep};
 
+mod digest;
+
 const DAY: Duration = Duration::from_secs(24 * 60 * 60);
 
 /// alice has room for 1000 octets and keeps mail for 30 days; nobody can log in to dump.
@@ -70,7 +72,7 @@ impl World {
 
     fn upkeep_at(&self, path: &Path) -> Upkeep<MemoryStore> {
         let (store, directory) = (self.store.clone(), self.directory.clone());
-        let quarantine = watch::channel(Quarantine { keep: 3 * DAY, octets: 100 }).1;
+        let quarantine = watch::channel(Quarantine { keep: 3 * DAY, octets: 100, ..Quarantine::default() }).1;
         let expiring = self.expiring();
         Upkeep::new(store, directory, "mx.example.test".into(), path.to_owned(), quarantine, expiring)
     }

@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use directory::Directory;
+use jiff::tz::TimeZone;
 use mail::{Event, Journeys, MailboxName};
 use queue::{Incoming, Store, StoreError};
 use tokio::sync::{Notify, watch};
@@ -11,6 +12,7 @@ use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
 
 use crate::clock::{AgeClock, Reading};
+use crate::digest::{Digests, ReadHead};
 use crate::expiring::{Expiring, Found};
 use crate::expiry::{ages, remove_old};
 use crate::fullness::{FORGET, WARN, fullness};
@@ -34,6 +36,8 @@ const LATEST: Duration = Duration::from_secs(60 * 60);
 /// noted after the message is ours, so a crash in between tells once more. A mailbox that nobody can log in to
 /// would only grow fuller: of that the log is told.
 ///
+/// **Digests**: once a day each mailbox from which mail was newly held back gets one message that names it.
+///
 /// **Age**: what is older than its mailbox keeps it goes, in small steps, by a clock that does not believe jumps;
 /// and so does what is held back in quarantine for too long, and what a rule has given an age of its own.
 pub struct Upkeep<S> {
@@ -48,6 +52,7 @@ pub struct Upkeep<S> {
     expiring: Expiring,
     found: Found,
     journeys: Journeys,
+    digests: Option<Digests>,
 }
 
 impl<S: Store> Upkeep<S> {
@@ -61,10 +66,29 @@ impl<S: Store> Upkeep<S> {
         quarantine: watch::Receiver<Quarantine>,
         expiring: Expiring,
     ) -> Self {
-        let Notes { time_ms, suspended, warned } = Notes::read(&path);
-        let clock = AgeClock::new(time_ms, suspended);
+        let Notes { time_ms, suspended, doubted, warned } = Notes::read(&path);
+        let clock = AgeClock::new(time_ms, suspended, doubted);
         let (again, found, journeys) = (Arc::new(Notify::new()), Found::default(), Journeys::default());
-        Self { store, directory, host, path, warned, clock, again, quarantine, expiring, found, journeys }
+        Self {
+            store,
+            directory,
+            host,
+            path,
+            warned,
+            clock,
+            again,
+            quarantine,
+            expiring,
+            found,
+            journeys,
+            digests: None,
+        }
+    }
+
+    /// The same, and mailboxes are told of what is held back from them, as the quarantine's settings say. What was told
+    /// stands in the file at `path`, and `read` reads header sections.
+    pub fn with_digests(self, path: PathBuf, read: ReadHead) -> Self {
+        Self { digests: Some(Digests::open(path, read, TimeZone::system())), ..self }
     }
 
     /// The same, and `journeys` are told of everything that is removed.
@@ -91,6 +115,7 @@ impl<S: Store> Upkeep<S> {
                 self.grow_old(&ages, wall_ms(), Instant::now(), &stop).await;
             }
             self.expire(wall_ms(), Instant::now()).await;
+            self.digest(wall_ms()).await;
             tokio::select! {
                 () = stop.cancelled() => return,
                 () = self.again.notified() => aged = None,
@@ -159,7 +184,7 @@ impl<S: Store> Upkeep<S> {
                 Vec::new()
             }
         };
-        let Quarantine { keep, octets } = *self.quarantine.borrow();
+        let Quarantine { keep, octets, .. } = *self.quarantine.borrow();
         match reading {
             Reading::Now(now_ms) => {
                 remove_old(&self.store, ages, now_ms, &self.journeys, stop).await;
@@ -167,11 +192,13 @@ impl<S: Store> Upkeep<S> {
                 remove_old(&self.store, &held, now_ms, &self.journeys, stop).await;
             }
             Reading::Suspended(_) if ages.is_empty() && held.is_empty() => {}
-            Reading::Suspended(left) => warn!(
+            Reading::Suspended(left) if self.clock.is_doubted() => warn!(
                 hours = left.as_secs().div_ceil(3600),
-                "no mail goes for its age: the clock was over a day from where it was expected, or nothing was \
-                 known of it; look at it now, for after so many hours of running it is believed"
+                "no mail goes for its age: the clock was over a day from where it was expected; look at it now, for \
+                 after so many hours of running it is believed"
             ),
+            // It runs for the first time.
+            Reading::Suspended(_) => {}
         }
         for quarantine in &held {
             if let Err(error) = cap(&self.store, quarantine, octets, &self.journeys).await {
@@ -206,6 +233,14 @@ impl<S: Store> Upkeep<S> {
         }
     }
 
+    /// Tells once a day of what is newly held back.
+    pub(crate) async fn digest(&mut self, wall_ms: u64) {
+        let Some(at) = self.quarantine.borrow().digest else { return };
+        if let Some(digests) = &mut self.digests {
+            digests.look(&self.store, &self.directory, &self.host, at, wall_ms).await;
+        }
+    }
+
     async fn look_at_clock(&mut self, wall_ms: u64, now: Instant) -> Reading {
         let reading = self.clock.look(wall_ms, now);
         // Before anything goes: a start after a crash must not believe what this one did not.
@@ -214,8 +249,8 @@ impl<S: Store> Upkeep<S> {
     }
 
     async fn note(&self) {
-        let (time_ms, suspended) = self.clock.kept();
-        let notes = Notes { time_ms, suspended, warned: self.warned.clone() };
+        let (time_ms, suspended, doubted) = self.clock.kept();
+        let notes = Notes { time_ms, suspended, doubted, warned: self.warned.clone() };
         if let Err(error) = notes.write(&self.path).await {
             warn!(%error, path = %self.path.display(), "what the next start should know of warnings and the clock is not written down");
         }

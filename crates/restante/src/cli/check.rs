@@ -1,6 +1,7 @@
 use serde::Serialize;
 
 use super::failure::counted;
+use super::firing::{self, Refusal};
 use super::{Answer, Context, Failure, json};
 use crate::config::{self, Finding};
 use crate::control;
@@ -25,6 +26,8 @@ struct Document {
     mailboxes: usize,
     aliases: usize,
     closed_addresses: usize,
+    /// When each rule that refuses can do so.
+    refusals: Vec<Refusal>,
     warnings: Vec<Finding>,
 }
 
@@ -42,17 +45,24 @@ pub(crate) fn run(context: &mut Context<'_>, args: &Args) -> Result<Answer, Fail
         mailboxes: spec.mailboxes.len(),
         aliases: spec.aliases.len(),
         closed_addresses: spec.refused.len(),
+        refusals: firing::refusals(&loaded.rules.set),
         warnings: loaded.warnings.findings().collect(),
     };
     match args.json {
         true => json::print(context, &document)?,
-        false => writeln!(context.out, "{}", text(&document))?,
+        false => {
+            for refusal in &document.refusals {
+                writeln!(context.out, "{refusal}")?;
+            }
+            writeln!(context.out, "{}", text(&document))?;
+        }
     }
     Ok(Answer::Yes)
 }
 
 fn text(document: &Document) -> String {
-    let Document { config_dir, domains, mailboxes, aliases, closed_addresses, warnings } = document;
+    let Document { config_dir, domains, mailboxes, aliases, closed_addresses, refusals: _, warnings } =
+        document;
     let warnings = match warnings.len() {
         0 => String::new(),
         count => format!("; {}", counted(count, "warning")),

@@ -8,6 +8,7 @@ use routing::rules::{Asked, Explanation, Judgement, Said, Trial};
 use serde::Serialize;
 use smtp_receive::Verdict;
 
+use super::firing::{self, Refusal};
 use super::{Answer, Context, Failure, json, route};
 use crate::control;
 use crate::wire::{self, Question, Reply};
@@ -52,6 +53,8 @@ struct Document {
     reply: Option<String>,
     results: AuthResults,
     recipients: Vec<To>,
+    /// When each rule that refuses can do so.
+    refusals: Vec<Refusal>,
     copies: Vec<Copied>,
 }
 
@@ -81,9 +84,11 @@ pub(crate) fn run(context: &mut Context<'_>, args: &Args) -> Result<Answer, Fail
         tls: args.tls,
         octets: with_crlf(&read(args)?),
     };
+    let refusals = firing::refusals(&loaded.rules.set);
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     let reply = runtime.block_on(wire::explain(loaded, question));
-    let document = document(reply.map_err(|error| Failure::Unavailable(error.to_string()))?);
+    let reply = reply.map_err(|error| Failure::Unavailable(error.to_string()))?;
+    let document = document(reply, refusals);
     match args.json {
         true => json::print(context, &document)?,
         false => context.out.write_all(text(&document).as_bytes())?,
@@ -129,7 +134,7 @@ fn with_crlf(octets: &[u8]) -> Vec<u8> {
     out
 }
 
-fn document(reply: Reply) -> Document {
+fn document(reply: Reply, refusals: Vec<Refusal>) -> Document {
     let Reply { explained, unknown, copies } = reply;
     let known = explained.recipients.into_iter().map(|(to, explanation)| To {
         address: to.address,
@@ -167,6 +172,7 @@ fn document(reply: Reply) -> Document {
         reply,
         results,
         recipients,
+        refusals,
         copies: copies.into_iter().map(copied).collect(),
     }
 }
@@ -177,7 +183,7 @@ fn text(document: &Document) -> String {
         lines.push(format!("<{}>", to.address));
         lines.extend(to.refused.iter().map(|why| format!("  refused at RCPT: {why}")));
         if let Some(explanation) = &to.explanation {
-            lines.extend(explanation.trials.iter().flat_map(trial));
+            lines.extend(explanation.trials.iter().flat_map(|it| trial(it, &document.refusals)));
             lines.push(format!("  {}", judgement(&explanation.judgement)));
         }
     }
@@ -192,10 +198,12 @@ fn text(document: &Document) -> String {
     lines.into_iter().map(|line| harmless(line) + "\n").collect()
 }
 
-fn trial(trial: &Trial) -> Vec<String> {
+fn trial(trial: &Trial, refusals: &[Refusal]) -> Vec<String> {
+    let refusal = refusals.iter().find(|refusal| refusal.rule() == trial.rule);
+    let when = refusal.map(|refusal| format!(", {}", refusal.when())).unwrap_or_default();
     let shadow = if trial.shadow { ", in shadow" } else { "" };
     let note = trial.note.as_ref().map(|note| format!(" ({note})")).unwrap_or_default();
-    let mut lines = vec![format!("  rule `{}`{shadow}: {}{note}", trial.rule, said(trial.answer))];
+    let mut lines = vec![format!("  rule `{}`{shadow}{when}: {}{note}", trial.rule, said(trial.answer))];
     lines.extend(trial.asked.iter().map(asked));
     lines
 }

@@ -86,6 +86,10 @@ impl Failure {
                     faults.render(colour)
                 )
             }
+            Self::Io(_, error) => match cure(error) {
+                Some(cure) => format!("restante: {self}; {cure}"),
+                None => format!("restante: {self}"),
+            },
             Self::Usage(_)
             | Self::Data(_)
             | Self::Exists(_)
@@ -93,11 +97,34 @@ impl Failure {
             | Self::Unavailable(_)
             | Self::Denied(_)
             | Self::Told(_)
-            | Self::Io(..)
             | Self::Input(_)
             | Self::Output(_) => format!("restante: {self}"),
         }
     }
+}
+
+/// What to do about a file or folder that cannot be read or written.
+pub(crate) fn cure(error: &io::Error) -> Option<&'static str> {
+    use io::ErrorKind;
+    if error.kind() == ErrorKind::NotFound {
+        return Some("make the folder that it is to be in first");
+    }
+    if error.kind() == ErrorKind::NotADirectory {
+        return Some("a part of that path is a file: name a folder");
+    }
+    if error.kind() == ErrorKind::IsADirectory {
+        return Some("that is a folder: name a file in it");
+    }
+    if error.kind() == ErrorKind::PermissionDenied {
+        return Some("run this as somebody who may, or name another place");
+    }
+    if error.kind() == ErrorKind::ReadOnlyFilesystem {
+        return Some("nothing can be written there: name a place on another disk");
+    }
+    if matches!(error.kind(), ErrorKind::StorageFull | ErrorKind::QuotaExceeded) {
+        return Some("make room there, or name a place on another disk");
+    }
+    None
 }
 
 impl From<EditError> for Failure {
@@ -128,7 +155,28 @@ pub(crate) fn counted(count: usize, word: &str) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::counted;
+    use std::io;
+
+    use super::{Failure, counted};
+
+    #[test]
+    fn what_cannot_be_written_is_one_line_that_says_what_to_do() {
+        let dir = tempfile::tempdir().expect("a folder");
+        let (none, file) = (dir.path().join("none/mail"), dir.path().join("file"));
+        std::fs::write(&file, "").expect("written");
+        let below = file.join("mail");
+        for (path, cure) in
+            [(&none, "make the folder"), (&below, "name a folder"), (&dir.path().into(), "name a file")]
+        {
+            let error = std::fs::File::create(path).expect_err("cannot be made");
+            let failure = Failure::Io(path.clone(), error);
+            let words = failure.words(false);
+            assert!(words.contains(cure) && words.lines().count() == 1, "{words}");
+            assert_eq!(failure.code(), 74);
+        }
+        let full = Failure::Io(file, io::ErrorKind::StorageFull.into());
+        assert!(full.words(false).contains("make room"));
+    }
 
     #[test]
     fn words_are_counted() {

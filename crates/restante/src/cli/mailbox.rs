@@ -1,5 +1,4 @@
 use std::collections::HashMap;
-use std::io::{self, IsTerminal};
 use std::time::Duration;
 
 use clap::Subcommand;
@@ -131,9 +130,7 @@ fn list(context: &mut Context<'_>, args: &List) -> Result<Answer, Failure> {
         json::print(context, &document)?;
         return Ok(Answer::Yes);
     }
-    if io::stdout().is_terminal() {
-        writeln!(context.out, "{HEADER}")?;
-    }
+    writeln!(context.out, "{HEADER}")?;
     for row in &document.mailboxes {
         writeln!(context.out, "{}", line(row))?;
     }

@@ -9,6 +9,7 @@ mod completions;
 mod explain;
 mod export;
 mod failure;
+mod firing;
 mod fsck;
 mod import;
 mod init;
@@ -38,7 +39,7 @@ use clap::{Parser, Subcommand};
 
 pub(crate) use explain::ruling;
 pub use failure::Failure;
-pub(crate) use failure::counted;
+pub(crate) use failure::{counted, cure};
 
 /// A mail-drop appliance: mail in by SMTP, kept until it is called for, out by POP3.
 #[derive(Debug, Parser)]

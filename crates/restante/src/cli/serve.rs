@@ -34,9 +34,9 @@ pub(crate) fn run(context: &mut Context<'_>, args: &Args) -> Result<Answer, Fail
     };
     Appliance::run(&context.config, loaded, unused.as_ref()).map_err(|error| match error {
         ServeError::StateDir { .. } | ServeError::Tls(_) => Failure::Refused(error.to_string()),
-        ServeError::Store { ref path, error: OpenError::Locked(_) } => {
-            let who = control::holder(path).map_or_else(String::new, |pid| format!(" {pid}"));
-            Failure::Unavailable(format!("{error}{who}"))
+        ServeError::Store { path, error: OpenError::Locked(_) } => {
+            let who = control::holder(&path).map_or_else(String::new, |pid| format!(" {pid}"));
+            Failure::Unavailable(format!("the store in {} is in use by another process{who}", path.display()))
         }
         ServeError::Store { .. } | ServeError::Listen(..) | ServeError::System(_) => {
             Failure::Unavailable(error.to_string())

@@ -3,10 +3,11 @@ use std::time::Duration;
 
 use super::failure::counted;
 use super::{Answer, Context, Failure, json, table};
-use crate::config::{self, Config};
-use crate::control::report::{Filled, Reason, Report, State, failed};
+use crate::config::{self, Config, Origin};
+use crate::control::report::{Filled, Reason, Report, State, degraded, failed};
 use crate::control::verb::{NoArgs, status::Status};
 use crate::control::{self, Code};
+use crate::wire;
 
 /// How long a daemon may take to say how it is.
 const PATIENCE: Duration = Duration::from_secs(15);
@@ -69,8 +70,14 @@ fn at_rest(config_dir: &Path, config: &Config, why: Reason) -> Report {
     report.pid = control::holder(&config.state_dir.join("store"));
     if let Err(faults) = config::load(config_dir) {
         let count = counted(faults.errors(), "fault");
-        let text = format!("{count} in the configuration: the daemon would not start");
-        report.health.reasons.push(failed(text, "`restante check` shows what to correct"));
+        let todo = "`restante check` shows what to correct";
+        report.health.reasons.push(match wire::fall_back(config_dir, faults) {
+            Ok(_) => degraded(
+                format!("{count} about rules.toml: the daemon would start with the last good rules"),
+                todo,
+            ),
+            Err(_) => failed(format!("{count} in the configuration: the daemon would not start"), todo),
+        });
     }
     report
 }
@@ -87,6 +94,7 @@ fn text(report: &Report, is_there: bool) -> String {
     if !report.waiting_for_restart.is_empty() {
         rows.row("at a restart", &report.waiting_for_restart.join(", "));
     }
+    rows.some("rules", report.rules.map(rules).into_iter());
     let listeners = report.listeners.iter().map(|it| format!("{} {}", it.service, it.address));
     rows.some("listening", listeners);
     let sessions = report.sessions.iter().map(|it| format!("{} {} of {}", it.service, it.open, it.limit));
@@ -94,6 +102,16 @@ fn text(report: &Report, is_there: bool) -> String {
     mail(report, &mut rows);
     machine(report, &mut rows);
     rows.text()
+}
+
+/// Which rules are in force.
+fn rules(origin: Origin) -> String {
+    match origin {
+        Origin::File => "those of rules.toml",
+        Origin::LastGood => "the last good ones: rules.toml cannot be used",
+        Origin::Nowhere => "none of yours, the default alone: there is no rules.toml",
+    }
+    .into()
 }
 
 /// Who has the store is there, also where the system does not say which process that is.

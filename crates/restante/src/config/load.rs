@@ -12,7 +12,7 @@ use super::fault::{Fault, Faults, Severity};
 use super::machine::{self, Places};
 use super::mailboxes::{self, Mailboxes};
 use super::permission::{STATE_DIR_OPEN, exposure_of, service_groups};
-use super::rules::{self, Rules};
+use super::rules::{self, Origin, Rules};
 use super::section::{Notes, Section, brackets};
 use super::settings::Config;
 use super::source::File;
@@ -53,7 +53,15 @@ pub fn load(dir: &Path) -> Result<Loaded, Faults> {
     let texts = Texts::read(dir)?;
     let mut checked = Checked::new(&texts);
     checked.look_at_files(dir);
+    if is_missing(&dir.join(File::Rules.name())) {
+        checked.faults.push(rules::missing(&checked.config.state_dir));
+        checked.rules.iter_mut().for_each(|rules| rules.origin = Origin::Nowhere);
+    }
     checked.into_result()
+}
+
+fn is_missing(path: &Path) -> bool {
+    fs::metadata(path).is_err_and(|error| error.kind() == io::ErrorKind::NotFound)
 }
 
 /// The same with another text in the place of `rules.toml`.
@@ -176,8 +184,8 @@ fn exposed_passwords(dir: &Path, spec: &Spec, service_groups: &[u32]) -> Option<
 
 /// What would keep `serve` from its state folder; one that is not there is made at the start.
 fn state_dir(path: &Path, places: &Places) -> Option<Fault> {
-    let found = fs::metadata(path).ok()?;
     let (folder, place) = (path.display(), places.state_dir.clone());
+    let Ok(found) = fs::metadata(path) else { return unmakeable(path, place) };
     let cure = format!("chmod 700 {folder}");
     if !found.is_dir() {
         return Some(Fault::error(File::Restante, place, format!("{folder} is no folder")));
@@ -188,6 +196,31 @@ fn state_dir(path: &Path, places: &Places) -> Option<Fault> {
     }
     let message = format!("its group can look into the state folder {folder}");
     (found.mode() & 0o070 != 0).then(|| Fault::error(File::Restante, place, message).hint(cure).warning())
+}
+
+/// Why a folder that is not there could not be made.
+fn unmakeable(path: &Path, place: Range<usize>) -> Option<Fault> {
+    let folder = path.display();
+    let fault =
+        |message: String, hint: &str| Some(Fault::error(File::Restante, place.clone(), message).hint(hint));
+    if fs::symlink_metadata(path).is_ok_and(|found| found.is_symlink()) {
+        let message = format!("the state folder {folder} is a link to nothing");
+        return fault(message, "make the folder that it leads to, or remove the link");
+    }
+    // Only the folder itself is made: a path with a slip in it would otherwise take mail somewhere else.
+    let parent = path.parent().filter(|parent| !parent.as_os_str().is_empty())?;
+    match fs::metadata(parent) {
+        Ok(found) if found.is_dir() => None,
+        Ok(_) => fault(
+            format!("the state folder {folder} cannot be made: {} is no folder", parent.display()),
+            "a folder above it must be there",
+        ),
+        Err(error) if error.kind() == io::ErrorKind::PermissionDenied => None,
+        Err(_) => fault(
+            format!("the state folder {folder} cannot be made: {} is not there", parent.display()),
+            "make that first, or correct `state-dir`",
+        ),
+    }
 }
 
 /// The path of a socket is a matter of the kernel's, and shorter than that of a file.

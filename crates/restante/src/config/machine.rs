@@ -77,6 +77,7 @@ pub(super) fn read(top: &mut Section<'_, '_>, dir: &Path) -> (Config, Places) {
     top.table("quarantine", |s| {
         s.set("keep", &mut config.quarantine.keep, duration(SECOND..=Duration::from_secs(36_525 * 86_400)));
         s.set("size", &mut config.quarantine.size, size(MIB..=TIB));
+        s.set("digest", &mut config.quarantine.digest, value::time_of_day);
     });
     top.table("store", |s| store(s, &mut config.store));
     top.table("log", |s| {

@@ -31,7 +31,8 @@ pub use fault::{Fault, Faults, Severity};
 pub use finding::Finding;
 pub use load::{Loaded, Texts, check, load, load_with_rules, machine};
 pub use overlay::Overlay;
-pub use rules::Rules;
+pub(crate) use rules::last_good;
+pub use rules::{Origin, Rules};
 pub use settings::{
     Authenticity, BareNewline, BlockLists, Config, Greylist, Limits, Lmtp, Log, LogFormat, LogLevel,
     LoginLimits, Pop3, Pop3Limits, Quarantine, Relay, Scanner, Smtp, SmtpLimits, Store, Tls, Trace,

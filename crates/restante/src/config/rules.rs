@@ -2,12 +2,13 @@
 //! those of the other files.
 
 use std::fs;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use directory::Table;
 use jiff::tz::TimeZone;
 use routing::rules::{self, Diagnostic, RuleSet, Surroundings};
+use serde::{Deserialize, Serialize};
 
 use super::fault::{Fault, Severity};
 use super::settings::Config;
@@ -23,6 +24,40 @@ pub struct Rules {
     pub set: Arc<RuleSet>,
     /// What was written.
     pub text: Arc<str>,
+    /// Where that stood.
+    pub origin: Origin,
+}
+
+/// Where rules come from.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Origin {
+    /// `rules.toml`.
+    #[default]
+    File,
+    /// The state folder, where those that were in force last are kept: `rules.toml` cannot be used.
+    LastGood,
+    /// There is no `rules.toml`, and there never was one.
+    Nowhere,
+}
+
+/// The rules that were in force last, in a state folder.
+pub(crate) fn last_good(state_dir: &Path) -> PathBuf {
+    state_dir.join("rules.last-good.toml")
+}
+
+/// What a folder without a `rules.toml` means: nothing is wrong where there never was one, but who has lost hers must
+/// not lose with it what it refuses and holds back.
+pub(super) fn missing(state_dir: &Path) -> Fault {
+    let kept = last_good(state_dir);
+    if fs::metadata(&kept).is_ok_and(|kept| kept.len() > 0) {
+        let kept = kept.display();
+        return Fault::of_file(File::Rules, "rules.toml is not there, and there were rules before").hint(
+            format!("put it back, or copy {kept} there; for no rules of yours at all make it an empty file"),
+        );
+    }
+    let said = "rules.toml is not there: no rules of yours are searched, the default alone holds";
+    Fault::of_file(File::Rules, said).warning()
 }
 
 /// Compiles the text, and runs the tests in it. `directory` is absent while that has faults of its own.
@@ -49,7 +84,7 @@ pub(super) fn compile(
     let failures: Vec<Fault> = failures.map(fault).collect();
     let passed = failures.is_empty();
     faults.extend(failures);
-    passed.then(|| Rules { set: Arc::new(set), text: text.into() })
+    passed.then(|| Rules { set: Arc::new(set), text: text.into(), origin: Origin::File })
 }
 
 fn read_list(path: &Path) -> Result<String, String> {

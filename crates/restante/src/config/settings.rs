@@ -510,11 +510,13 @@ pub struct Quarantine {
     pub keep: Duration,
     /// How much of one mailbox's, in octets: past it the oldest go first.
     pub size: u64,
+    /// When each mailbox is told once a day of what is newly held back from it; none: never.
+    pub digest: Option<jiff::civil::Time>,
 }
 
 impl Default for Quarantine {
     fn default() -> Self {
-        Self { keep: 30 * DAY, size: GIB }
+        Self { keep: 30 * DAY, size: GIB, digest: Some(jiff::civil::Time::constant(7, 0, 0, 0)) }
     }
 }
 

@@ -131,6 +131,26 @@ fn or_word<T>(
     }
 }
 
+/// A time of day, to the minute, or `"never"`.
+pub(super) fn time_of_day(value: &DeValue<'_>) -> Read<Option<jiff::civil::Time>> {
+    let expected = "expected a time of day such as \"07:00\", or \"never\"";
+    if matches!(value, DeValue::Datetime(_)) {
+        return Err(Problem::new("is no string", expected).hint("in quotes, without seconds: \"07:00\""));
+    }
+    let text = string(value, expected)?;
+    if text == "never" {
+        return Ok(None);
+    }
+    let wrong = || Problem::new("is no time of day", expected);
+    let (hour, minute) = text.split_once(':').ok_or_else(wrong)?;
+    let two = |digits: &str| match digits.len() {
+        2 if digits.bytes().all(|octet| octet.is_ascii_digit()) => digits.parse::<i8>().ok(),
+        _ => None,
+    };
+    let (hour, minute) = two(hour).zip(two(minute)).ok_or_else(wrong)?;
+    jiff::civil::Time::new(hour, minute, 0, 0).map(Some).map_err(|_| wrong())
+}
+
 /// A duration with its unit.
 pub(super) fn duration(range: RangeInclusive<Duration>) -> impl Fn(&DeValue<'_>) -> Read<Duration> {
     move |value| {

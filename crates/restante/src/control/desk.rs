@@ -12,6 +12,7 @@ use tokio::sync::{Mutex, mpsc, oneshot};
 use super::fault::{Code, Fault};
 use super::report::Listener;
 use super::verb::reload;
+use crate::config::Origin;
 
 /// What a verb may use, whether the daemon serves it or a command line that opened the store itself.
 pub struct Desk {
@@ -52,6 +53,8 @@ pub struct Current {
     pub restart: Vec<String>,
     /// Why it was refused, if it was.
     pub refused: Option<String>,
+    /// Where the rules in force come from.
+    pub rules: Origin,
 }
 
 impl Desk {

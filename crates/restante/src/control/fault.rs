@@ -142,10 +142,10 @@ impl From<BackupError> for Fault {
             }
             BackupError::NoRoom { .. } => (Code::Io, Some("make room there, or restore onto a larger disk")),
             BackupError::Newer(_) => (Code::Data, Some("use the later restante")),
-            BackupError::Io { error, .. } if error.kind() == std::io::ErrorKind::PermissionDenied => {
+            BackupError::Io { ref error, .. } if error.kind() == std::io::ErrorKind::PermissionDenied => {
                 (Code::Permission, Some(super::WHO_MAY))
             }
-            BackupError::Io { .. } => (Code::Io, None),
+            BackupError::Io { ref error, .. } => (Code::Io, crate::cli::cure(error)),
         };
         Self { code, text, hint: hint.map(Into::into) }
     }

@@ -14,12 +14,14 @@ use pop3_serve::Pop3;
 use queue::{Store, StoreError};
 use queue_sled::{OpenError, SledStore, StartReport};
 use routing::Router;
+use routing::content::{ContentLimits, Want};
+use routing::rules::Content;
 use smtp_receive::{Receiving, Smtp};
 use tokio::sync::{Notify, mpsc, oneshot, watch};
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 use tracing::{error, info, warn};
-use upkeep::{Expiring, Quarantine, Upkeep};
+use upkeep::{Expiring, Head, Quarantine, Upkeep};
 
 use super::gate::{Checkpoint, Gatekeeper, Scanning};
 use super::grey::SharedGreylist;
@@ -120,7 +122,7 @@ impl Appliance {
     fn run_logged(config_dir: &Path, loaded: Loaded, unused: Option<&Faults>) -> Result<(), ServeError> {
         if let Some(faults) = unused {
             faults.lines().for_each(|fault| error!("{fault}"));
-            error!("rules.toml has faults: the last rules without any are in force, until it is put right");
+            error!("rules.toml cannot be used: the last good rules are in force, until it is put right");
         }
         for warning in loaded.warnings.lines() {
             warn!("{warning}");
@@ -180,7 +182,8 @@ impl Appliance {
         let (quarantine, limits) = watch::channel(params::quarantine(&config));
         let upkeep =
             Upkeep::new(store.clone(), directory.clone(), config.hostname.clone(), notes, limits, expiring)
-                .with_journeys(trace.journeys());
+                .with_journeys(trace.journeys())
+                .with_digests(config.state_dir.join("digests"), Arc::new(head));
         let upkeep_again = upkeep.again();
         let receiving = Receiving::default();
         let handlers = Handlers {
@@ -208,7 +211,11 @@ impl Appliance {
             started: config.clone(),
             config,
             spec,
-            current: Arc::new(ArcSwap::from_pointee(Current { tls: tls.clone(), ..Current::default() })),
+            current: Arc::new(ArcSwap::from_pointee(Current {
+                tls: tls.clone(),
+                rules: rules.origin,
+                ..Current::default()
+            })),
             gates: Vec::new(),
             store,
             directory,
@@ -405,6 +412,16 @@ fn marker(expiring: Expiring) -> routing::Expiring {
             warn!(%error, %mailbox, "what a rule lets go early stays as long as the mailbox keeps it");
         }
     })
+}
+
+/// What a header section says, for a digest.
+fn head(octets: &[u8]) -> Head {
+    let read = Content::read(octets, &ContentLimits::default(), Want { body: false });
+    let value = |name: &str| {
+        let field = read.content.headers.iter().find(|(field, _)| field == name);
+        field.map(|(_, value)| value.clone()).unwrap_or_default()
+    };
+    Head { from: value("from"), subject: value("subject") }
 }
 
 /// What the start of the store found, in the log.

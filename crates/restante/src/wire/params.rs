@@ -9,7 +9,7 @@ use smtp_receive::{BareNewline as Newline, ErrorLimits, Patience};
 use tracing::error;
 use upkeep::Quarantine;
 
-use crate::config::{Authenticity, BareNewline, Config, Utf8Fallback};
+use crate::config::{self, Authenticity, BareNewline, Config, Utf8Fallback};
 use crate::trace::Bounds;
 
 /// What the pre-scan bears.
@@ -62,7 +62,8 @@ pub(super) fn parsing_memory(config: &Config) -> u64 {
 
 /// How long mail is held back, and how much of it.
 pub(super) fn quarantine(config: &Config) -> Quarantine {
-    Quarantine { keep: config.quarantine.keep, octets: config.quarantine.size }
+    let config::Quarantine { keep, size, digest } = config.quarantine;
+    Quarantine { keep, octets: size, digest }
 }
 
 /// How much of the trace is kept.

@@ -54,9 +54,12 @@ impl Appliance {
     fn remember(&self, outcome: &Outcome) {
         let before = Current::clone(&self.current.load());
         let current = match outcome {
-            Outcome::InForce { restart, .. } => {
-                Current { tls: self.tls.clone(), restart: restart.clone(), refused: None }
-            }
+            Outcome::InForce { restart, .. } => Current {
+                tls: self.tls.clone(),
+                restart: restart.clone(),
+                refused: None,
+                rules: self.rules.origin,
+            },
             Outcome::Faulty(faults) => Current { refused: Some(counted(faults.errors(), "fault")), ..before },
             Outcome::Failed(why) => Current { refused: Some(why.clone()), ..before },
         };

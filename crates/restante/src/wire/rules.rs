@@ -8,13 +8,15 @@ use std::path::Path;
 
 use tracing::warn;
 
-use crate::config::{self, Faults, File, Loaded, Rules, Severity};
-
-const NAME: &str = "rules.last-good.toml";
+use crate::config::{self, Faults, File, Loaded, Origin, Rules, Severity};
 
 /// Keeps rules that are in force now.
 pub(super) fn keep(state_dir: &Path, rules: &Rules) {
-    let path = state_dir.join(NAME);
+    let path = config::last_good(state_dir);
+    // Where there are none, none are kept: a folder that never had any does not miss them.
+    if rules.origin == Origin::Nowhere && !path.exists() {
+        return;
+    }
     if fs::read_to_string(&path).is_ok_and(|kept| kept == *rules.text) {
         return;
     }
@@ -41,10 +43,13 @@ pub(crate) fn fall_back(config_dir: &Path, faults: Faults) -> Result<(Loaded, Fa
     if !faults.iter().all(about_rules) {
         return Err(faults);
     }
-    let kept = config::machine(config_dir).ok().map(|config| config.state_dir.join(NAME));
+    let kept = config::machine(config_dir).ok().map(|config| config::last_good(&config.state_dir));
     let Some(text) = kept.and_then(|path| fs::read_to_string(path).ok()) else { return Err(faults) };
     match config::load_with_rules(config_dir, text) {
-        Ok(loaded) => Ok((loaded, faults)),
+        Ok(mut loaded) => {
+            loaded.rules.origin = Origin::LastGood;
+            Ok((loaded, faults))
+        }
         // The mailboxes that they name may be gone.
         Err(_) => Err(faults),
     }

@@ -43,7 +43,8 @@ fn passwords_have_names_and_go_one_by_one() {
     assert!(opens(&folder, "alice", "password of phone") && opens(&folder, "alice", made.out.trim()));
     assert_eq!(
         folder.run("mailbox list").out,
-        "alice\talice@example.test\t2 GiB\tphone,laptop\tnone\tnone\t-\t-\n\
+        "mailbox\taddresses\tquota\tpasswords\tmost messages\tage\toctets\tmessages\n\
+         alice\talice@example.test\t2 GiB\tphone,laptop\tnone\tnone\t-\t-\n\
          office\toffice@example.test\t2 GiB\t-\tnone\tnone\t-\t-\n"
     );
     assert_eq!(folder.run("passwd alice --name phone --remove").code, 0);

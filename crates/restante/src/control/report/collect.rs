@@ -6,7 +6,7 @@ use queue_sled::{DiskSpace, Figures, Files};
 
 use super::health::degraded;
 use super::{Certificate, Disk, Health, Mailboxes, Queue, Reason, Report, Sessions, Store};
-use crate::config::Config;
+use crate::config::{Config, Origin};
 use crate::control::{Code, Desk, Fault};
 use crate::wire;
 
@@ -32,6 +32,7 @@ impl Report {
             pid: Some(std::process::id()),
             uptime_seconds: Some(daemon.since.elapsed().as_secs()),
             waiting_for_restart: current.restart.clone(),
+            rules: Some(current.rules),
             listeners: daemon.listeners.clone(),
             sessions: daemon.gates.iter().map(sessions).collect(),
             queue: queue(desk, &figures).await.ok(),
@@ -57,10 +58,7 @@ impl Report {
             read_only: figures.read_only,
             ..files(&figures.files)
         });
-        let refused = current.refused.as_ref().map(|why| {
-            let text = format!("the last reload was refused, the configuration before is in force: {why}");
-            degraded(text, "`restante check` shows what to correct; then restante reload")
-        });
+        let refused = current.refused.as_ref().map(|why| not_in_force(current.rules, why));
         report.health = Health::of(report.reasons().into_iter().chain(refused).collect());
         Ok(report)
     }
@@ -97,6 +95,17 @@ impl Report {
             ..Self::default()
         }
     }
+}
+
+/// What the files say is not what holds.
+fn not_in_force(rules: Origin, why: &str) -> Reason {
+    let text = match rules {
+        Origin::LastGood => format!("rules.toml cannot be used, the last good rules are in force: {why}"),
+        Origin::File | Origin::Nowhere => {
+            format!("the last reload was refused, the configuration before is in force: {why}")
+        }
+    };
+    degraded(text, "`restante check` shows what to correct; then restante reload")
 }
 
 /// A path that means the same everywhere.

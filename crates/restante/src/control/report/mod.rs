@@ -8,8 +8,10 @@ mod mailboxes;
 
 use serde::{Deserialize, Serialize};
 
-pub(crate) use health::failed;
+use crate::config::Origin;
+
 pub use health::{Health, Reason, State};
+pub(crate) use health::{degraded, failed};
 
 /// Everything that is known. What only a running daemon knows is absent when none runs.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
@@ -28,6 +30,8 @@ pub struct Report {
     pub state_dir: String,
     /// Settings that were changed and wait for a restart.
     pub waiting_for_restart: Vec<String>,
+    /// Where the rules in force come from: `file`, `last-good`, or `nowhere`.
+    pub rules: Option<Origin>,
     /// Where it listens.
     pub listeners: Vec<Listener>,
     /// Who is connected.
