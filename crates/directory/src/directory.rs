@@ -8,7 +8,7 @@ use mail::{ForwardPath, MailboxName, Secret, ViewName};
 use crate::resolve::{Silent, always_open, resolve};
 use crate::verify::Verifier;
 use crate::{
-    Allowance, Expiry, Known, Login, LoginError, Resolution, Source, Step, Table, Team, VerifierParams,
+    Allowance, Expiry, Known, Login, LoginError, Part, Resolution, Source, Step, Table, Team, VerifierParams,
 };
 
 /// The directory as everyone holds it: cheap to clone, and exchanged whole at a reload, so that no answer
@@ -123,6 +123,11 @@ impl Directory {
     /// How long what was deleted stays in a mailbox's trash; none: it goes for good, or there is no such mailbox.
     pub fn trash(&self, mailbox: &MailboxName) -> Option<Duration> {
         self.shared.table.load().trash(mailbox)
+    }
+
+    /// What a login name shows, whether the password is right or not; never empty. None for a name that nobody has.
+    pub fn login_shows(&self, user: &str) -> Option<Vec<Part>> {
+        Some(self.shared.table.load().opens(user)?.parts)
     }
 
     /// The mailbox whose password a login name asks for, whether the password is right or not: `alice` for

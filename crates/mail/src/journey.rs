@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
-use crate::{MailboxName, QueueId, Uid};
+use crate::{MailboxName, QueueId, Uid, ViewName};
 
 /// One station of a message's journey, or why it had none: what an admin needs to say where a mail went. Never
 /// a body, never a password.
@@ -79,11 +79,41 @@ pub enum Event {
     Deleted {
         /// From whose mailbox.
         mailbox: MailboxName,
+        /// The view that is done with it, where it stays in the mailbox; none where it goes.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        view: Option<ViewName>,
         /// What.
         #[serde(with = "texts")]
         uids: Vec<Uid>,
         /// Who collected.
         client: Client,
+    },
+    /// A robot fetched it again and again without coming to an end: it is shown that one no more.
+    Parked {
+        /// From whose mailbox.
+        mailbox: MailboxName,
+        /// The robot's view of it.
+        view: ViewName,
+        /// What.
+        #[serde(with = "text")]
+        uid: Uid,
+        /// In so many sessions.
+        sessions: u64,
+        /// Who collected the last time.
+        client: Client,
+    },
+    /// An admin brought it back after it was deleted.
+    Undone {
+        /// Into whose mailbox.
+        mailbox: MailboxName,
+        /// For which view.
+        view: ViewName,
+        /// What it was called.
+        #[serde(with = "text")]
+        was: Uid,
+        /// What it is called now.
+        #[serde(with = "text")]
+        now: Uid,
     },
     /// The appliance removed it.
     Removed {

@@ -2,7 +2,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use bytes::Bytes;
 use lru::LruCache;
-use mail::{MailboxName, ViewName};
+use mail::MailboxName;
 use queue::{Entry, Stamp};
 
 use crate::format;
@@ -47,7 +47,17 @@ pub(crate) enum Kind {
 #[derive(Clone)]
 pub struct Opened {
     messages: Arc<dyn Messages>,
-    cached: Option<(Arc<ListingCache>, MailboxName, ViewName, Stamp)>,
+    cached: Option<(Arc<ListingCache>, Source)>,
+}
+
+/// What a listing is of. Equal stamps of one mailbox mean equal maildrops, so it does not matter whose view it was
+/// rendered for: the members of a team share their pages.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub enum Source {
+    /// One mailbox.
+    One(MailboxName, Stamp),
+    /// Several as one maildrop, in this order.
+    Several(Arc<[(MailboxName, Stamp)]>),
 }
 
 impl Opened {
@@ -56,15 +66,9 @@ impl Opened {
         Self { messages, cached: None }
     }
 
-    /// One whose listings serve every session of the same stamp.
-    pub fn cached<M: queue::Maildrop>(
-        maildrop: Arc<M>,
-        cache: Arc<ListingCache>,
-        mailbox: MailboxName,
-        view: ViewName,
-    ) -> Self {
-        let stamp = maildrop.stamp();
-        Self { messages: maildrop, cached: Some((cache, mailbox, view, stamp)) }
+    /// One whose listings serve every session of the same source.
+    pub fn cached(messages: Arc<dyn Messages>, cache: Arc<ListingCache>, source: Source) -> Self {
+        Self { messages, cached: Some((cache, source)) }
     }
 
     /// Its messages.
@@ -74,10 +78,10 @@ impl Opened {
 
     /// Appends the lines of page `page` in full.
     pub(crate) fn page(&self, kind: Kind, page: usize, out: &mut Vec<u8>) {
-        let Some((cache, mailbox, view, stamp)) = &self.cached else {
+        let Some((cache, source)) = &self.cached else {
             return self.render(kind, page, |_| true, out);
         };
-        let key = Key { mailbox: mailbox.clone(), view: view.clone(), stamp: *stamp, kind, page };
+        let key = Key { source: source.clone(), kind, page };
         if let Some(lines) = cache.get(&key) {
             return out.extend_from_slice(&lines);
         }
@@ -131,9 +135,7 @@ struct Pages {
 
 #[derive(Clone, PartialEq, Eq, Hash)]
 struct Key {
-    mailbox: MailboxName,
-    view: ViewName,
-    stamp: Stamp,
+    source: Source,
     kind: Kind,
     page: usize,
 }
@@ -183,7 +185,7 @@ mod tests {
     fn opened(cache: &Arc<ListingCache>, messages: usize, stamp: u64) -> Opened {
         let name = MailboxName::parse("alice").expect("valid");
         let messages = Arc::new(Shelf::numbered(messages));
-        Opened { messages, cached: Some((cache.clone(), name, ViewName::owner(), Stamp(stamp))) }
+        Opened::cached(messages, cache.clone(), Source::One(name, Stamp(stamp)))
     }
 
     fn text(opened: &Opened, kind: Kind) -> Vec<u8> {
@@ -220,7 +222,8 @@ mod tests {
         }
         let pages = cache.lock();
         assert!(pages.lru.len() > 5);
-        assert!(pages.lru.iter().any(|(key, _)| key.stamp == Stamp(0)));
+        let is_first = |key: &Key| matches!(key.source, Source::One(_, Stamp(0)));
+        assert!(pages.lru.iter().any(|(key, _)| is_first(key)));
         assert_eq!(pages.octets, pages.lru.iter().map(|(_, lines)| lines.len() + OVERHEAD).sum::<usize>());
     }
 
@@ -237,7 +240,7 @@ mod tests {
     /// A page as the cache knows it: its number, its stamp, and what it costs.
     fn put(cache: &ListingCache, page: usize, stamp: u64, cost: usize) {
         let mailbox = MailboxName::parse("alice").expect("valid");
-        let key = Key { mailbox, view: ViewName::owner(), stamp: Stamp(stamp), kind: Kind::Scan, page };
+        let key = Key { source: Source::One(mailbox, Stamp(stamp)), kind: Kind::Scan, page };
         cache.put(key, vec![b'x'; cost - OVERHEAD].into());
     }
 

@@ -1,10 +1,10 @@
-use directory::Login;
 use mail::{Client, shown};
 use net::{Peer, TlsInfo};
-use queue::StoreError;
+use queue::{Maildrop, Store, StoreError};
 use tracing::{debug, error, info};
 
 use super::Reason;
+use super::login::{Account, view_of};
 use crate::session::{End, LoginRefused, Tally};
 
 /// What the log will say of a connection: one line at its end, and one for each login that failed.
@@ -14,16 +14,36 @@ pub(super) struct Journal {
     pub(super) tally: Tally,
     /// What the user is called, and which of the passwords it was.
     login: Option<(String, String)>,
+    /// What the login shows.
+    parts: Vec<Shown>,
+}
+
+/// One view, with how many messages it had and how many of them were deleted.
+struct Shown {
+    view: String,
+    messages: usize,
+    deleted: usize,
 }
 
 impl Journal {
     pub(super) fn new(peer: &Peer) -> Self {
-        Self { peer: *peer, tls: None, tally: Tally::default(), login: None }
+        Self { peer: *peer, tls: None, tally: Tally::default(), login: None, parts: Vec::new() }
     }
 
-    pub(super) fn logged_in(&mut self, user: &str, login: &Login) {
+    pub(super) fn logged_in<S: Store>(&mut self, user: &str, account: &Account<S>) {
+        let login = &account.login;
         let key = login.password.as_deref().map_or_else(String::new, shown);
         self.login = Some((shown(user), key));
+        let parts = login.parts.iter().zip(account.drop.parts());
+        let shown = parts.map(|(part, drop)| Shown { view: view_of(part), messages: drop.len(), deleted: 0 });
+        self.parts = shown.collect();
+    }
+
+    /// So many are deleted of one of its parts.
+    pub(super) fn deleted(&mut self, part: usize, messages: usize) {
+        if let Some(part) = self.parts.get_mut(part) {
+            part.deleted += messages;
+        }
     }
 
     pub(super) fn login_refused(&self, user: &str, refused: LoginRefused) {
@@ -32,6 +52,7 @@ impl Journal {
             LoginRefused::Throttled => "too many failed logins from there or on that account",
             LoginRefused::Busy => "too many passwords to hash",
             LoginRefused::InUse => "too many sessions of this login",
+            LoginRefused::Exclusive => "another session has this maildrop to itself",
             LoginRefused::Unavailable => "maildrop not available",
         };
         // As a string and not as its display, so that no name can pass for the fields behind it.
@@ -59,16 +80,17 @@ impl Journal {
                 Reason::Session(End::Quit) | Reason::Disconnected | Reason::Handshake | Reason::Shutdown => {
                     debug!(%peer, %tls, %reason, "POP3 session without login");
                 }
-                Reason::Session(_) | Reason::WriteTimeout | Reason::Store => {
+                Reason::Session(_) | Reason::WriteTimeout | Reason::Store | Reason::TakenOver => {
                     info!(%peer, %tls, %reason, "POP3 session without login");
                 }
             }
             return;
         };
-        let Tally { tops, top_octets, retrs, retr_octets, deleted, messages, octets } = self.tally;
+        let Tally { tops, top_octets, retrs, retr_octets, marked: _, deleted, messages, octets } = self.tally;
         info!(
             user,
             key,
+            view = self.views(),
             %peer,
             %tls,
             top = %format_args!("{tops}/{top_octets}"),
@@ -78,6 +100,18 @@ impl Journal {
             %reason,
             "POP3 session"
         );
+    }
+
+    /// Which views it showed; of several, what was deleted of how many in each.
+    fn views(&self) -> String {
+        match &self.parts[..] {
+            [Shown { view, .. }] => view.clone(),
+            parts => {
+                let texts =
+                    parts.iter().map(|part| format!("{} {}/{}", part.view, part.deleted, part.messages));
+                texts.collect::<Vec<_>>().join(", ")
+            }
+        }
     }
 
     fn version(&self) -> &'static str {

@@ -1,14 +1,18 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use directory::{Login, LoginError, Source};
+use directory::{Directory, Login, LoginError, Part, Source};
+use mail::{MailboxName, ViewName};
 use queue::Store;
 use tokio::time::Instant;
 
-use super::Pickup;
+use super::robots::Hold;
+use super::sessions::{Present, Row};
 use super::slots::Slot;
+use super::{Pickup, wall_ms};
+use crate::collect::Collected;
 use crate::listing::Opened;
-use crate::session::{Credentials, LoginRefused};
+use crate::session::{Credentials, LoginRefused, Program, Tally};
 
 /// An age as EXPIRE tells it: a promise, so what is left of a day is left out (RFC 2449 §6.7).
 pub fn whole_days(age: Duration) -> u32 {
@@ -18,7 +22,16 @@ pub fn whole_days(age: Duration) -> u32 {
 /// Somebody who is let in.
 pub(super) struct Account<S: Store> {
     pub(super) login: Login,
-    pub(super) maildrop: Arc<S::Maildrop>,
+    /// The maildrops of its parts, in their order.
+    pub(super) drop: Collected<S::Maildrop>,
+    /// Which of its parts are views that the store remembers things of.
+    pub(super) joined: Vec<bool>,
+    /// When it logged in.
+    pub(super) since: Instant,
+    /// What the list of sessions shows of it.
+    pub(super) row: Row,
+    /// Its hold on views that are for one session at a time.
+    pub(super) hold: Option<Hold>,
     _slot: Slot,
 }
 
@@ -29,15 +42,17 @@ impl<S: Store> Pickup<'_, S> {
         credentials: &Credentials,
     ) -> Result<(Opened, Option<u32>), LoginRefused> {
         let outcome = match self.verify(peer, credentials).await {
-            Ok(login) => self.open(login).await,
+            Ok(login) => self.open(peer, &credentials.user, login).await,
             Err(refused) => Err(refused),
         };
         match outcome {
             Ok((account, opened)) => {
-                self.journal.logged_in(&credentials.user, &account.login);
-                let age = self.service.directory.allowance(&account.login.mailbox).age;
+                self.journal.logged_in(&credentials.user, &account);
+                let ages = account.login.parts.iter().filter_map(|part| age(&self.service.directory, part));
+                let least = ages.min();
                 self.account = Some(account);
-                Ok((opened, age.map(whole_days)))
+                self.note(None);
+                Ok((opened, least.map(whole_days)))
             }
             Err(refused) => {
                 self.journal.login_refused(&self.called(&credentials.user), refused);
@@ -48,7 +63,8 @@ impl<S: Store> Pickup<'_, S> {
 
     /// What the log calls whoever was not let in. People type passwords where the name belongs.
     fn called(&self, user: &str) -> String {
-        match self.service.directory.mailbox_named(user) {
+        match self.service.directory.login_named(user).or_else(|| self.service.directory.mailbox_named(user))
+        {
             Some(_) => user.to_owned(),
             None => self.service.strangers.called(user),
         }
@@ -57,7 +73,9 @@ impl<S: Store> Pickup<'_, S> {
     /// The budget before the password: what is not looked at costs no hash.
     async fn verify(&mut self, peer: &net::Peer, credentials: &Credentials) -> Result<Login, LoginRefused> {
         let (service, address) = (self.service, peer.ip());
-        let account = mail::fold(&credentials.user);
+        // Every form of a login asks for the password of one mailbox.
+        let named = service.directory.login_named(&credentials.user);
+        let account = named.map_or_else(|| mail::fold(&credentials.user), |mailbox| mailbox.to_string());
         // Whoever logged in from there before does not stand in line with those who guess.
         let _turn = match address {
             Some(address) if !service.budget.knows(Some(address), &account, Instant::now()) => {
@@ -89,15 +107,89 @@ impl<S: Store> Pickup<'_, S> {
         }
     }
 
-    async fn open(&mut self, login: Login) -> Result<(Account<S>, Opened), LoginRefused> {
-        let slot = self.service.slots.take(&login.mailbox, &login.view).ok_or(LoginRefused::InUse)?;
-        let maildrop = self.service.store.open(&login.mailbox, &login.view).await.map_err(|error| {
-            self.journal.store_failed("a maildrop cannot be opened", &error);
-            LoginRefused::Unavailable
-        })?;
-        let maildrop = Arc::new(maildrop);
-        let (mailbox, view) = (login.mailbox.clone(), login.view.clone());
-        let opened = Opened::cached(maildrop.clone(), self.service.listings.clone(), mailbox, view);
-        Ok((Account { login, maildrop, _slot: slot }, opened))
+    async fn open(
+        &mut self,
+        peer: &net::Peer,
+        user: &str,
+        login: Login,
+    ) -> Result<(Account<S>, Opened), LoginRefused> {
+        let service = self.service;
+        let own = login.parts.first().ok_or(LoginRefused::Unavailable)?;
+        let slot = service.slots.take(&own.mailbox, &own.view).ok_or(LoginRefused::InUse)?;
+        let robots: Vec<_> = login.parts.iter().filter(|part| part.robot).map(names).collect();
+        let hold = match robots.is_empty() {
+            true => None,
+            // Before the maildrop is opened, so that it lacks what the session before has done.
+            false => {
+                let held = service.registry.robots.hold(robots, Instant::now());
+                Some(held.ok_or(LoginRefused::Exclusive)?)
+            }
+        };
+        let mut drops = Vec::with_capacity(login.parts.len());
+        // Her own comes last: mail that reaches both meanwhile shows in hers, which stands for both, or in neither.
+        for part in login.parts.iter().rev() {
+            let opened = service.store.open(&part.mailbox, &part.view).await;
+            let maildrop = opened.map_err(|error| {
+                self.journal.store_failed("a maildrop cannot be opened", &error);
+                LoginRefused::Unavailable
+            })?;
+            drops.push(Arc::new(maildrop));
+        }
+        drops.reverse();
+        let mailboxes: Vec<&MailboxName> = login.parts.iter().map(|part| &part.mailbox).collect();
+        let drop = Collected::new(drops, &mailboxes, &service.orders).ok_or(LoginRefused::Unavailable)?;
+        let opened = drop.opened(&own.mailbox, service.listings.clone());
+        let joined = login.parts.iter().map(|part| is_joined(&service.directory, part)).collect();
+        let row = service.registry.sessions.enter(Present {
+            login: mail::shown(user),
+            views: login.parts.iter().map(view_of).collect(),
+            ip: peer.ip(),
+            since_ms: wall_ms(),
+            tls: self.journal.tls.as_ref().map(|tls| tls.version),
+            messages: opened.messages().count() as u64,
+            tally: Tally::default(),
+            program: Program::Unknown,
+        });
+        let account = Account { login, drop, joined, since: Instant::now(), row, hold, _slot: slot };
+        Ok((account, opened))
     }
+
+    /// Somebody collects, with what that seems to be. A look into the trash or the quarantine collects nothing.
+    pub(super) fn note(&self, program: Option<&'static str>) {
+        let Some(account) = &self.account else { return };
+        for part in &account.login.parts {
+            if part.mailbox.trashed_from().is_none() && part.mailbox.quarantined_from().is_none() {
+                let program = program.map(str::to_owned);
+                self.service.pickups.note(&part.mailbox, &part.view, wall_ms(), program);
+            }
+        }
+    }
+}
+
+fn names(part: &Part) -> (MailboxName, ViewName) {
+    (part.mailbox.clone(), part.view.clone())
+}
+
+/// What a part is called in the log and in the list of sessions.
+pub(super) fn view_of(part: &Part) -> String {
+    match part.view == ViewName::owner() {
+        true => part.mailbox.to_string(),
+        false => format!("{}/{}", part.mailbox, part.view),
+    }
+}
+
+/// Whether a view is one of several of its mailbox.
+fn is_joined(directory: &Directory, part: &Part) -> bool {
+    part.view != ViewName::owner()
+        || directory.team(&part.mailbox).is_some()
+        || !directory.devices(&part.mailbox).is_empty()
+}
+
+/// How long the mail of a part is kept at least, if it does not stay for ever.
+fn age(directory: &Directory, part: &Part) -> Option<Duration> {
+    if let Some(mailbox) = part.mailbox.trashed_from() {
+        return directory.trash(&mailbox);
+    }
+    let released = directory.team(&part.mailbox).and_then(|team| team.release).and_then(|it| it.max_age);
+    directory.allowance(&part.mailbox).age.into_iter().chain(released).min()
 }

@@ -1,7 +1,7 @@
 use std::collections::VecDeque;
 use std::sync::Arc;
 
-use bytes::Bytes;
+use bytes::{Buf, Bytes};
 use queue::{Maildrop, Message, StoreError};
 
 use crate::session::{Fetch, TopCutter};
@@ -43,6 +43,8 @@ pub(super) struct Reading<M: Maildrop> {
     ahead: VecDeque<Bytes>,
     /// What the session has not taken yet.
     pub(super) chunk: Bytes,
+    /// Octets that the session has taken.
+    taken: u64,
 }
 
 impl<M: Maildrop> Reading<M> {
@@ -61,6 +63,7 @@ impl<M: Maildrop> Reading<M> {
             window,
             ahead: VecDeque::new(),
             chunk: Bytes::new(),
+            taken: 0,
         };
         if fetch.ascii_only {
             reading.look_at_header().await?;
@@ -70,14 +73,15 @@ impl<M: Maildrop> Reading<M> {
         Ok(reading)
     }
 
-    /// Whether the client gets all of it: a TOP of so many lines is how some clients download.
+    /// Whether the client gets all of it, or means to: a TOP of so many lines is how some download.
     pub(super) fn is_download(&self) -> bool {
-        self.fetch.lines.is_none_or(|lines| lines >= WHOLE_LINES)
+        self.fetch.lines.is_none_or(|lines| lines >= WHOLE_LINES) && self.taken == self.fetch.octets
     }
 
-    /// Its place in the maildrop.
-    pub(super) fn index(&self) -> usize {
-        self.fetch.index
+    /// The session has taken so many octets of the chunk.
+    pub(super) fn took(&mut self, octets: usize) {
+        self.chunk.advance(octets);
+        self.taken += octets as u64;
     }
 
     /// The next octets; none at the end of the message.

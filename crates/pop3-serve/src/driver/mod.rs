@@ -1,32 +1,44 @@
 //! The loop between a connection, the session, the directory and the store: the only part with a socket
 //! and a clock.
 
+mod fetched;
 mod journal;
 mod login;
 mod message;
+mod offered;
+mod poison;
+mod receipts;
+mod registry;
+mod robots;
 mod service;
+mod sessions;
 mod slots;
 mod strangers;
 mod turnstile;
+mod update;
 
 use std::fmt;
+use std::time::{SystemTime, UNIX_EPOCH};
 
-use bytes::Buf;
-use mail::{Event, Uid};
 use net::{Conn, ConnError, Permit, Tls};
-use queue::{Expunge, Maildrop, Store, StoreError};
+use queue::{Store, StoreError};
 use tokio::select;
 use tokio::sync::watch;
+use tokio::task::JoinHandle;
 use tokio::time::{Instant, sleep_until};
 use tokio_util::sync::CancellationToken;
 
-use crate::session::{Answer, Ask, DeleteError, End, Fetch, FetchError, Peer, Session, Step};
+use crate::session::{Answer, Ask, End, Fetch, FetchError, Peer, Program, Session, Step};
 use journal::Journal;
 use login::Account;
 use message::Reading;
+use receipts::Receipts;
+use robots::Hold;
 
 pub use login::whole_days;
+pub use registry::Registry;
 pub use service::{Access, Pop3, Service};
+pub use sessions::Present;
 
 /// Why a connection ended.
 #[derive(Debug)]
@@ -41,6 +53,8 @@ enum Reason {
     Handshake,
     /// The store failed in the middle of a message.
     Store,
+    /// Another session has taken over a view that is for one at a time.
+    TakenOver,
     /// We are shutting down.
     Shutdown,
 }
@@ -53,6 +67,7 @@ impl fmt::Display for Reason {
             Self::WriteTimeout => f.write_str("client does not read"),
             Self::Handshake => f.write_str("TLS handshake failed"),
             Self::Store => f.write_str("store failed"),
+            Self::TakenOver => f.write_str("silent, another session took over"),
             Self::Shutdown => f.write_str("shutting down"),
         }
     }
@@ -77,12 +92,25 @@ pub async fn serve<S: Store>(
     stop: &CancellationToken,
 ) {
     let mut journal = Journal::new(conn.peer());
-    let (account, reading, fetched) = (None, None, Vec::new());
-    let mut pickup = Pickup { service, permit, stop, account, reading, fetched, journal: &mut journal };
+    let mut pickup = Pickup {
+        service,
+        permit,
+        stop,
+        account: None,
+        reading: None,
+        receipts: Receipts::default(),
+        fetched: Vec::new(),
+        untold: Vec::new(),
+        telling: None,
+        untellable: false,
+        program: Program::Unknown,
+        journal: &mut journal,
+    };
     let reason = match pickup.run(conn, implicit_tls).await {
         Ok(end) => Reason::Session(end),
         Err(reason) => reason,
     };
+    pickup.finish(&reason).await;
     journal.ended(&reason);
 }
 
@@ -92,9 +120,19 @@ struct Pickup<'s, S: Store> {
     permit: &'s Permit,
     stop: &'s CancellationToken,
     account: Option<Account<S>>,
-    reading: Option<Reading<S::Maildrop>>,
-    /// What is put out in full, and not yet known to be written.
-    fetched: Vec<Uid>,
+    /// What is on its way, with its place.
+    reading: Option<(usize, Reading<S::Maildrop>)>,
+    receipts: Receipts,
+    /// What a robot has certainly got.
+    fetched: Vec<usize>,
+    /// What somebody has certainly got, and the store does not know yet.
+    untold: Vec<usize>,
+    /// The store is being told of some.
+    telling: Option<JoinHandle<Result<(), StoreError>>>,
+    /// It could not be told, which the log says once.
+    untellable: bool,
+    /// What the client seems to be.
+    program: Program,
     journal: &'s mut Journal,
 }
 
@@ -119,6 +157,9 @@ impl<S: Store> Pickup<'_, S> {
             let (taken, step) = session.step(input, out, Instant::now().into_std());
             conn.consume(taken);
             self.journal.tally = session.tally();
+            self.receipts.commanded(session.habits().commands());
+            self.confirm();
+            self.give_way()?;
             if !matches!(step, Step::Content | Step::Write) {
                 // What TOP did not want of a message is not kept while the client thinks.
                 self.end_of_reading();
@@ -126,7 +167,8 @@ impl<S: Store> Pickup<'_, S> {
             match step {
                 Step::NeedInput => {
                     conn.flush(write).await?;
-                    self.tell_fetched();
+                    self.receipts.reads(session.habits().commands(), conn.input().is_empty());
+                    self.did(&session);
                     self.fill(&mut conn, &mut session, &mut scarce).await?;
                 }
                 Step::Write => conn.flush(write).await?,
@@ -150,6 +192,15 @@ impl<S: Store> Pickup<'_, S> {
                 }
                 Step::Content => self.content(&mut conn, &mut session).await?,
                 Step::Close(end) => {
+                    self.did(&session);
+                    if end == End::Quit {
+                        // Before its answer: the next session of a robot may follow at once.
+                        self.robot_has_quit();
+                        if conn.flush(write).await.is_ok() {
+                            self.receipts.quits();
+                            self.confirm();
+                        }
+                    }
                     // A client that was told off may still be talking, and would never read why.
                     if matches!(end, End::Faults | End::LoginFailures | End::BehindStls) {
                         conn.linger(write).await;
@@ -181,13 +232,23 @@ impl<S: Store> Pickup<'_, S> {
             let filled = select! {
                 biased;
                 () = self.stop.cancelled() => return Err(Reason::Shutdown),
+                () = taken_over(self.hold()) => return Err(Reason::TakenOver),
                 Ok(()) = scarce.changed() => continue,
                 filled = conn.fill(session.deadline().into()) => filled,
             };
             return match filled {
-                Ok(0) | Err(ConnError::Io(_)) => Err(Reason::Disconnected),
+                Ok(0) => {
+                    self.receipts.closed();
+                    self.confirm();
+                    Err(Reason::Disconnected)
+                }
+                Err(ConnError::Io(_)) => Err(Reason::Disconnected),
+                Ok(_) => {
+                    self.receipts.read();
+                    Ok(())
+                }
                 // What became too late is the session's to say.
-                Ok(_) | Err(ConnError::Timeout) => Ok(()),
+                Err(ConnError::Timeout) => Ok(()),
             };
         }
     }
@@ -204,26 +265,39 @@ impl<S: Store> Pickup<'_, S> {
                 Err(Reason::Shutdown)
             }
             Ask::Fetch(fetch) => Ok(Answer::Fetch(self.fetch(fetch).await)),
-            Ask::Delete(uids) => Ok(Answer::Delete(self.delete(uids).await)),
+            Ask::Delete(places) => {
+                // Whoever did not take what it asked for deletes nothing.
+                if self.receipts.is_waiting() {
+                    conn.flush(self.service.params.write_timeout).await?;
+                }
+                self.receipts.quits();
+                self.confirm();
+                if self.hold().is_some_and(|hold| !hold.begin_update()) {
+                    return Err(Reason::TakenOver);
+                }
+                Ok(Answer::Delete(self.delete(&places).await))
+            }
         }
     }
 
     async fn fetch(&mut self, fetch: Fetch) -> Result<(), FetchError> {
         let account = self.account.as_ref().ok_or(FetchError::Unavailable)?;
-        let opened = Reading::open(account.maildrop.clone(), fetch).await;
-        self.reading = Some(opened.map_err(|error| match error {
+        let (maildrop, index) = account.drop.at(fetch.index).ok_or(FetchError::Unavailable)?;
+        let opened = Reading::open(maildrop.clone(), Fetch { index, ..fetch }).await;
+        let reading = opened.map_err(|error| match error {
             message::OpenError::NeedsUtf8 => FetchError::NeedsUtf8,
             message::OpenError::Store(error) => {
                 self.journal.store_failed("a message cannot be opened", &error);
                 unread(&error)
             }
-        })?);
+        })?;
+        self.reading = Some((fetch.index, reading));
         Ok(())
     }
 
     /// Hands the session what there is of the message, and reads on when nothing is.
     async fn content(&mut self, conn: &mut Conn, session: &mut Session) -> Result<(), Reason> {
-        let reading = self.reading.as_mut().ok_or(Reason::Store)?;
+        let (_, reading) = self.reading.as_mut().ok_or(Reason::Store)?;
         if reading.chunk.is_empty() {
             reading.chunk = match reading.next().await {
                 Ok(Some(chunk)) => chunk,
@@ -233,23 +307,38 @@ impl<S: Store> Pickup<'_, S> {
         }
         let (_, out) = conn.parts();
         let taken = session.content(&reading.chunk, out);
-        reading.chunk.advance(taken);
+        reading.took(taken);
         Ok(())
     }
 
     /// The session has all that it wants of a message.
     fn end_of_reading(&mut self) {
-        let Some(reading) = self.reading.take().filter(Reading::is_download) else { return };
-        let entry = self.account.as_ref().and_then(|account| account.maildrop.entry(reading.index()));
-        self.fetched.extend(entry.map(|entry| entry.uid));
+        if let Some((index, _)) = self.reading.take().filter(|(_, reading)| reading.is_download()) {
+            self.receipts.put_out(index);
+        }
     }
 
-    /// All that was put out is written.
-    fn tell_fetched(&mut self) {
-        let Some(account) = &self.account else { return };
-        for uid in self.fetched.drain(..) {
-            let mailbox = account.login.mailbox.clone();
-            self.service.journeys.tell(|| Event::Fetched { mailbox, uid, client: self.journal.client() });
+    fn hold(&self) -> Option<&Hold> {
+        self.account.as_ref()?.hold.as_ref()
+    }
+
+    /// Whoever has a view to itself shows that it is there, or learns that another has it now.
+    fn give_way(&self) -> Result<(), Reason> {
+        match self.hold() {
+            Some(hold) if hold.over().is_cancelled() => Err(Reason::TakenOver),
+            Some(hold) => {
+                hold.heard(Instant::now());
+                Ok(())
+            }
+            None => Ok(()),
+        }
+    }
+
+    /// For whoever asks who is there.
+    fn did(&mut self, session: &Session) {
+        self.program = session.habits().program();
+        if let Some(account) = &self.account {
+            account.row.did(&session.tally(), self.program);
         }
     }
 
@@ -258,32 +347,20 @@ impl<S: Store> Pickup<'_, S> {
         self.journal.store_failed("a message cannot be read to its end", error);
         Reason::Store
     }
+}
 
-    async fn delete(&mut self, uids: Vec<Uid>) -> Result<(), DeleteError> {
-        let Some(account) = &self.account else { return Err(DeleteError::NotDeleted) };
-        let login = &account.login;
-        let group = Expunge {
-            mailbox: login.mailbox.clone(),
-            view: login.view.clone(),
-            uids: uids.clone(),
-            unwanted: queue::Unwanted::Goes,
-        };
-        match self.service.store.delete(vec![group]).await {
-            Ok(()) => {
-                let (mailbox, client) = (login.mailbox.clone(), self.journal.client());
-                self.service.journeys.tell(|| Event::Deleted { mailbox, uids, client });
-                Ok(())
-            }
-            Err(error @ StoreError::Unsure(_)) => {
-                self.journal.store_failed("messages may or may not be deleted", &error);
-                Err(DeleteError::Unsure)
-            }
-            Err(error) => {
-                self.journal.store_failed("messages cannot be deleted", &error);
-                Err(DeleteError::NotDeleted)
-            }
-        }
+/// When another session has taken over.
+async fn taken_over(hold: Option<&Hold>) {
+    match hold {
+        Some(hold) => hold.over().cancelled().await,
+        None => std::future::pending().await,
     }
+}
+
+/// Milliseconds since 1970.
+fn wall_ms() -> u64 {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    u64::try_from(since.as_millis()).unwrap_or(u64::MAX)
 }
 
 /// Whether it is worth the client's while to ask again.

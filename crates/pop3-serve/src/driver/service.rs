@@ -1,16 +1,18 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use directory::Directory;
+use directory::{Directory, Pickups};
 use mail::Journeys;
 use net::{Conn, Handler, LoginBudget, Permit, Refused, Tls};
 use queue::Store;
 use tokio_util::sync::CancellationToken;
 
+use super::registry::Registry;
 use super::serve;
 use super::slots::Slots;
 use super::strangers::Strangers;
 use super::turnstile::Turnstile;
+use crate::collect::OrderCache;
 use crate::listing::ListingCache;
 use crate::session::Params;
 
@@ -23,10 +25,13 @@ pub struct Service<S: Store> {
     pub(super) budget: LoginBudget,
     pub(super) tls: Option<Tls>,
     pub(super) listings: Arc<ListingCache>,
+    pub(super) orders: OrderCache,
     pub(super) slots: Slots,
     pub(super) turnstile: Turnstile,
     pub(super) strangers: Strangers,
     pub(super) journeys: Journeys,
+    pub(super) registry: Registry,
+    pub(super) pickups: Pickups,
 }
 
 /// Who may do what, and how much of it is kept at once.
@@ -40,6 +45,8 @@ pub struct Access {
     pub sessions_per_login: usize,
     /// Octets of rendered listings that are kept for the next poll.
     pub listing_cache: usize,
+    /// Octets that are kept of how several maildrops are one.
+    pub order_cache: usize,
     /// For a TLS handshake.
     pub handshake_timeout: Duration,
 }
@@ -51,6 +58,7 @@ impl Default for Access {
             plain_on_trusted: false,
             sessions_per_login: 20,
             listing_cache: 16 << 20,
+            order_cache: 16 << 20,
             handshake_timeout: Duration::from_secs(15),
         }
     }
@@ -79,10 +87,13 @@ impl<S: Store> Service<S> {
             budget,
             tls,
             listings: Arc::new(ListingCache::new(access.listing_cache)),
+            orders: OrderCache::new(access.order_cache),
             slots: Slots::new(access.sessions_per_login),
             turnstile: Turnstile::default(),
             strangers: Strangers::default(),
             journeys: Journeys::default(),
+            registry: Registry::default(),
+            pickups: Pickups::default(),
             access,
         }
     }
@@ -90,6 +101,16 @@ impl<S: Store> Service<S> {
     /// The same, and `journeys` are told what is fetched and deleted.
     pub fn with_journeys(self, journeys: Journeys) -> Self {
         Self { journeys, ..self }
+    }
+
+    /// The same, with the memory of another: of the other listener, or of the one before a reload.
+    pub fn with_registry(self, registry: Registry) -> Self {
+        Self { registry, ..self }
+    }
+
+    /// The same, and who collects what is noted in `pickups`.
+    pub fn with_pickups(self, pickups: Pickups) -> Self {
+        Self { pickups, ..self }
     }
 }
 

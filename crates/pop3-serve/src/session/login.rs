@@ -19,6 +19,9 @@ impl Session {
         last: bool,
         responses: Responses<'_>,
     ) -> State {
+        if let Ok(line) = line {
+            self.habits.before(line);
+        }
         let mut context = Context { params: &self.params, peer: &self.peer, responses, last };
         let outcome = line
             .map_err(No::Fault)

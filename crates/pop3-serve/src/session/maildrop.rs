@@ -1,4 +1,3 @@
-use mail::Uid;
 use queue::Entry;
 
 use super::response::Refusal;
@@ -75,11 +74,10 @@ impl Maildrop {
         *self = Self::new(self.opened.clone());
     }
 
-    /// The names of those that are marked.
-    pub(super) fn deleted_uids(&self) -> Vec<Uid> {
+    /// The places of those that are marked, ascending.
+    pub(super) fn marked_places(&self) -> Vec<usize> {
         let words = self.marks.iter().enumerate().filter(|(_, word)| **word != 0);
-        let indexes = words.flat_map(|(at, _)| at * 64..(at + 1) * 64).filter(|index| self.is_marked(*index));
-        indexes.filter_map(|index| Some(self.opened.messages().entry(index)?.uid)).collect()
+        words.flat_map(|(at, _)| at * 64..(at + 1) * 64).filter(|index| self.is_marked(*index)).collect()
     }
 
     /// Appends the lines of one page; false when it was the last. A page in which nothing is marked, which is
@@ -120,8 +118,8 @@ mod tests {
             assert_eq!(drop.mark(none), Err(Refusal::NoSuchMessage));
         }
         assert_eq!(drop.count(), (count - model.len()) as u64);
-        let uids: Vec<_> = model.iter().map(|number| Uid(*number as u64)).collect();
-        assert_eq!(drop.deleted_uids(), uids);
+        let places: Vec<_> = model.iter().map(|number| number - 1).collect();
+        assert_eq!(drop.marked_places(), places);
         let mut listed = Vec::new();
         let mut page = 0;
         while drop.page(Kind::Unique, page, &mut listed) {
@@ -135,7 +133,7 @@ mod tests {
         assert_eq!(numbers, (1..=count).filter(|number| !model.contains(number)).collect::<Vec<_>>());
         drop.unmark();
         assert_eq!((drop.count(), drop.octets()), (count as u64, drop.total_octets()));
-        assert!(drop.deleted_uids().is_empty());
+        assert!(drop.marked_places().is_empty());
     }
 
     #[test]

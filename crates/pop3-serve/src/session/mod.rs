@@ -2,10 +2,12 @@ mod argument;
 mod capability;
 mod command;
 mod dot_writer;
+mod habits;
 mod line;
 mod login;
 mod maildrop;
 mod params;
+mod program;
 mod response;
 mod state;
 mod step;
@@ -20,7 +22,9 @@ use line::LineReader;
 use response::{Fault, No, Responses};
 use state::{Authorization, State};
 
+pub use habits::Habits;
 pub use params::{Params, Utf8Fallback};
+pub use program::Program;
 pub use step::{Answer, Ask, Credentials, DeleteError, End, Fetch, FetchError, LoginRefused, Peer, Step};
 pub use tally::Tally;
 pub(crate) use top::TopCutter;
@@ -45,6 +49,7 @@ pub struct Session {
     /// Wrong passwords.
     failures: u32,
     tally: Tally,
+    habits: Habits,
 }
 
 impl Session {
@@ -62,6 +67,7 @@ impl Session {
             faults: 0,
             failures: 0,
             tally: Tally::default(),
+            habits: Habits::default(),
         }
     }
 
@@ -94,9 +100,7 @@ impl Session {
             (State::FetchAsked(transaction, fetch), Answer::Fetch(outcome)) => {
                 State::FetchAnswered(transaction, fetch, outcome)
             }
-            (State::UpdateAsked(transaction), Answer::Delete(done)) => {
-                State::UpdateAnswered(transaction, done)
-            }
+            (State::UpdateAsked, Answer::Delete(done)) => State::UpdateAnswered(done),
             _ => State::Closed(End::Misused),
         };
     }
@@ -146,6 +150,11 @@ impl Session {
     /// What it did so far.
     pub fn tally(&self) -> Tally {
         self.tally
+    }
+
+    /// How the client goes about it.
+    pub fn habits(&self) -> &Habits {
+        &self.habits
     }
 
     fn advance(
@@ -215,9 +224,7 @@ impl Session {
             State::Sending(transaction, sending) if sending.complete => {
                 (0, self.sent(transaction, &sending, &mut responses, now), None)
             }
-            State::UpdateAnswered(transaction, done) => {
-                (0, self.updated(&transaction, done, &mut responses), None)
-            }
+            State::UpdateAnswered(done) => (0, self.updated(done, &mut responses), None),
             State::Securing => (0, state, Some(Step::StartTls)),
             State::Sending(..) => (0, state, Some(Step::Content)),
             State::Closed(end) => (0, state, Some(Step::Close(end))),
@@ -227,7 +234,7 @@ impl Session {
             | State::Fetching(..)
             | State::FetchAsked(..)
             | State::Updating(_)
-            | State::UpdateAsked(_) => (0, State::Closed(End::Misused), None),
+            | State::UpdateAsked => (0, State::Closed(End::Misused), None),
         }
     }
 
@@ -344,7 +351,9 @@ mod tests {
                     rest = MESSAGES[fetch.index];
                     session.answer(Answer::Fetch(Ok(())));
                 }
-                Step::Ask(Ask::Delete(_)) => session.answer(Answer::Delete(Ok(()))),
+                Step::Ask(Ask::Delete(indexes)) => {
+                    session.answer(Answer::Delete(Ok(indexes.len() as u64)));
+                }
                 Step::Content => rest = &rest[session.content(rest, &mut out)..],
                 Step::Write => {}
                 Step::NeedInput | Step::Close(End::Quit) => {
@@ -369,7 +378,7 @@ mod tests {
         let before = Tally { messages: 2, octets: 21, ..Tally::default() };
         assert_eq!(session.tally(), before);
         play(&mut session, b"RETR 1\r\nRETR 2\r\nTOP 2 0\r\nTOP 1 9\r\nDELE 1\r\n", now);
-        let sent = Tally { retrs: 2, retr_octets: 21, tops: 2, top_octets: 15, ..before };
+        let sent = Tally { retrs: 2, retr_octets: 21, tops: 2, top_octets: 15, marked: 1, ..before };
         assert_eq!(session.tally(), sent);
         play(&mut session, b"QUIT\r\n", now);
         assert_eq!(session.tally(), Tally { deleted: 1, ..sent });

@@ -47,6 +47,8 @@ pub(super) enum Refusal {
     Busy,
     /// Too many sessions of this login.
     InUse,
+    /// The one session that may is open.
+    Exclusive,
     /// The store cannot give the maildrop or the message.
     Unavailable,
     /// The message is not what came in any more.
@@ -115,6 +117,7 @@ impl Refusal {
             Self::Throttled => "[SYS/TEMP] too many failed logins, try again later",
             Self::Busy => "[SYS/TEMP] too many logins at once, try again",
             Self::InUse => "[IN-USE] too many sessions of this login",
+            Self::Exclusive => "[IN-USE] another session has this maildrop to itself",
             Self::Unavailable => "[SYS/TEMP] mail is not available now",
             Self::Damaged => "[SYS/PERM] message is damaged on the disk; see the server's log",
             Self::NoSuchMessage => "no such message",
@@ -190,6 +193,7 @@ mod tests {
             Throttled,
             Busy,
             InUse,
+            Exclusive,
             Unavailable,
             Damaged,
             NoSuchMessage,

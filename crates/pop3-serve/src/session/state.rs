@@ -39,9 +39,9 @@ pub(super) enum State {
     /// QUIT: the deletions wait to be handed out.
     Updating(Transaction),
     /// They were handed out.
-    UpdateAsked(Transaction),
+    UpdateAsked,
     /// They are durable, or that cannot be said.
-    UpdateAnswered(Transaction, Result<(), DeleteError>),
+    UpdateAnswered(Result<u64, DeleteError>),
     /// Nothing follows.
     Closed(End),
 }
@@ -91,8 +91,8 @@ impl State {
                 (Self::FetchAsked(transaction, fetch), Some(Ask::Fetch(fetch)))
             }
             Self::Updating(transaction) => {
-                let uids = transaction.maildrop.deleted_uids();
-                (Self::UpdateAsked(transaction), Some(Ask::Delete(uids)))
+                let marked = transaction.maildrop.marked_places();
+                (Self::UpdateAsked, Some(Ask::Delete(marked)))
             }
             other => (other, None),
         }

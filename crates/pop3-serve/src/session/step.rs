@@ -1,7 +1,7 @@
 use std::fmt;
 use std::time::Instant;
 
-use mail::{Secret, Uid};
+use mail::Secret;
 
 use super::response::Refusal;
 use crate::listing::Opened;
@@ -53,8 +53,9 @@ pub enum Ask {
     Login(Credentials),
     /// Have this message ready. Answered by [`Answer::Fetch`].
     Fetch(Fetch),
-    /// Make these deletions durable, all or none. Answered by [`Answer::Delete`].
-    Delete(Vec<Uid>),
+    /// Make these deletions durable, all or none: places in the maildrop, from 0, ascending. Answered by
+    /// [`Answer::Delete`].
+    Delete(Vec<usize>),
 }
 
 /// See [`Ask`].
@@ -63,8 +64,8 @@ pub enum Answer {
     Login(Result<(Opened, Option<u32>), LoginRefused>),
     /// [`Step::Content`] may come.
     Fetch(Result<(), FetchError>),
-    /// They are durable.
-    Delete(Result<(), DeleteError>),
+    /// They are durable; and how many messages are listed no more by them.
+    Delete(Result<u64, DeleteError>),
 }
 
 /// A user name and a password, as they came.
@@ -106,6 +107,8 @@ pub enum LoginRefused {
     Busy,
     /// It was right, and there are too many sessions of this login (RFC 2449 §8.1.2).
     InUse,
+    /// It was right, and what it opens is for one session at a time, which is open (RFC 2449 §8.1.2).
+    Exclusive,
     /// It was right, and the maildrop cannot be opened now.
     Unavailable,
 }
@@ -137,6 +140,7 @@ impl LoginRefused {
             Self::Throttled => Refusal::Throttled,
             Self::Busy => Refusal::Busy,
             Self::InUse => Refusal::InUse,
+            Self::Exclusive => Refusal::Exclusive,
             Self::Unavailable => Refusal::Unavailable,
         }
     }
@@ -145,7 +149,7 @@ impl LoginRefused {
     pub(super) fn is_failure(self) -> bool {
         match self {
             Self::Denied | Self::Throttled => true,
-            Self::Busy | Self::InUse | Self::Unavailable => false,
+            Self::Busy | Self::InUse | Self::Exclusive | Self::Unavailable => false,
         }
     }
 }

@@ -9,7 +9,9 @@ pub struct Tally {
     pub retrs: u64,
     /// Octets of those, as stored.
     pub retr_octets: u64,
-    /// Messages deleted for good.
+    /// Messages that DELE has marked, until QUIT.
+    pub marked: u64,
+    /// Messages that are listed no more.
     pub deleted: u64,
     /// Messages in the maildrop when it was opened.
     pub messages: u64,

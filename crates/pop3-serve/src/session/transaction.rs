@@ -19,11 +19,15 @@ impl Session {
         now: Instant,
     ) -> State {
         self.commanded = now;
+        if let Ok(line) = line {
+            self.habits.after(line);
+        }
         let mut context = Context { params: &self.params, peer: &self.peer, responses, last: false };
         let outcome = line
             .map_err(No::Fault)
             .and_then(|line| command::transaction(&mut transaction, line, &mut context));
         let mut responses = context.responses;
+        self.tally.marked = transaction.maildrop.marked();
         match outcome {
             Ok(After::Stay { progress }) => {
                 if progress {
@@ -37,9 +41,7 @@ impl Session {
             }
             Ok(After::Fetch(fetch)) => State::Fetching(transaction, fetch),
             // Nothing to make durable: a poll costs no write.
-            Ok(After::Update) if transaction.maildrop.marked() == 0 => {
-                State::UpdateAnswered(transaction, Ok(()))
-            }
+            Ok(After::Update) if transaction.maildrop.marked() == 0 => State::UpdateAnswered(Ok(0)),
             Ok(After::Update) => State::Updating(transaction),
             Err(no) if self.deny(no, self.params.faults_after_login, &mut responses) => {
                 State::Closed(End::Faults)
@@ -71,19 +73,18 @@ impl Session {
         State::Transaction(transaction)
     }
 
-    pub(super) fn updated(
-        &mut self,
-        transaction: &Transaction,
-        done: Result<(), DeleteError>,
-        responses: &mut Responses<'_>,
-    ) -> State {
-        if let Err(error) = done {
-            responses.refuse(error.refusal());
-            return State::Closed(End::NotDeleted);
+    pub(super) fn updated(&mut self, done: Result<u64, DeleteError>, responses: &mut Responses<'_>) -> State {
+        match done {
+            Ok(deleted) => {
+                self.tally.deleted = deleted;
+                responses.ok(format_args!("bye"));
+                State::Closed(End::Quit)
+            }
+            Err(error) => {
+                responses.refuse(error.refusal());
+                State::Closed(End::NotDeleted)
+            }
         }
-        self.tally.deleted = transaction.maildrop.marked();
-        responses.ok(format_args!("bye"));
-        State::Closed(End::Quit)
     }
 }
 

@@ -112,6 +112,7 @@ impl Dialog {
                 "busy" => LoginRefused::Busy,
                 "throttled" => LoginRefused::Throttled,
                 "in-use" => LoginRefused::InUse,
+                "exclusive" => LoginRefused::Exclusive,
                 "unavailable" => LoginRefused::Unavailable,
                 _ => panic!("refuse: {value}?"),
             }),

@@ -166,11 +166,11 @@ impl Replay {
                 self.reading = outcome.is_ok().then_some((fetch, 0));
                 Answer::Fetch(outcome)
             }
-            Ask::Delete(uids) => {
+            Ask::Delete(places) => {
                 if self.dialog.fail_delete.is_none() {
-                    self.deleted = uids.iter().map(|uid| uid.0).collect();
+                    self.deleted = places.iter().map(|index| *index as u64 + 1).collect();
                 }
-                Answer::Delete(self.dialog.fail_delete.map_or(Ok(()), Err))
+                Answer::Delete(self.dialog.fail_delete.map_or(Ok(places.len() as u64), Err))
             }
         };
         self.session.answer(answer);

@@ -1,6 +1,9 @@
 //! The driver with the store in memory.
 
+mod collect;
 mod journal;
+mod robots;
 mod sessions;
+mod teams;
 mod tls;
 mod world;

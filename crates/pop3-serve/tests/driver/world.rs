@@ -1,14 +1,17 @@
 //! A store with mail in it, a directory that knows alice, and connections to the driver.
 
 use std::net::{IpAddr, SocketAddr};
-use std::sync::{Arc, LazyLock};
+use std::sync::{Arc, LazyLock, Mutex};
 use std::time::Duration;
 
-use directory::{Directory, DomainSpec, MailboxSpec, Password, Spec, Table, VerifierParams};
-use mail::Secret;
+use directory::{
+    Directory, DomainSpec, JoinFrom, MailboxSpec, MemberSpec, OnDele, Password, Pickups, Spec, Table,
+    VerifierParams,
+};
+use mail::{Event, Journeys, Secret, Uid};
 use net::{Conn, Gate, GateParams, Io, LoginBudget, LoginBudgetParams, Networks, Peer, Tls};
-use pop3_serve::{Access, Params, Service, serve};
-use queue::{MemoryStore, contract};
+use pop3_serve::{Access, Params, Registry, Service, serve};
+use queue::{Join, MemoryStore, Store, ViewState, contract};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, DuplexStream, duplex};
 use tokio::task::JoinHandle;
 use tokio::time::timeout;
@@ -22,14 +25,26 @@ pub(crate) struct World {
     pub(crate) service: Arc<Service<MemoryStore>>,
     pub(crate) gate: Gate,
     pub(crate) stop: CancellationToken,
+    pub(crate) registry: Registry,
+    pub(crate) pickups: Pickups,
+    pub(crate) told: Arc<Mutex<Vec<Event>>>,
 }
 
 impl World {
     pub(crate) fn new(access: Access, tls: Option<Tls>) -> Self {
+        Self::of(people(), access, tls)
+    }
+
+    fn of(directory: Directory, access: Access, tls: Option<Tls>) -> Self {
         let store = MemoryStore::new();
         let params = Params { hostname: "mx.example.test".into(), ..Params::default() };
         let budget = LoginBudget::new(LoginBudgetParams::default());
-        let service = Service::new(params, access, store.clone(), people(), budget, tls);
+        let service = Service::new(params, access, store.clone(), directory, budget, tls);
+        let (registry, pickups, told) = (Registry::new(), Pickups::new(), Arc::new(Mutex::new(Vec::new())));
+        let tell = told.clone();
+        let journeys = Journeys::new(move |event| tell.lock().expect("no panic").push(event));
+        let service =
+            service.with_journeys(journeys).with_registry(registry.clone()).with_pickups(pickups.clone());
         let gate = Gate::new(GateParams {
             total: 50,
             per_address: 50,
@@ -38,7 +53,55 @@ impl World {
             probes: None,
             trusted: Networks::default(),
         });
-        Self { store, service: Arc::new(service), gate, stop: CancellationToken::new() }
+        let stop = CancellationToken::new();
+        Self { store, service: Arc::new(service), gate, stop, registry, pickups, told }
+    }
+
+    /// Of a firm: alice, who has a phone and collects the team mailbox sales; bob and the robot helpdesk, who are its
+    /// members too; and desk, whose password several people share.
+    pub(crate) async fn of_a_firm() -> Self {
+        let world = Self::of(firm(), Access::default(), None);
+        let views = [
+            ("alice", ""),
+            ("alice", "phone"),
+            ("sales", "alice"),
+            ("sales", "bob"),
+            ("sales", "helpdesk"),
+            ("desk", ""),
+            ("desk", "bob"),
+        ];
+        for (mailbox, view) in views {
+            let (mailbox, view) = (contract::name(mailbox), contract::view(view));
+            world.store.join(&mailbox, &view, Join::All).await.expect("joined");
+        }
+        world
+    }
+
+    /// What is delivered to some mailboxes.
+    pub(crate) async fn deliver_to(&self, mailboxes: &[&str], subject: &str) -> Vec<Uid> {
+        let octets = format!("Subject: {subject}\r\n\r\nbody\r\n");
+        contract::deliver(&self.store, octets.as_bytes(), mailboxes).await
+    }
+
+    /// A session of this login.
+    pub(crate) async fn session(&self, user: &str) -> Client<DuplexStream> {
+        self.connect().logged_in_as(user).await
+    }
+
+    /// How a joined view stands.
+    pub(crate) async fn view(&self, mailbox: &str, view: &str) -> ViewState {
+        let views = self.store.views(&contract::name(mailbox)).await.expect("told");
+        views.into_iter().find(|state| state.view == contract::view(view)).expect("joined")
+    }
+
+    /// What a view lists.
+    pub(crate) async fn listed(&self, mailbox: &str, view: &str) -> Vec<Uid> {
+        contract::listed(&self.store, mailbox, view).await
+    }
+
+    /// What the trace was told since this was asked last.
+    pub(crate) fn told(&self) -> Vec<Event> {
+        std::mem::take(&mut *self.told.lock().expect("no panic"))
     }
 
     /// With so many messages of alice's.
@@ -83,6 +146,28 @@ impl World {
     }
 }
 
+fn firm() -> Directory {
+    let person = |name: &str| MailboxSpec {
+        name: name.into(),
+        passwords: vec![Password { name: None, hash: HASH.clone() }],
+        trash: Some(Duration::from_secs(7 * 86_400)),
+        ..MailboxSpec::default()
+    };
+    let member =
+        |login: &str, robot| MemberSpec { login: login.into(), robot, mirrors: None, from: JoinFrom::All };
+    let sales = MailboxSpec {
+        name: "sales".into(),
+        members: vec![member("alice", false), member("bob", false), member("helpdesk", true)],
+        ..MailboxSpec::default()
+    };
+    let alice =
+        MailboxSpec { collect: vec!["sales".into()], devices: vec!["phone".into()], ..person("alice") };
+    let desk =
+        MailboxSpec { members: vec![member("bob", false)], on_dele: Some(OnDele::Keep), ..person("desk") };
+    let mailboxes = vec![alice, person("bob"), person("helpdesk"), sales, desk];
+    directory(mailboxes)
+}
+
 fn people() -> Directory {
     let alice = MailboxSpec {
         name: "alice".into(),
@@ -92,9 +177,13 @@ fn people() -> Directory {
         allowance: Default::default(),
         ..MailboxSpec::default()
     };
+    directory(vec![alice])
+}
+
+fn directory(mailboxes: Vec<MailboxSpec>) -> Directory {
     let domain =
         DomainSpec { name: "example.test".into(), catch_all: Some("alice".into()), ..DomainSpec::default() };
-    let spec = Spec { domains: vec![domain], mailboxes: vec![alice], ..Spec::default() };
+    let spec = Spec { domains: vec![domain], mailboxes, ..Spec::default() };
     let (table, faults) = Table::build(&spec);
     Directory::new(table.unwrap_or_else(|| panic!("{faults:?}")), VerifierParams::default())
 }
@@ -112,9 +201,14 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Client<T> {
     }
 
     /// Past the greeting and the login.
-    pub(crate) async fn logged_in(mut self) -> Self {
+    pub(crate) async fn logged_in(self) -> Self {
+        self.logged_in_as("alice").await
+    }
+
+    /// The same of somebody else.
+    pub(crate) async fn logged_in_as(mut self, user: &str) -> Self {
         assert_eq!(self.line().await, "+OK mx.example.test POP3 ready");
-        assert_eq!(self.say("USER alice").await, "+OK send PASS");
+        assert_eq!(self.say(&format!("USER {user}")).await, "+OK send PASS");
         let welcome = self.say("PASS secret").await;
         assert!(welcome.starts_with("+OK "), "{welcome}");
         self
@@ -152,6 +246,30 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Client<T> {
             body.extend_from_slice(line.strip_prefix('.').unwrap_or(&line).as_bytes());
             body.extend_from_slice(b"\r\n");
         }
+    }
+
+    /// A multi-line response, whole: what it begins with and its lines.
+    pub(crate) async fn listing(&mut self, command: &str) -> Vec<String> {
+        assert!(self.say(command).await.starts_with("+OK"), "{command}");
+        let body = String::from_utf8(self.body().await).expect("UTF-8");
+        body.lines().map(str::to_owned).collect()
+    }
+
+    /// Fetches a message whole.
+    pub(crate) async fn retr(&mut self, number: usize) -> String {
+        self.listing(&format!("RETR {number}")).await.join("\n")
+    }
+
+    /// Says QUIT, and is there until the server has closed.
+    pub(crate) async fn quit(mut self) {
+        assert_eq!(self.say("QUIT").await, "+OK bye");
+        assert_eq!(self.rest().await, "");
+    }
+
+    /// Closes without a word, as a connection that breaks does.
+    pub(crate) async fn cut(self) {
+        drop(self.io);
+        timeout(Duration::from_secs(3600), self.served).await.expect("ends").expect("no panic");
     }
 
     /// All that comes until the server closes.

@@ -30,6 +30,8 @@ mod serve;
 mod status;
 mod table;
 mod trace;
+mod undo;
+mod who;
 
 use std::io::{self, IsTerminal, Write};
 use std::path::PathBuf;
@@ -66,7 +68,9 @@ enum Verb {
     Init(init::Args),
     Serve(serve::Args),
     Status(status::Args),
+    Who(who::Args),
     Trace(trace::Args),
+    Undo(undo::Args),
     Reload(reload::Args),
     Backup(backup::Args),
     Restore(restore::Args),
@@ -137,7 +141,9 @@ impl Verb {
             Self::Init(args) => init::run(context, args),
             Self::Serve(args) => serve::run(context, &args),
             Self::Status(args) => status::run(context, &args),
+            Self::Who(args) => who::run(context, &args),
             Self::Trace(args) => trace::run(context, &args),
+            Self::Undo(args) => undo::run(context, &args),
             Self::Reload(args) => reload::run(context, &args),
             Self::Backup(args) => backup::run(context, &args),
             Self::Restore(args) => restore::run(context, &args),
@@ -161,7 +167,9 @@ impl Verb {
     fn is_json(&self) -> bool {
         match self {
             Self::Status(args) => args.json,
+            Self::Who(args) => args.json,
             Self::Trace(args) => args.json,
+            Self::Undo(args) => args.json,
             Self::Reload(args) => args.json,
             Self::Backup(args) => args.json,
             Self::Restore(args) => args.json,

@@ -25,6 +25,19 @@ impl Rows {
     }
 }
 
+/// Rows of cells under each other, as wide as their widest.
+pub(super) fn columns<const N: usize>(rows: &[[String; N]]) -> String {
+    let width = |at: usize| rows.iter().map(|row| row[at].chars().count()).max().unwrap_or(0);
+    let widths: [usize; N] = std::array::from_fn(width);
+    let mut text = String::new();
+    for row in rows {
+        let cells = row.iter().zip(widths).map(|(cell, width)| format!("{cell:<width$}"));
+        text.push_str(cells.collect::<Vec<_>>().join("  ").trim_end());
+        text.push('\n');
+    }
+    text
+}
+
 /// Octets for people.
 pub(super) fn size(octets: u64) -> String {
     ByteSize(octets).display().iec().to_string()

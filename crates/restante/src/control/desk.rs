@@ -42,6 +42,8 @@ pub struct Running {
     pub reload: mpsc::Sender<oneshot::Sender<reload::Outcome>>,
     /// Who is told what becomes of mail.
     pub journeys: Journeys,
+    /// Who is collecting mail now.
+    pub pop3: pop3_serve::Registry,
 }
 
 /// What the last reload has left.

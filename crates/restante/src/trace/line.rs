@@ -44,13 +44,14 @@ impl Line {
 
 #[cfg(test)]
 mod tests {
-    use mail::{Arrival, Client, MailboxName, Phase, QueueId, Uid};
+    use mail::{Arrival, Client, MailboxName, Phase, QueueId, Uid, ViewName};
 
     use super::*;
 
     #[test]
     fn every_event_reads_as_it_was_written_and_for_people() {
         let alice = MailboxName::parse("alice").expect("a name");
+        let bob = ViewName::parse("bob").expect("a name");
         let arrival = Arrival {
             by: "SMTP".into(),
             ip: Some([192, 0, 2, 1].into()),
@@ -74,7 +75,15 @@ mod tests {
             Event::Delivered { id, mailbox: alice.clone(), uid },
             Event::Discarded { id },
             Event::Fetched { mailbox: alice.clone(), uid, client: client.clone() },
-            Event::Deleted { mailbox: alice.clone(), uids: vec![uid], client },
+            Event::Deleted { mailbox: alice.clone(), view: None, uids: vec![uid], client: client.clone() },
+            Event::Deleted {
+                mailbox: alice.clone(),
+                view: Some(bob.clone()),
+                uids: vec![uid],
+                client: client.clone(),
+            },
+            Event::Parked { mailbox: alice.clone(), view: bob.clone(), uid, sessions: 5, client },
+            Event::Undone { mailbox: alice.clone(), view: bob, was: uid, now: Uid(2) },
             Event::Removed { mailbox: alice, uids: vec![uid, Uid(1)], reason: "too old".into() },
         ];
         let at: Timestamp = "2026-11-28T09:30:00.125Z".parse().expect("a time");

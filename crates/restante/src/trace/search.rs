@@ -63,14 +63,7 @@ pub(crate) fn search(folder: &Folder, query: &Query) -> io::Result<Found> {
     let days = folder.days()?;
     let limit = query.limit.max(1);
     let mut matches = matching(&days, query, limit)?;
-    let mut owners = BTreeMap::new();
-    each_event(&days, |_, event| {
-        if let Event::Delivered { id, uid, .. } = *event
-            && (matches.ids.contains(&id) || matches.uids.contains(&uid))
-        {
-            owners.insert(uid, id);
-        }
-    })?;
+    let owners = owners(&days, &mut matches)?;
     matches.ids.extend(owners.values());
     // Ids grow in the order of arrival.
     while matches.ids.len() > limit {
@@ -111,6 +104,36 @@ pub(crate) fn search(folder: &Folder, query: &Query) -> io::Result<Found> {
     let more = matches.more || found.len() > limit;
     let journeys = found.split_off(found.len().saturating_sub(limit));
     Ok(Found { journeys, more, lost: matches.lost })
+}
+
+/// Whose each name is that matches. What was undone has two: the message of the one is that of the other.
+fn owners(days: &[Day], matches: &mut Matches) -> io::Result<BTreeMap<Uid, QueueId>> {
+    loop {
+        let (mut owners, mut undone) = (BTreeMap::new(), Vec::new());
+        each_event(days, |_, event| {
+            if let Event::Delivered { id, uid, .. } = *event
+                && (matches.ids.contains(&id) || matches.uids.contains(&uid))
+            {
+                owners.insert(uid, id);
+            }
+            if let Event::Undone { was, now, .. } = *event {
+                // Told after the delivery, and after whatever undid it before.
+                if let Some(id) = owners.get(&was).copied() {
+                    owners.insert(now, id);
+                }
+                undone.push((was, now));
+            }
+        })?;
+        // Only the later name matched: the delivery told of the earlier one.
+        let earlier = undone.iter().rev().filter(|(_, now)| !owners.contains_key(now));
+        let mut more = false;
+        for (was, now) in earlier {
+            more |= matches.uids.contains(now) && matches.uids.insert(*was);
+        }
+        if !more {
+            return Ok(owners);
+        }
+    }
 }
 
 fn matching(days: &[Day], query: &Query, limit: usize) -> io::Result<Matches> {
@@ -197,7 +220,8 @@ fn names(event: &Event) -> (Option<QueueId>, Vec<Uid>) {
     match event {
         Event::Accepted { id, .. } | Event::Discarded { id } => (Some(*id), Vec::new()),
         Event::Delivered { id, uid, .. } => (Some(*id), vec![*uid]),
-        Event::Fetched { uid, .. } => (None, vec![*uid]),
+        Event::Fetched { uid, .. } | Event::Parked { uid, .. } => (None, vec![*uid]),
+        Event::Undone { was, now, .. } => (None, vec![*was, *now]),
         Event::Deleted { uids, .. } | Event::Removed { uids, .. } => (None, uids.clone()),
         Event::Refused { .. } | Event::CutOff { .. } => (None, Vec::new()),
     }
@@ -250,8 +274,15 @@ fn mentions(event: &Event, word: &str) -> bool {
         Event::Delivered { id, mailbox, uid } => is_id(id) || is_uid(uid) || has(mailbox.as_str()),
         Event::Discarded { id } => is_id(id),
         Event::Fetched { mailbox, uid, client } => is_uid(uid) || has(mailbox.as_str()) || of_client(client),
-        Event::Deleted { mailbox, uids, client } => {
-            uids.iter().any(is_uid) || has(mailbox.as_str()) || of_client(client)
+        Event::Deleted { mailbox, view, uids, client } => {
+            let views = view.as_ref().is_some_and(|view| has(view.as_str()));
+            uids.iter().any(is_uid) || has(mailbox.as_str()) || views || of_client(client)
+        }
+        Event::Parked { mailbox, view, uid, sessions: _, client } => {
+            is_uid(uid) || has(mailbox.as_str()) || has(view.as_str()) || of_client(client)
+        }
+        Event::Undone { mailbox, view, was, now } => {
+            is_uid(was) || is_uid(now) || has(mailbox.as_str()) || has(view.as_str())
         }
         Event::Removed { mailbox, uids, reason } => {
             uids.iter().any(is_uid) || has(mailbox.as_str()) || has(reason)
@@ -313,7 +344,10 @@ mod tests {
             ("2026-11-27T11:00:01Z", delivered(2, 102)),
             ("2026-11-27T12:00:00Z", refused),
             ("2026-11-28T08:00:00Z", fetched(101)),
-            ("2026-11-28T08:00:01Z", Event::Deleted { mailbox: alice(), uids, client: client("alice") }),
+            (
+                "2026-11-28T08:00:01Z",
+                Event::Deleted { mailbox: alice(), view: None, uids, client: client("alice") },
+            ),
             ("2026-11-28T09:00:00Z", accepted(3, "shop@vendor.test")),
         ];
         for (at, event) in events {
@@ -360,6 +394,27 @@ mod tests {
         let journey = &search(&folder, &query).expect("read").journeys[0];
         let What::Event(Event::Deleted { uids, .. }) = &journey.lines[2].what else { panic!("{journey:?}") };
         assert_eq!(uids, &[Uid(102)]);
+    }
+
+    /// By either name, also when the later one is all that is known of who looks for it.
+    #[test]
+    fn what_was_undone_is_one_journey() {
+        let dir = tempfile::tempdir().expect("a folder");
+        let folder = folder(&dir);
+        let at: Timestamp = "2026-11-28T09:00:00Z".parse().expect("a time");
+        let mut file = folder.open(day_of(at)).expect("opened");
+        let undone = |was, now| {
+            let view = mail::ViewName::owner();
+            Event::Undone { mailbox: alice(), view, was: Uid(was), now: Uid(now) }
+        };
+        let fetched = Event::Fetched { mailbox: alice(), uid: Uid(901), client: client("tablet") };
+        for event in [undone(101, 900), undone(900, 901), fetched] {
+            let mut line = Vec::new();
+            Line { at, what: What::Event(event) }.write(&mut line);
+            file.write_all(&line).expect("written");
+        }
+        assert_eq!(found(&folder, &["tablet"], 9), (vec![(Some(1), 7)], false));
+        assert_eq!(found(&folder, &["shop@vendor", "0000000000000001"], 9).0, [(Some(1), 7)]);
     }
 
     #[test]

@@ -2,7 +2,7 @@ use std::fmt::Write;
 
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
-use mail::{Arrival, Client, Event, Phase, harmless};
+use mail::{Arrival, Client, Event, Phase, ViewName, harmless};
 
 use super::judged::{Judged, Ruled};
 use super::line::{Line, What};
@@ -83,7 +83,21 @@ fn sentence(line: &Line) -> String {
         Event::Delivered { id: _, mailbox, uid } => format!("delivered to {mailbox} as {uid}"),
         Event::Discarded { id: _ } => "discarded by a rule: in no mailbox".into(),
         Event::Fetched { mailbox, uid: _, client } => format!("fetched from {mailbox} by {}", who(client)),
-        Event::Deleted { mailbox, uids: _, client } => format!("deleted from {mailbox} by {}", who(client)),
+        Event::Deleted { mailbox, view: None, uids: _, client } => {
+            format!("deleted from {mailbox} by {}", who(client))
+        }
+        Event::Deleted { mailbox, view: Some(view), uids: _, client } => {
+            format!("done in {mailbox} for {} by {}: it stays for others", shown_view(view), who(client))
+        }
+        Event::Parked { mailbox, view, uid: _, sessions, client } => format!(
+            "parked in {mailbox} for the robot {}: fetched in {sessions} sessions that ended without QUIT, the last \
+             by {}; it stays for others",
+            shown_view(view),
+            who(client)
+        ),
+        Event::Undone { mailbox, view, was: _, now } => {
+            format!("brought back into {mailbox} for {} as {now}", shown_view(view))
+        }
         Event::Removed { mailbox, uids: _, reason } => format!("removed from {mailbox}: {reason}"),
     }
 }
@@ -128,6 +142,13 @@ fn came(arrival: &Arrival) -> String {
     text
 }
 
+fn shown_view(view: &ViewName) -> &str {
+    match view.as_str() {
+        "" => "its owner",
+        view => view,
+    }
+}
+
 fn who(client: &Client) -> String {
     let Client { login, password, ip } = client;
     let password = password.as_ref().map(|name| format!(" (password `{name}`)")).unwrap_or_default();
@@ -149,6 +170,8 @@ fn ends(journey: &Journey) -> (String, String) {
                 | Event::Discarded { .. }
                 | Event::Fetched { .. }
                 | Event::Deleted { .. }
+                | Event::Parked { .. }
+                | Event::Undone { .. }
                 | Event::Removed { .. },
             )
             | What::Judged(_)
@@ -170,7 +193,12 @@ fn state(journey: &Journey) -> String {
             What::Event(Event::Discarded { .. }) => state = "discarded".into(),
             What::Event(Event::Delivered { mailbox, .. }) => delivered.push(mailbox.as_str()),
             What::Event(Event::Fetched { .. }) => fetched += 1,
-            What::Event(Event::Deleted { uids, .. } | Event::Removed { uids, .. }) => gone += uids.len(),
+            What::Event(Event::Deleted { view: None, uids, .. } | Event::Removed { uids, .. }) => {
+                gone += uids.len();
+            }
+            What::Event(Event::Undone { mailbox, .. }) => delivered.push(mailbox.as_str()),
+            // It is still there for others.
+            What::Event(Event::Deleted { view: Some(_), .. } | Event::Parked { .. }) => {}
             What::Judged(_) | What::Lost { .. } => {}
         }
     }

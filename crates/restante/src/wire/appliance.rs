@@ -7,10 +7,10 @@ use std::time::{Duration, Instant};
 
 use arc_swap::ArcSwap;
 use authenticity::Verifier;
-use directory::{Directory, Spec, Table, VerifierParams};
+use directory::{Directory, Pickups, Spec, Table, VerifierParams};
 use mail::Journeys;
 use net::{Gate, ListenAddress, LoginBudget, Tls, TlsError};
-use pop3_serve::Pop3;
+use pop3_serve::{Pop3, Registry};
 use queue::{Store, StoreError};
 use queue_sled::{OpenError, SledStore, StartReport};
 use routing::Router;
@@ -89,6 +89,10 @@ pub struct Appliance {
     overlay: Arc<Overlay>,
     pub(super) budget: LoginBudget,
     pub(super) receiving: Receiving,
+    /// What POP3 remembers beyond one connection.
+    pub(super) registry: Registry,
+    /// Who collected what, and when.
+    pub(super) pickups: Pickups,
     pub(super) tls: Option<Tls>,
     pub(super) rules: Rules,
     pub(super) parsing: Arc<Parsing>,
@@ -186,11 +190,14 @@ impl Appliance {
                 .with_digests(config.state_dir.join("digests"), Arc::new(head));
         let upkeep_again = upkeep.again();
         let receiving = Receiving::default();
+        let (registry, pickups) = (Registry::new(), Pickups::new());
         let handlers = Handlers {
             config: &config,
             store: &store,
             directory: &directory,
             receiving: &receiving,
+            registry: &registry,
+            pickups: &pickups,
             tls: &tls,
             stop: &stop,
             journeys: trace.journeys(),
@@ -222,6 +229,8 @@ impl Appliance {
             overlay,
             budget,
             receiving,
+            registry,
+            pickups,
             tls,
             rules,
             parsing,
@@ -280,6 +289,7 @@ impl Appliance {
             current: self.current.clone(),
             reload,
             journeys: self.trace.journeys(),
+            pop3: self.registry.clone(),
         };
         let (store, directory) = (self.store.clone(), self.directory.clone());
         let desk = Arc::new(Desk::running(store, self.config_dir.clone(), directory, running));
@@ -337,6 +347,8 @@ pub(super) struct Handlers<'a> {
     pub(super) store: &'a SledStore,
     pub(super) directory: &'a Directory,
     pub(super) receiving: &'a Receiving,
+    pub(super) registry: &'a Registry,
+    pub(super) pickups: &'a Pickups,
     pub(super) tls: &'a Option<Tls>,
     pub(super) stop: &'a CancellationToken,
     pub(super) journeys: Journeys,
@@ -378,7 +390,9 @@ impl Handlers<'_> {
         let (store, directory) = (self.store.clone(), self.directory.clone());
         let service =
             pop3_serve::Service::new(params, access, store, directory, budget.clone(), self.tls.clone())
-                .with_journeys(self.journeys.clone());
+                .with_journeys(self.journeys.clone())
+                .with_registry(self.registry.clone())
+                .with_pickups(self.pickups.clone());
         Pop3 { service: Arc::new(service), implicit_tls, stop: self.stop.clone() }
     }
 }

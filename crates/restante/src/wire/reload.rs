@@ -85,6 +85,8 @@ impl Appliance {
             store: &self.store,
             directory: &self.directory,
             receiving: &self.receiving,
+            registry: &self.registry,
+            pickups: &self.pickups,
             tls: &self.tls,
             stop: &self.listeners.stop,
             journeys: self.trace.journeys(),

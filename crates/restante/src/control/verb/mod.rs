@@ -2,11 +2,14 @@
 
 pub mod export;
 pub mod freeze;
+mod head;
 pub mod import;
 pub mod quarantine;
 pub mod reload;
 pub mod status;
+pub mod undo;
 pub mod usage;
+pub mod who;
 
 use std::future::Future;
 use std::pin::Pin;
@@ -54,7 +57,7 @@ pub(super) struct Row {
     serve: for<'c> fn(&'c Desk, Value, &'c mut Call) -> Serving<'c>,
 }
 
-const VERBS: [Row; 10] = [
+const VERBS: [Row; 12] = [
     row::<export::Export>(),
     row::<freeze::Freeze>(),
     row::<import::Import>(),
@@ -64,7 +67,9 @@ const VERBS: [Row; 10] = [
     row::<quarantine::show::Show>(),
     row::<reload::Reload>(),
     row::<status::Status>(),
+    row::<undo::Undo>(),
     row::<usage::Usage>(),
+    row::<who::Who>(),
 ];
 
 const fn row<V: Verb>() -> Row {

@@ -1,14 +1,9 @@
-use queue::{Maildrop as _, Message as _};
-use routing::content::{ContentLimits, Want};
-use routing::rules::Content;
+use queue::Maildrop as _;
 use serde::{Deserialize, Serialize};
 
-use super::super::Verb;
+use super::super::{Verb, head::head};
 use super::{Held, held, reason};
 use crate::control::{Call, Desk, Fault};
-
-/// Octets of a message that are looked at: its header section.
-const LOOK: u64 = 128 << 10;
 
 /// Says what is held back.
 #[derive(Debug)]
@@ -75,7 +70,7 @@ async fn item(held: &Held, index: usize) -> Result<Item, Fault> {
     let gone = || Fault::internal("a message is gone");
     let entry = held.maildrop.entry(index).ok_or_else(gone)?;
     let envelope = held.maildrop.envelope(index).await?;
-    let (from, subject) = head(held, index).await?;
+    let (from, subject) = head(&held.maildrop, index).await?;
     Ok(Item {
         uid: entry.uid.to_string(),
         mailbox: held.mailbox.to_string(),
@@ -86,25 +81,4 @@ async fn item(held: &Held, index: usize) -> Result<Item, Fault> {
         octets: entry.octets,
         reason: reason(&envelope),
     })
-}
-
-/// Who it says it is from, and what it is about.
-async fn head(held: &Held, index: usize) -> Result<(String, String), Fault> {
-    let mut message = held.maildrop.message(index, 0..LOOK).await?;
-    let mut octets = Vec::new();
-    while let Some(chunk) = message.chunk().await? {
-        octets.extend_from_slice(&chunk);
-    }
-    // The header section alone: a body that breaks a parser stays where it is.
-    let end = memchr::memmem::find(&octets, b"\r\n\r\n").map_or(octets.len(), |at| at + 4);
-    let read = Content::read(&octets[..end], &ContentLimits::default(), Want { body: false });
-    let value = |name: &str| {
-        read.content
-            .headers
-            .iter()
-            .find(|(field, _)| field == name)
-            .map(|(_, value)| value.clone())
-            .unwrap_or_default()
-    };
-    Ok((value("from"), value("subject")))
 }

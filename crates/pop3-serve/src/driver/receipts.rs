@@ -1,0 +1,163 @@
+/// Which messages a client certainly has, by their places. A message counts when a further command was read from the
+/// socket after its last octet was written; of commands that came all at once, when the client then closes in order,
+/// or when everything is written before its QUIT is done. In doubt it does not count: it is shown once more.
+#[derive(Debug, Default)]
+pub(super) struct Receipts {
+    /// Put out to the end, and not known to be written.
+    put_out: Vec<usize>,
+    /// Written, and nothing was read since.
+    written: Vec<usize>,
+    /// Those came with other commands behind or before them, which nothing had to wait for.
+    batched: bool,
+    /// The next command is one that was read after these were written.
+    due: Vec<usize>,
+    /// Not handed out yet.
+    certain: Vec<usize>,
+    /// What `due` waits to be passed by.
+    commands: u64,
+    /// Nothing of a command was there when we last began to read.
+    clean: bool,
+}
+
+impl Receipts {
+    /// The last octet of a message waits to be written.
+    pub(super) fn put_out(&mut self, index: usize) {
+        self.put_out.push(index);
+    }
+
+    /// So many commands have come by now.
+    pub(super) fn commanded(&mut self, commands: u64) {
+        if !self.due.is_empty() && commands > self.commands {
+            self.certain.append(&mut self.due);
+        }
+    }
+
+    /// All is written and we begin to read, after so many commands; `clean` when no part of a further one is there.
+    pub(super) fn reads(&mut self, commands: u64, clean: bool) {
+        if !self.put_out.is_empty() {
+            self.batched = commands - self.commands > 1;
+            self.written.append(&mut self.put_out);
+        }
+        self.commands = commands;
+        self.clean = clean;
+    }
+
+    /// Something came.
+    pub(super) fn read(&mut self) {
+        // The rest of a command proves nothing: its begin was said before.
+        if self.clean {
+            self.due.append(&mut self.written);
+        }
+    }
+
+    /// The client has closed as it should.
+    pub(super) fn closed(&mut self) {
+        if self.clean && self.batched {
+            self.certain.append(&mut self.written);
+        }
+    }
+
+    /// Something waits that QUIT would make certain.
+    pub(super) fn is_waiting(&self) -> bool {
+        !self.put_out.is_empty()
+    }
+
+    /// QUIT has come, and all that was put out before it is written.
+    pub(super) fn quits(&mut self) {
+        self.certain.append(&mut self.due);
+        self.certain.append(&mut self.written);
+        self.certain.append(&mut self.put_out);
+    }
+
+    /// Those that have become certain.
+    pub(super) fn certain(&mut self) -> Vec<usize> {
+        std::mem::take(&mut self.certain)
+    }
+
+    /// Those that wait to be written.
+    pub(super) fn waiting(&self) -> impl Iterator<Item = usize> {
+        self.put_out.iter().copied()
+    }
+
+    /// Those that were written, and have not become certain.
+    pub(super) fn written(&self) -> impl Iterator<Item = usize> {
+        self.written.iter().chain(&self.due).copied()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_further_command_makes_it_certain_and_nothing_before_it_does() {
+        let mut receipts = Receipts::default();
+        receipts.put_out(0);
+        assert_eq!(receipts.certain(), []);
+        receipts.reads(1, true);
+        assert_eq!((receipts.certain(), receipts.written().collect()), (vec![], vec![0]));
+        receipts.read();
+        receipts.commanded(1);
+        assert_eq!(receipts.certain(), [], "half a command");
+        receipts.reads(1, false);
+        receipts.read();
+        receipts.commanded(2);
+        assert_eq!((receipts.certain(), receipts.written().count()), (vec![0], 0));
+    }
+
+    #[test]
+    fn one_alone_is_not_certain_when_the_client_closes() {
+        let mut receipts = Receipts::default();
+        receipts.reads(4, true);
+        receipts.read();
+        receipts.put_out(0);
+        receipts.commanded(5);
+        receipts.reads(5, true);
+        receipts.closed();
+        assert_eq!(receipts.certain(), []);
+    }
+
+    #[test]
+    fn commands_that_came_at_once_are_certain_when_the_client_closes_in_order() {
+        let mut receipts = Receipts::default();
+        receipts.reads(4, true);
+        receipts.read();
+        receipts.put_out(0);
+        receipts.put_out(1);
+        receipts.commanded(6);
+        assert_eq!(receipts.certain(), [], "they were said before anything was written");
+        receipts.reads(6, true);
+        receipts.closed();
+        assert_eq!(receipts.certain(), [0, 1]);
+    }
+
+    #[test]
+    fn the_rest_of_a_command_that_was_begun_before_proves_nothing() {
+        let mut receipts = Receipts::default();
+        receipts.reads(4, true);
+        receipts.read();
+        receipts.put_out(0);
+        receipts.reads(5, false);
+        receipts.read();
+        receipts.commanded(6);
+        assert_eq!(receipts.certain(), []);
+        receipts.reads(6, false);
+        receipts.closed();
+        assert_eq!(receipts.certain(), [], "it closed within a command");
+        receipts.reads(6, true);
+        receipts.read();
+        receipts.commanded(7);
+        assert_eq!(receipts.certain(), [0]);
+    }
+
+    #[test]
+    fn quit_makes_certain_what_is_written() {
+        let mut receipts = Receipts::default();
+        receipts.put_out(0);
+        receipts.reads(5, true);
+        receipts.put_out(1);
+        assert!(receipts.is_waiting());
+        receipts.quits();
+        assert_eq!((receipts.certain(), receipts.is_waiting()), (vec![0, 1], false));
+    }
+}

@@ -1,0 +1,80 @@
+use directory::{Dele, Part};
+use mail::{Event, Uid};
+use queue::{Expunge, Store, StoreError, Unwanted};
+
+use super::Pickup;
+use crate::session::DeleteError;
+
+/// What becomes of a message that DELE has marked in one part; nothing where it stays listed.
+fn unwanted(part: &Part) -> Option<Unwanted> {
+    match part.dele {
+        Dele::Done => Some(Unwanted::Stays),
+        Dele::Trash => Some(Unwanted::ToTrash),
+        Dele::Remove => Some(Unwanted::Goes),
+        Dele::Keep => None,
+    }
+}
+
+impl<S: Store> Pickup<'_, S> {
+    /// Makes the deletions of QUIT in all parts, or none; how many messages are listed no more by them.
+    pub(super) async fn delete(&mut self, places: &[usize]) -> Result<u64, DeleteError> {
+        let Some(account) = &self.account else { return Err(DeleteError::NotDeleted) };
+        let parts = &account.login.parts;
+        let mut uids: Vec<Vec<Uid>> = vec![Vec::new(); parts.len()];
+        let mut deleted = 0;
+        for index in places {
+            let mut stays = false;
+            for place in account.drop.places(*index) {
+                let Some(entry) = account.drop.entry(place) else { continue };
+                match parts.get(place.part).and_then(unwanted) {
+                    Some(_) => uids[place.part].push(entry.uid),
+                    None => stays = true,
+                }
+            }
+            deleted += u64::from(!stays);
+        }
+        let groups: Vec<Expunge> = parts
+            .iter()
+            .zip(&uids)
+            .filter(|(_, uids)| !uids.is_empty())
+            .filter_map(|(part, uids)| {
+                let (mailbox, view) = (part.mailbox.clone(), part.view.clone());
+                Some(Expunge { mailbox, view, uids: uids.clone(), unwanted: unwanted(part)? })
+            })
+            .collect();
+        // What was fetched is told first, and not waited for: it stands before the deletions, or is not needed.
+        self.begin_to_tell().await;
+        if groups.is_empty() {
+            return Ok(deleted);
+        }
+        match self.service.store.delete(groups).await {
+            Ok(()) => {
+                self.deleted(uids);
+                Ok(deleted)
+            }
+            Err(error @ StoreError::Unsure(_)) => {
+                self.journal.store_failed("messages may or may not be deleted", &error);
+                Err(DeleteError::Unsure)
+            }
+            Err(error) => {
+                self.journal.store_failed("messages cannot be deleted", &error);
+                Err(DeleteError::NotDeleted)
+            }
+        }
+    }
+
+    /// For the log and the trace.
+    fn deleted(&mut self, uids: Vec<Vec<Uid>>) {
+        let Some(account) = &self.account else { return };
+        let parts = account.login.parts.iter().enumerate().zip(uids);
+        for ((at, part), uids) in parts.filter(|(_, uids)| !uids.is_empty()) {
+            self.journal.deleted(at, uids.len());
+            self.service.journeys.tell(|| Event::Deleted {
+                mailbox: part.mailbox.clone(),
+                view: (part.dele == Dele::Done).then(|| part.view.clone()),
+                uids,
+                client: self.journal.client(),
+            });
+        }
+    }
+}

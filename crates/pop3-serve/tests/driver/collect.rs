@@ -1,0 +1,74 @@
+//! One maildrop of her own mail and a team's.
+
+use crate::world::World;
+use queue::contract;
+
+#[tokio::test]
+async fn what_came_to_both_is_one_entry_and_one_dele_clears_both() {
+    let world = World::of_a_firm().await;
+    let team = world.deliver_to(&["sales"], "team").await;
+    let both = world.deliver_to(&["sales", "alice"], "both").await;
+    let own = world.deliver_to(&["alice"], "own").await;
+    let mut alice = world.session("alice").await;
+    let listed = alice.listing("UIDL").await;
+    assert_eq!(listed, [format!("1 {}", team[0]), format!("2 {}", both[1]), format!("3 {}", own[0])]);
+    let (mut octets, mut sizes) = (0, Vec::new());
+    for (number, subject) in [(1, "team"), (2, "both"), (3, "own")] {
+        let body = alice.retr(number).await;
+        assert!(body.contains(&format!("Subject: {subject}")), "{body}");
+        assert_eq!(body.contains("Delivered-To: alice"), number != 1, "her own stands for both");
+        let size = body.split('\n').map(|line| line.len() + 2).sum::<usize>();
+        octets += size;
+        sizes.push(format!("{number} {size}"));
+    }
+    assert_eq!(alice.listing("LIST").await, sizes);
+    assert_eq!(alice.say("STAT").await, format!("+OK 3 {octets}"));
+    for number in [1, 2] {
+        assert!(alice.say(&format!("DELE {number}")).await.starts_with("+OK"));
+    }
+    alice.quit().await;
+    let state = world.view("sales", "alice").await;
+    assert!(state.done.contains(team[0]) && state.done.contains(both[0]));
+    assert!(state.fetched.contains(team[0]), "told before it was done");
+    assert_eq!(world.listed("sales", "bob").await.len(), 2);
+    assert!(world.view("alice", "").await.done.contains(both[1]));
+    let mut alice = world.session("alice").await;
+    assert_eq!(alice.listing("UIDL").await, [format!("1 {}", own[0])]);
+    // Her phone shows her own mail alone.
+    let mut phone = world.session("alice+phone").await;
+    assert_eq!(phone.listing("UIDL").await, [format!("1 {}", both[1]), format!("2 {}", own[0])]);
+}
+
+/// What she leaves on the server she has fetched in both.
+#[tokio::test]
+async fn what_stands_for_both_is_fetched_from_both() {
+    let world = World::of_a_firm().await;
+    let both = world.deliver_to(&["sales", "alice"], "both").await;
+    let mut alice = world.session("alice").await;
+    alice.retr(1).await;
+    alice.quit().await;
+    assert!(world.view("sales", "alice").await.fetched.contains(both[0]));
+    assert!(world.view("alice", "").await.fetched.contains(both[1]));
+    // The team's is done by her other login: her own stays.
+    let mut team = world.session("alice/sales").await;
+    assert!(team.say("DELE 1").await.starts_with("+OK"));
+    team.quit().await;
+    let mut alice = world.session("alice").await;
+    assert_eq!(alice.listing("UIDL").await, [format!("1 {}", both[1])]);
+}
+
+/// RFC 1939 §6.
+#[tokio::test]
+async fn both_are_deleted_or_none() {
+    let world = World::of_a_firm().await;
+    world.deliver_to(&["sales", "alice"], "both").await;
+    world.deliver_to(&["sales"], "team").await;
+    let mut alice = world.session("alice").await;
+    assert!(alice.say("DELE 1").await.starts_with("+OK"));
+    assert!(alice.say("DELE 2").await.starts_with("+OK"));
+    world.store.fail_at(1, queue::StoreError::ReadOnly("test".into()));
+    assert_eq!(alice.say("QUIT").await, "-ERR [SYS/TEMP] nothing deleted");
+    alice.rest().await;
+    assert_eq!(world.listed("sales", "alice").await.len() + world.listed("alice", "").await.len(), 3);
+    assert_eq!(contract::listed(&world.store, "alice", "phone").await.len(), 1);
+}

@@ -1,0 +1,123 @@
+//! The views of robots: one session at a time, and no message imported for ever.
+
+use std::time::Duration;
+
+use crate::world::World;
+use mail::Event;
+use queue::{Maildrop, Store, contract};
+
+const IN_USE: &str = "-ERR [IN-USE] another session has this maildrop to itself";
+
+#[tokio::test(start_paused = true)]
+async fn one_session_has_it_and_another_takes_over_when_it_falls_silent() {
+    let world = World::of_a_firm().await;
+    world.deliver_to(&["sales"], "one").await;
+    let mut first = world.session("helpdesk/sales").await;
+    first.say("DELE 1").await;
+    let mut second = world.connect();
+    second.line().await;
+    second.say("USER helpdesk/sales").await;
+    assert_eq!(second.say("PASS secret").await, IN_USE);
+    tokio::time::sleep(Duration::from_secs(40)).await;
+    first.say("NOOP").await;
+    tokio::time::sleep(Duration::from_secs(40)).await;
+    let mut second = world.connect();
+    second.line().await;
+    second.say("USER helpdesk/sales").await;
+    assert_eq!(second.say("PASS secret").await, IN_USE, "it was heard of 40 s ago");
+    tokio::time::sleep(Duration::from_secs(21)).await;
+    second.say("USER helpdesk/sales").await;
+    assert!(second.say("PASS secret").await.starts_with("+OK 1 "));
+    // The first is over, whatever it says now.
+    assert_eq!(first.rest().await, "");
+    assert_eq!(world.listed("sales", "helpdesk").await.len(), 1);
+    second.say("DELE 1").await;
+    second.quit().await;
+    assert!(world.listed("sales", "helpdesk").await.is_empty());
+    // Its own mailbox is everybody's, and so are the views of people.
+    for login in ["helpdesk", "bob/sales"] {
+        let (_one, _two) = (world.session(login).await, world.session(login).await);
+    }
+}
+
+#[tokio::test]
+async fn the_next_session_of_a_robot_may_follow_at_once() {
+    let world = World::of_a_firm().await;
+    for number in 0..20 {
+        world.deliver_to(&["sales"], &number.to_string()).await;
+    }
+    for round in 0..20 {
+        let mut robot = world.session("helpdesk/sales").await;
+        robot.retr(1).await;
+        robot.say("DELE 1").await;
+        // Without waiting for the server to close.
+        assert_eq!(robot.say("QUIT").await, "+OK bye", "{round}");
+    }
+    assert!(world.listed("sales", "helpdesk").await.is_empty());
+}
+
+/// Ends a session of the robot that fetched all it lists, as `quits` says; how many it listed.
+async fn run(world: &World, quits: bool) -> usize {
+    let mut robot = world.session("helpdesk/sales").await;
+    let count = robot.listing("LIST").await.len();
+    for number in 1..=count {
+        robot.retr(number).await;
+    }
+    if quits {
+        robot.quit().await;
+    } else {
+        robot.cut().await;
+    }
+    count
+}
+
+#[tokio::test]
+async fn a_message_that_a_robot_stumbles_over_is_put_aside_at_the_fifth_time() {
+    let world = World::of_a_firm().await;
+    let poison = world.deliver_to(&["sales"], "poison").await[0];
+    for _ in 0..4 {
+        assert_eq!(run(&world, false).await, 1);
+    }
+    assert!(world.told().iter().all(|event| !matches!(event, Event::Parked { .. })));
+    let later = world.deliver_to(&["sales"], "later").await[0];
+    assert_eq!(run(&world, false).await, 2);
+    assert_eq!(world.listed("sales", "helpdesk").await, [later]);
+    assert_eq!(world.listed("sales", "bob").await, [poison, later], "it stays for people");
+    let parked: Vec<_> = world.told().into_iter().filter(|it| matches!(it, Event::Parked { .. })).collect();
+    let [Event::Parked { mailbox, view, uid, sessions, .. }] = &parked[..] else { panic!("{parked:?}") };
+    assert_eq!((mailbox.as_str(), view.as_str(), *uid, *sessions), ("sales", "helpdesk", poison, 5));
+    // One session that ends well begins the count anew.
+    for _ in 0..3 {
+        run(&world, false).await;
+    }
+    run(&world, true).await;
+    for _ in 0..4 {
+        run(&world, false).await;
+    }
+    assert_eq!(world.listed("sales", "helpdesk").await, [later]);
+    run(&world, false).await;
+    assert!(world.listed("sales", "helpdesk").await.is_empty());
+}
+
+#[tokio::test]
+async fn what_people_fetch_and_what_we_break_off_is_no_poison() {
+    let world = World::of_a_firm().await;
+    world.deliver_to(&["sales"], "one").await;
+    for _ in 0..9 {
+        let mut bob = world.session("bob/sales").await;
+        bob.retr(1).await;
+        bob.cut().await;
+    }
+    assert_eq!(world.listed("sales", "bob").await.len(), 1);
+    for _ in 0..4 {
+        run(&world, false).await;
+    }
+    // A shutdown is our doing.
+    let mut robot = world.session("helpdesk/sales").await;
+    robot.retr(1).await;
+    world.stop.cancel();
+    robot.rest().await;
+    assert_eq!(world.listed("sales", "helpdesk").await.len(), 1);
+    let maildrop = world.store.open(&contract::name("sales"), &contract::view("helpdesk")).await;
+    assert_eq!(maildrop.expect("opened").len(), 1);
+}

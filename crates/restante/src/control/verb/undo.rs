@@ -1,0 +1,216 @@
+//! `restante undo`: what a login deleted comes back for it.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use directory::{Directory, Part};
+use mail::{Event, MailboxName, Uid, ViewName};
+use queue::{Maildrop as _, Store as _, StoreError, Undone};
+use queue_sled::SledMaildrop;
+use serde::{Deserialize, Serialize};
+use tracing::info;
+
+use super::{Verb, head::head};
+use crate::control::{Call, Code, Desk, Fault};
+
+/// Brings back what a view was done with, under new names and for that view alone.
+#[derive(Debug)]
+pub enum Undo {}
+
+/// What is to come back.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Args {
+    /// Whose deletions: a login, as it is typed.
+    pub login: String,
+    /// Her view of this team mailbox, and not of her own.
+    pub mailbox: Option<String>,
+    /// What was deleted so many milliseconds ago or later.
+    pub last_ms: Option<u64>,
+    /// These, by what UIDL called them.
+    pub ids: Vec<String>,
+    /// Nothing is done.
+    pub dry_run: bool,
+}
+
+/// One message.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Item {
+    /// What UIDL called it.
+    pub was: String,
+    /// What UIDL calls it now; none as long as nothing is done.
+    pub now: Option<String>,
+    /// Whom it says it is from.
+    pub from: String,
+    /// What it is about, decoded.
+    pub subject: String,
+}
+
+/// Where.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Answer {
+    /// The mailbox.
+    pub mailbox: String,
+    /// The view of it that they are back for; empty for the owner's.
+    pub view: String,
+    /// How many.
+    pub messages: u64,
+    /// Team mailboxes that the login shows too, and of which it has deleted something at that time.
+    pub elsewhere: Vec<String>,
+}
+
+impl Verb for Undo {
+    const NAME: &'static str = "undo";
+    type Args = Args;
+    type Item = Item;
+    type Answer = Answer;
+
+    async fn serve(desk: &Desk, args: Args, call: &mut Call) -> Result<Answer, Fault> {
+        let (part, others) = meant(desk.directory()?, &args)?;
+        let Part { mailbox, view, .. } = &part;
+        let since_ms = args.last_ms.map(|last| wall_ms().saturating_sub(last));
+        let uids = match since_ms {
+            Some(since_ms) => deleted(desk, &part, since_ms).await?,
+            None => named(desk, &part, &args.ids).await?,
+        };
+        let items = match (args.dry_run, uids.is_empty()) {
+            (_, true) => Vec::new(),
+            (true, false) => before(desk, &part, &uids).await?,
+            (false, false) => {
+                let undone = desk.store.undo(mailbox, view, uids).await?;
+                tell(desk, &args.login, &part, &undone);
+                after(desk, &part, &undone).await?
+            }
+        };
+        let mut elsewhere = Vec::new();
+        if let (true, Some(since_ms)) = (items.is_empty(), since_ms) {
+            for other in &others {
+                if !deleted(desk, other, since_ms).await?.is_empty() {
+                    elsewhere.push(other.mailbox.to_string());
+                }
+            }
+        }
+        for item in &items {
+            call.item(item, &[]).await?;
+        }
+        let (mailbox, view) = (mailbox.to_string(), view.to_string());
+        Ok(Answer { mailbox, view, messages: items.len() as u64, elsewhere })
+    }
+}
+
+/// The view that is meant, and what else the login shows.
+fn meant(directory: &Directory, args: &Args) -> Result<(Part, Vec<Part>), Fault> {
+    let Args { login, mailbox, .. } = args;
+    let nobody = || {
+        let text = format!("nobody logs in as `{login}`");
+        Fault::new(Code::NotFound, text).hint("`restante mailbox list` shows who there is")
+    };
+    let mut parts = directory.login_shows(login).ok_or_else(nobody)?;
+    let own = parts.remove(0);
+    let Some(named) = mailbox else { return Ok((own, parts)) };
+    if directory.mailbox_named(named).is_some_and(|named| named == own.mailbox) {
+        return Ok((own, Vec::new()));
+    }
+    let none = || Fault::new(Code::NotFound, format!("`{login}` has no view of `{named}`"));
+    let mut team = directory.login_shows(&format!("{login}/{named}")).ok_or_else(none)?;
+    Ok((team.remove(0), Vec::new()))
+}
+
+/// What a view was done with since then, as far as there is still anything of it.
+async fn deleted(desk: &Desk, part: &Part, since_ms: u64) -> Result<Vec<Uid>, Fault> {
+    let deletions = match desk.store.deletions(&part.mailbox, &part.view, since_ms).await {
+        // Nobody has collected by it yet.
+        Err(StoreError::NoView) => Vec::new(),
+        deletions => deletions?,
+    };
+    let uids: BTreeSet<Uid> = deletions.into_iter().flat_map(|deletion| deletion.uids).collect();
+    Ok(uids.into_iter().collect())
+}
+
+/// What goes by these names; each of them must be there.
+async fn named(desk: &Desk, part: &Part, ids: &[String]) -> Result<Vec<Uid>, Fault> {
+    let deleted: BTreeSet<Uid> = deleted(desk, part, 0).await?.into_iter().collect();
+    let trash = trash(desk, &part.mailbox).await?;
+    let mut uids = Vec::new();
+    for id in ids {
+        let uid: Option<Uid> = id.parse().ok();
+        let mut entries = (0..trash.len()).filter_map(|index| trash.entry(index));
+        let found = match uid.filter(|uid| deleted.contains(uid)) {
+            Some(uid) => Some(uid),
+            None => entries
+                .find(|entry| Some(entry.uid) == uid || entry.foreign_uidl == Some(id))
+                .map(|entry| entry.uid),
+        };
+        uids.push(found.ok_or_else(|| {
+            let text = format!("nothing that was deleted from {} is called `{id}`", part.mailbox);
+            Fault::new(Code::NotFound, text).hint("`--last 30d --dry-run` shows what can come back")
+        })?);
+    }
+    Ok(uids)
+}
+
+async fn trash(desk: &Desk, mailbox: &MailboxName) -> Result<SledMaildrop, Fault> {
+    Ok(desk.store.open(&mailbox.trash(), &ViewName::owner()).await?)
+}
+
+/// What these are that are in the trash, or that other views still list. Of what only waits to be let go nothing can
+/// be read before it is back.
+async fn before(desk: &Desk, part: &Part, uids: &[Uid]) -> Result<Vec<Item>, Fault> {
+    let mut left: BTreeSet<Uid> = uids.iter().copied().collect();
+    let mut heads = BTreeMap::new();
+    look(&trash(desk, &part.mailbox).await?, &mut left, &mut heads).await?;
+    for state in desk.store.views(&part.mailbox).await? {
+        if left.is_empty() {
+            break;
+        }
+        look(&desk.store.open(&part.mailbox, &state.view).await?, &mut left, &mut heads).await?;
+    }
+    let item = |uid: &Uid| {
+        let (from, subject) = heads.remove(uid).unwrap_or_default();
+        Item { was: uid.to_string(), now: None, from, subject }
+    };
+    Ok(uids.iter().map(item).collect())
+}
+
+/// What came back, as it is there now.
+async fn after(desk: &Desk, part: &Part, undone: &[Undone]) -> Result<Vec<Item>, Fault> {
+    let mut left: BTreeSet<Uid> = undone.iter().map(|undone| undone.now).collect();
+    let mut heads = BTreeMap::new();
+    look(&desk.store.open(&part.mailbox, &part.view).await?, &mut left, &mut heads).await?;
+    let item = |undone: &Undone| {
+        let (from, subject) = heads.remove(&undone.now).unwrap_or_default();
+        Item { was: undone.was.to_string(), now: Some(undone.now.to_string()), from, subject }
+    };
+    Ok(undone.iter().map(item).collect())
+}
+
+/// Takes out of `left` what a maildrop lists, and reads whom it is from and what it is about.
+async fn look(
+    maildrop: &SledMaildrop,
+    left: &mut BTreeSet<Uid>,
+    heads: &mut BTreeMap<Uid, (String, String)>,
+) -> Result<(), Fault> {
+    for index in 0..maildrop.len() {
+        let Some(entry) = maildrop.entry(index) else { break };
+        if left.remove(&entry.uid) {
+            // What cannot be read comes back all the same.
+            heads.insert(entry.uid, head(maildrop, index).await.unwrap_or_default());
+        }
+    }
+    Ok(())
+}
+
+fn tell(desk: &Desk, login: &str, part: &Part, undone: &[Undone]) {
+    let Part { mailbox, view, .. } = part;
+    info!(login = mail::shown(login), %mailbox, %view, messages = undone.len(), "undone: deleted mail is back");
+    for Undone { was, now } in undone {
+        let (was, now) = (*was, *now);
+        desk.journeys().tell(|| Event::Undone { mailbox: mailbox.clone(), view: view.clone(), was, now });
+    }
+}
+
+fn wall_ms() -> u64 {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    u64::try_from(since.as_millis()).unwrap_or(u64::MAX)
+}
