@@ -68,6 +68,21 @@ impl MailboxName {
         self.without(TRASH)
     }
 
+    /// A mailbox of a store, by the name that it is kept under: also what is held back, and what was deleted.
+    pub fn kept(text: &str) -> Result<Self, NameError> {
+        let (local, domain) = text.split_at(text.find('@').unwrap_or(text.len()));
+        for suffix in [TRASH, QUARANTINE] {
+            if let Some(local) = local.strip_suffix(suffix) {
+                // Nothing is held back from a trash, and a trash has none itself.
+                let of = Self::kept(&format!("{local}{domain}"))?;
+                let fits =
+                    of.trashed_from().is_none() && (suffix == TRASH || of.quarantined_from().is_none());
+                return if fits { Ok(of.with(suffix)) } else { Err(NameError::Character) };
+            }
+        }
+        Self::parse(text)
+    }
+
     fn with(&self, suffix: &str) -> Self {
         let (local, domain) = self.0.split_at(self.0.find('@').unwrap_or(self.0.len()));
         Self(format!("{local}{suffix}{domain}").into())
@@ -176,6 +191,20 @@ mod tests {
             assert!(MailboxName::parse(held.as_str()).is_err());
             assert_eq!((held.quarantined_from(), name.quarantined_from()), (Some(name), None));
         }
+    }
+
+    #[test]
+    fn a_kept_mailbox_is_the_mailbox_that_was_kept() {
+        for text in ["alice", "alice@other.example"] {
+            let name = MailboxName::parse(text).expect("valid");
+            for kept in [name.clone(), name.trash(), name.quarantine(), name.quarantine().trash()] {
+                assert_eq!(MailboxName::kept(kept.as_str()), Ok(kept));
+            }
+            for kept in [name.trash().trash(), name.trash().quarantine(), name.quarantine().quarantine()] {
+                assert!(MailboxName::kept(kept.as_str()).is_err(), "{kept}");
+            }
+        }
+        assert!(MailboxName::kept("+trash").is_err() && MailboxName::kept("a+other").is_err());
     }
 
     #[test]

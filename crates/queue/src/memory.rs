@@ -216,6 +216,7 @@ impl State {
         found.changed = changed;
         let gone: Vec<_> = match unwanted {
             Unwanted::Stays => return,
+            Unwanted::ToTrash if mailbox.trashed_from().is_some() => return,
             Unwanted::ToTrash | Unwanted::Goes => {
                 uids.into_iter().filter_map(|uid| found.remove(uid)).collect()
             }
@@ -244,7 +245,7 @@ impl State {
         deletions.iter_mut().for_each(|deletion| deletion.uids.retain(|uid| *uid != was));
         let deleted = deletions.iter().map(|deletion| deletion.uids.len()).sum::<usize>() < before;
         let stored = found.entries.get(&was).filter(|_| deleted).cloned().or_else(|| trash.clone())?;
-        let back = Stored { uid: now, time_ms, foreign_uidl: None, ..(*stored).clone() };
+        let back = Stored { uid: now, time_ms, foreign_uidl: None, trashed_ms: 0, ..(*stored).clone() };
         found.entries.insert(now, Arc::new(back));
         found.changed = changed;
         let releaser = ViewName::releaser();

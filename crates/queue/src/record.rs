@@ -79,7 +79,7 @@ pub struct Expunge {
 pub enum Unwanted {
     /// It stays until somebody decides: [`crate::Store::trash`] or [`crate::Store::purge`].
     Stays,
-    /// It goes to the mailbox's trash.
+    /// It goes to the mailbox's trash; what is in a trash stays there.
     ToTrash,
     /// It goes for good.
     Goes,

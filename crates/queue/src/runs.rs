@@ -53,6 +53,44 @@ impl Runs {
         }
         true
     }
+
+    /// An entry has left the mailbox, and those next to it follow each other now.
+    pub fn forget(&mut self, uid: Uid, before: Option<Uid>, after: Option<Uid>) {
+        let at = self.0.partition_point(|(first, _)| *first <= uid);
+        match at.checked_sub(1).map(|left| (left, self.0[left])) {
+            Some((left, (first, last))) if uid <= last => match (uid == first, uid == last) {
+                (true, true) => drop(self.0.remove(left)),
+                (true, false) => self.0[left].0 = after.unwrap_or(last),
+                (false, true) => self.0[left].1 = before.unwrap_or(first),
+                (false, false) => {}
+            },
+            Some((left, (_, last))) => {
+                let follows = self.0.get(at).is_some_and(|(first, _)| after == Some(*first));
+                if follows && before == Some(last) {
+                    self.0[left].1 = self.0[at].1;
+                    self.0.remove(at);
+                }
+            }
+            None => {}
+        }
+    }
+
+    /// An entry has come to be between two others, as happens in a trash. It is not in the set.
+    pub fn arrive(&mut self, uid: Uid, before: Option<Uid>, after: Option<Uid>) {
+        let Some(left) = self.0.partition_point(|(first, _)| *first <= uid).checked_sub(1) else { return };
+        if let (true, Some(before), Some(after)) = (uid < self.0[left].1, before, after) {
+            let (first, last) = self.0[left];
+            self.0[left] = (first, before);
+            self.0.insert(left + 1, (after, last));
+        }
+    }
+
+    /// Gives back what it has kept to grow into.
+    pub fn trim(&mut self) {
+        if self.0.capacity() > self.0.len() + self.0.len() / 8 + 4 {
+            self.0.shrink_to_fit();
+        }
+    }
 }
 
 #[cfg(test)]
@@ -63,7 +101,46 @@ mod tests {
 
     use super::*;
 
+    fn beside(entries: &BTreeSet<Uid>, uid: Uid) -> (Option<Uid>, Option<Uid>) {
+        let after = entries.range(uid..).find(|other| **other != uid);
+        (entries.range(..uid).next_back().copied(), after.copied())
+    }
+
     proptest! {
+        /// Entries come, also between others, and go: there are never more runs than the set has.
+        #[test]
+        fn runs_follow_a_mailbox(steps in proptest::collection::vec((0u8..3, 1u64..60), 1..400)) {
+            let (mut runs, mut entries, mut model) = (Runs::default(), BTreeSet::new(), BTreeSet::new());
+            for (what, uid) in steps {
+                let uid = Uid(uid);
+                let (before, after) = beside(&entries, uid);
+                match (what, entries.contains(&uid)) {
+                    (0, false) => {
+                        entries.insert(uid);
+                        runs.arrive(uid, before, after);
+                    }
+                    (1, true) => prop_assert_eq!(runs.insert(uid, before, after), model.insert(uid)),
+                    (2, true) => {
+                        entries.remove(&uid);
+                        model.remove(&uid);
+                        runs.forget(uid, before, after);
+                    }
+                    _ => {}
+                }
+                let mut wanted: Vec<(Uid, Uid)> = Vec::new();
+                let mut follows = false;
+                for entry in &entries {
+                    match (model.contains(entry), wanted.last_mut()) {
+                        (true, Some(run)) if follows => run.1 = *entry,
+                        (true, _) => wanted.push((*entry, *entry)),
+                        (false, _) => {}
+                    }
+                    follows = model.contains(entry);
+                }
+                prop_assert_eq!(runs.runs(), wanted);
+            }
+        }
+
         /// Whatever is put in, in whatever order, is there, and no other entry is, also of those that come later; and
         /// entries that follow each other are one run.
         #[test]

@@ -73,7 +73,7 @@ pub trait Store: Clone + Send + Sync + 'static {
     -> impl Future<Output = Result<Vec<ViewState>, StoreError>> + Send;
 
     /// Moves entries into the mailbox's trash ([`MailboxName::trash`], a mailbox of its own), whatever the views
-    /// say. They keep their uids there.
+    /// say. They keep their uids there. What is in a trash stays where it is.
     fn trash(
         &self,
         mailbox: &MailboxName,

@@ -13,6 +13,7 @@ use std::sync::Arc;
 pub(crate) use snap::{Snap, snap_lsn, snap_path};
 
 use crate::disk::{Disk, is_exhausted, is_no_space};
+use crate::index::format2::{FORMAT_2, upgrade};
 use crate::index::kv::{EachRow, Op};
 use crate::index::rows::StateRow;
 use crate::index::{Deferred, Index, IndexError, IndexKv};
@@ -277,8 +278,7 @@ impl Folder {
                 Err(IndexError::Io(error)) if error.kind() == io::ErrorKind::NotFound => {}
                 Ok(_) | Err(_) => rotten = true,
             }
-            let rows: Arc<dyn IndexKv> = snap.clone();
-            let draft = self.write(&rows, snap.lsn, "tmp-copy", pace)?;
+            let draft = self.write(&over(Some(snap.clone()))?, snap.lsn, "tmp-copy", pace)?;
             self.name(&draft, &path)?;
         }
         Ok(rotten)
@@ -327,9 +327,14 @@ impl IndexKv for Base {
     }
 }
 
-/// Rows in memory that begin with those of a snap.
+/// Rows in memory that begin with those of a snap, in today's format.
 pub(crate) fn over(base: Option<Arc<Snap>>) -> Result<Arc<dyn IndexKv>, IndexError> {
-    Ok(Arc::new(Deferred::new(Base(base), usize::MAX)?))
+    let earlier = base.as_ref().is_some_and(|snap| snap.format == FORMAT_2);
+    let rows = Deferred::new(Base(base), usize::MAX)?;
+    if earlier {
+        upgrade(&rows)?;
+    }
+    Ok(Arc::new(rows))
 }
 
 /// Takes a file away if it is there.

@@ -11,8 +11,7 @@ use crate::log::Lsn;
 
 impl Folder {
     /// Makes a snap of the index in use. sled may have lost rows without a word, so it counts only if what was
-    /// read back adds up: queue, mailboxes, entries and holders, to the sums that the applier has in memory. What a
-    /// view has fetched or is done with has no sum: of that the index is believed, as every start does.
+    /// read back adds up: queue, mailboxes, views, entries and holders, to the sums that the applier has in memory.
     pub(crate) fn rescue(
         &self,
         kv: &KvCell,

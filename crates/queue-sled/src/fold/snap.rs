@@ -21,6 +21,7 @@ use serde::{Deserialize, Serialize};
 
 use super::liveness::Liveness;
 use crate::disk::{Disk, DiskFile, Open, read_exact, write_all};
+use crate::index::format2::FORMAT_2;
 use crate::index::kv::{EachRow, Op};
 use crate::index::rows::FORMAT;
 use crate::index::{IndexError, IndexKv};
@@ -68,7 +69,7 @@ pub(crate) struct SnapWriter {
 impl SnapWriter {
     pub(crate) fn create(disk: &dyn Disk, path: &Path, store: [u8; 16], lsn: Lsn) -> io::Result<Self> {
         let file = disk.open(path, Open::Create)?;
-        write_all(&*file, &head(store, lsn), 0)?;
+        write_all(&*file, &head(FORMAT, store, lsn), 0)?;
         let tail = Tail { blocks: Vec::new(), rows: 0, liveness: Liveness::default() };
         Ok(Self { file, at: HEAD as u64, block: Vec::new(), tail })
     }
@@ -118,10 +119,10 @@ impl SnapWriter {
     }
 }
 
-fn head(store: [u8; 16], lsn: Lsn) -> Vec<u8> {
+fn head(format: u32, store: [u8; 16], lsn: Lsn) -> Vec<u8> {
     let mut head = Vec::with_capacity(HEAD);
     head.extend_from_slice(MAGIC);
-    head.extend_from_slice(&FORMAT.to_le_bytes());
+    head.extend_from_slice(&format.to_le_bytes());
     head.extend_from_slice(&store);
     head.extend_from_slice(&lsn.0.to_le_bytes());
     head.extend_from_slice(&crc32c::crc32c(&head).to_le_bytes());
@@ -130,6 +131,8 @@ fn head(store: [u8; 16], lsn: Lsn) -> Vec<u8> {
 
 /// A snap, for reading: an index that never changes.
 pub(crate) struct Snap {
+    /// Of its rows: today's, or an earlier one that [`super::over`] brings up to it.
+    pub(crate) format: u32,
     pub(crate) lsn: Lsn,
     pub(crate) octets: u64,
     pub(crate) path: PathBuf,
@@ -156,7 +159,7 @@ impl Snap {
         if is_snap && format > FORMAT {
             return Err(IndexError::Newer(format));
         }
-        if start != head(store, lsn) {
+        if start != head(format, store, lsn) || !(FORMAT_2..=FORMAT).contains(&format) {
             return Err(IndexError::Damaged("a snap of another store or another format"));
         }
         let mut end = vec![0; END];
@@ -172,7 +175,7 @@ impl Snap {
             return Err(IndexError::Damaged("the tail of a snap"));
         }
         let tail = postcard::from_bytes(&tail).map_err(|_| IndexError::Damaged("the tail of a snap"))?;
-        let snap = Self { lsn, octets, path: path.to_owned(), file, tail, last: Mutex::default() };
+        let snap = Self { format, lsn, octets, path: path.to_owned(), file, tail, last: Mutex::default() };
         snap.check()?;
         Ok(snap)
     }

@@ -66,7 +66,7 @@ impl Entries<'_> {
             let entry = self.reader.entry(&place, Wait::Allowed);
             let entry = entry.map_err(|error| format!("what is put on top of it is lost: {error}"))?;
             let served = Served::new(&entry.additions, octets).octets();
-            if entry.mailbox != *name {
+            if entry.mailbox != *name && name.trashed_from().as_ref() != Some(&entry.mailbox) {
                 return Err(format!("its route is one to {}", entry.mailbox));
             }
             if served == row.octets {
@@ -142,5 +142,6 @@ fn entry_like(id: QueueId, row: &QueueRow) -> EntryRow {
         shared: false,
         beside: row.beside,
         foreign_uidl: None,
+        trashed_ms: None,
     }
 }

@@ -250,7 +250,7 @@ impl Applier {
         if snap.is_none() && !segments.unbroken(Lsn(0), self.applied) {
             return Err(super::rebuild::ReplayError::Gap);
         }
-        let (place, snap) = ((store.as_path(), *store_id), snap.as_deref());
+        let place = (store.as_path(), *store_id);
         let (kv, index, replayed) = rebuild(&*self.kind, &**disk, place, snap, segments, self.applied)?;
         if !replayed.damage.is_empty() {
             let places: Vec<_> = replayed.damage.iter().map(Damage::to_string).collect();

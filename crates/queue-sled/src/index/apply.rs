@@ -2,11 +2,12 @@ use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::Arc;
 
 use mail::{MailboxName, QueueId, Uid, ViewName};
-use queue::{Delivered, Queued};
+use queue::{Delivered, Queued, Undone};
 
 use super::kv::{EachRow, IndexError, IndexKv};
-use super::rows::{Digest, FORMAT, MailboxRow, QueueRow, StateRow, ViewRow, decode, encode};
-use super::{delivery, keys, relocation, removal};
+use super::member::{Member, Written};
+use super::rows::{Digest, FORMAT, MailboxRow, QueueRow, StateRow, decode, encode};
+use super::{delivery, keys, relocation, removal, undo, views};
 use crate::log::Lsn;
 use crate::log::change::Change;
 use crate::log::record::RecordHeader;
@@ -22,6 +23,8 @@ pub(crate) enum Outcome {
     Delivered(Delivered),
     /// Whether the message was queued.
     Held(bool),
+    /// What came back.
+    Undone(Vec<Undone>),
     /// A view that has not joined: nothing was done.
     NoView,
 }
@@ -36,9 +39,8 @@ pub(crate) enum Effect {
     Removed(MailboxName, Uid),
     /// Its octets are elsewhere now.
     Moved(MailboxName, Place),
-    Done(MailboxName, ViewName, Uid),
-    Joined(MailboxName, ViewName, Uid),
-    Left(MailboxName, ViewName),
+    /// How a view stands now; nothing when it has left.
+    View(MailboxName, ViewName, Option<Member>),
     /// The new totals; after all else of a batch.
     Totals(MailboxName, MailboxRow),
 }
@@ -50,9 +52,11 @@ pub(crate) enum Effect {
 /// on from. A record with more operations than a batch goes down in several; every such record is one whose
 /// halves may be done again.
 pub(crate) struct Index {
-    kv: Arc<dyn IndexKv>,
+    pub(super) kv: Arc<dyn IndexKv>,
     state: StateRow,
-    mailboxes: HashMap<MailboxName, Known>,
+    pub(super) mailboxes: HashMap<MailboxName, Known>,
+    /// Views that are ahead of their rows.
+    pub(super) ahead: BTreeMap<(MailboxName, ViewName), Written>,
     pending: HashMap<Vec<u8>, Option<Vec<u8>>>,
     dirty: HashSet<MailboxName>,
     effects: Vec<Effect>,
@@ -64,7 +68,9 @@ pub(crate) struct Index {
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Known {
     pub(crate) row: MailboxRow,
-    pub(crate) views: BTreeMap<ViewName, Uid>,
+    pub(crate) views: BTreeMap<ViewName, Member>,
+    /// The numbers of the rows that say what a view was done with, ascending.
+    pub(super) journals: BTreeMap<ViewName, Vec<u64>>,
     /// The first uid of each of its `M` rows, ascending, once somebody has asked.
     chunks: Option<Vec<Uid>>,
     /// The value that is in the index, as the digest has it.
@@ -80,7 +86,8 @@ impl Index {
         };
         let mailboxes = HashMap::new();
         let (pending, dirty, effects) = (HashMap::new(), HashSet::new(), Vec::new());
-        let mut index = Self { kv, state, mailboxes, pending, dirty, effects, dead: 0 };
+        let ahead = BTreeMap::new();
+        let mut index = Self { kv, state, mailboxes, ahead, pending, dirty, effects, dead: 0 };
         if index.state.format != FORMAT || index.state.store != store {
             return Err(IndexError::Damaged("the index is of another store or another format"));
         }
@@ -98,16 +105,8 @@ impl Index {
             mailboxes.insert(name, known);
             Ok(true)
         })?;
-        self.kv.scan(keys::VIEWS, &[], &mut |key, value| {
-            found.add(key, value);
-            let (name, view) = keys::names(key).ok_or(IndexError::Damaged("a view's key"))?;
-            let view = std::str::from_utf8(view).map_err(|_| IndexError::Damaged("a view's key"))?;
-            let view = if view.is_empty() { Ok(ViewName::owner()) } else { ViewName::parse(view) };
-            let view = view.map_err(|_| IndexError::Damaged("a view's key"))?;
-            let row: ViewRow = decode(value)?;
-            mailboxes.entry(name).or_default().views.insert(view, Uid(row.after));
-            Ok(true)
-        })?;
+        self.load_members(&mut found)?;
+        self.load_journals(&mut found)?;
         if found == self.state.mailboxes { Ok(()) } else { Err(IndexError::Damaged("mailboxes are missing")) }
     }
 
@@ -149,14 +148,14 @@ impl Index {
             Change::Accept { octets, envelope } => delivery::accept(self, header, octets, envelope)?,
             Change::Route { message, entries } => delivery::route(self, header, message, entries)?,
             Change::Hold { message, held } => delivery::hold(self, message, held)?,
-            Change::Delete { groups, last_view_removes } => {
-                removal::delete(self, header.lsn, &groups, last_view_removes)?
-            }
-            Change::Seen { groups } => removal::seen(self, &groups)?,
-            Change::Purge { mailbox, uids } => removal::purge(self, header.lsn, &mailbox, &uids)?,
-            Change::View(change) => removal::view(self, header.lsn, &change)?,
+            Change::Delete { groups } => removal::delete(self, header, &groups)?,
+            Change::Seen { groups, offered } => views::seen(self, &groups, offered)?,
+            Change::Purge { mailbox, uids } => removal::purge(self, header, &mailbox, &uids)?,
+            Change::Trash { mailbox, uids } => removal::trash(self, header, &mailbox, &uids)?,
+            Change::View(change) => views::view(self, header, &change)?,
+            Change::Undo(undo) => undo::undo(self, header, undo)?,
             Change::Relocate(moved) => relocation::relocate(self, header, moved)?,
-            Change::Trash(_) | Change::Undo(_) | Change::Mailbox { .. } => {
+            Change::Mailbox { .. } => {
                 return Err(IndexError::Damaged("a record that this version does not write"));
             }
         };
@@ -169,6 +168,7 @@ impl Index {
 
     /// Hands down what is pending.
     pub(crate) fn flush(&mut self) -> Result<(), IndexError> {
+        self.write_members();
         for name in std::mem::take(&mut self.dirty) {
             self.write_mailbox(&name);
         }
@@ -185,14 +185,17 @@ impl Index {
         if let Some(old) = std::mem::replace(&mut known.written, value.clone()) {
             self.state.mailboxes.remove(&key, &old);
         }
+        let noted = !known.journals.is_empty();
         match &value {
             Some(value) => self.state.mailboxes.add(&key, value),
+            None if noted => {}
             None => drop(self.mailboxes.remove(name)),
         }
         self.pending.insert(key, value);
     }
 
-    /// In the middle of a record that has many operations, at a place from which it may be done again.
+    /// In the middle of a record that has many operations, right before one that will change something: done again
+    /// from the start, the record does what is left, and what it does at its end comes with its last operation.
     pub(super) fn breathe(&mut self) -> Result<(), IndexError> {
         if self.pending.len() >= BATCH_OPS { self.flush() } else { Ok(()) }
     }
@@ -285,20 +288,14 @@ impl Index {
         self.pending.insert(key, value);
     }
 
-    pub(super) fn put_view(&mut self, name: &MailboxName, view: &ViewName, after: Option<Uid>) {
-        let key = keys::view(name, view);
-        let known = self.change(name);
-        let old = match after {
-            Some(after) => known.views.insert(view.clone(), after),
-            None => known.views.remove(view),
-        };
-        let value = |after: Uid| encode(&ViewRow { after: after.0 });
+    /// Writes a row of a family that the digest of mailboxes is over.
+    pub(super) fn put_summed(&mut self, key: Vec<u8>, old: Option<Vec<u8>>, new: Option<Vec<u8>>) {
         if let Some(old) = old {
-            self.state.mailboxes.remove(&key, &value(old));
+            self.state.mailboxes.remove(&key, &old);
         }
-        if let Some(after) = after {
-            self.state.mailboxes.add(&key, &value(after));
+        if let Some(new) = &new {
+            self.state.mailboxes.add(&key, new);
         }
-        self.pending.insert(key, after.map(value));
+        self.pending.insert(key, new);
     }
 }

@@ -10,6 +10,8 @@ use super::kv::IndexError;
 use super::rows::{EntryRow, VALUE_MAX};
 
 const SHARED: u8 = 1;
+/// Behind the entry stands how long after its delivery it came into the trash.
+const TRASHED: u8 = 2;
 
 /// An entry as a chunk has it: numbers as distances from its uid, which makes most of them short.
 #[derive(Serialize, Deserialize)]
@@ -47,8 +49,9 @@ impl Found {
 
 /// The form of an entry that its mailbox's digest is over.
 pub(crate) fn pack(uid: Uid, row: &EntryRow) -> Vec<u8> {
+    let trashed = if row.trashed_ms.is_some() { TRASHED } else { 0 };
     let packed = Packed {
-        flags: if row.shared { SHARED } else { 0 },
+        flags: trashed | if row.shared { SHARED } else { 0 },
         octets: row.octets,
         time: row.time_ms.wrapping_sub(epoch(uid)).cast_signed(),
         back: uid.0.wrapping_sub(row.body),
@@ -59,14 +62,19 @@ pub(crate) fn pack(uid: Uid, row: &EntryRow) -> Vec<u8> {
         beside: row.beside,
         foreign_uidl: row.foreign_uidl.clone(),
     };
-    super::rows::encode(&packed)
+    let mut value = super::rows::encode(&packed);
+    if let Some(trashed) = row.trashed_ms {
+        value.extend(super::rows::encode(&trashed.wrapping_sub(row.time_ms).cast_signed()));
+    }
+    value
 }
 
-fn unpack(uid: Uid, packed: Packed) -> EntryRow {
+fn unpack(uid: Uid, packed: Packed, trashed: Option<i64>) -> EntryRow {
     let body = uid.0.wrapping_sub(packed.back);
+    let time_ms = epoch(uid).wrapping_add(packed.time.cast_unsigned());
     EntryRow {
         octets: packed.octets,
-        time_ms: epoch(uid).wrapping_add(packed.time.cast_unsigned()),
+        time_ms,
         body,
         place: packed.place.unwrap_or(body),
         body_at: packed.body_at,
@@ -75,6 +83,7 @@ fn unpack(uid: Uid, packed: Packed) -> EntryRow {
         shared: packed.flags & SHARED != 0,
         beside: packed.beside,
         foreign_uidl: packed.foreign_uidl,
+        trashed_ms: trashed.map(|after| time_ms.wrapping_add(after.cast_unsigned())),
     }
 }
 
@@ -94,6 +103,36 @@ pub(crate) fn push(value: &mut Vec<u8>, first: Uid, uid: Uid, packed: &[u8]) -> 
     true
 }
 
+/// Puts an entry between the others of a chunk that begins with `first`, which is not above it; false when the chunk
+/// is full.
+pub(crate) fn insert(value: &mut Vec<u8>, first: Uid, uid: Uid, packed: &[u8]) -> Result<bool, IndexError> {
+    let mut entry = super::rows::encode(&(uid.0 - first.0));
+    entry.extend_from_slice(packed);
+    if value.len() + entry.len() > VALUE_MAX {
+        return Ok(false);
+    }
+    let mut at = value.len();
+    scan(value, first, |found| {
+        let below = found.uid < uid;
+        if !below {
+            at = found.whole.start;
+        }
+        Ok(below)
+    })?;
+    value.splice(at..at, entry);
+    Ok(true)
+}
+
+/// The uids of a chunk.
+pub(crate) fn uids(value: &[u8], first: Uid) -> Result<Vec<Uid>, IndexError> {
+    let mut uids = Vec::new();
+    scan(value, first, |found| {
+        uids.push(found.uid);
+        Ok(true)
+    })?;
+    Ok(uids)
+}
+
 /// Gives every entry of a chunk to `each`, until that says false.
 pub(crate) fn scan(
     value: &[u8],
@@ -106,10 +145,15 @@ pub(crate) fn scan(
     while !rest.is_empty() {
         let start = at(rest);
         let (distance, behind) = postcard::take_from_bytes::<u64>(rest).map_err(bad)?;
-        let (packed, behind_all) = postcard::take_from_bytes::<Packed>(behind).map_err(bad)?;
+        let (packed, mut behind_all) = postcard::take_from_bytes::<Packed>(behind).map_err(bad)?;
+        let mut trashed = None;
+        if packed.flags & TRASHED != 0 {
+            let (after, rest) = postcard::take_from_bytes::<i64>(behind_all).map_err(bad)?;
+            (trashed, behind_all) = (Some(after), rest);
+        }
         let uid = Uid(first.0.wrapping_add(distance));
         let (whole, range) = (start..at(behind_all), at(behind)..at(behind_all));
-        if !each(Found { uid, row: unpack(uid, packed), whole, packed: range })? {
+        if !each(Found { uid, row: unpack(uid, packed, trashed), whole, packed: range })? {
             break;
         }
         rest = behind_all;
@@ -149,6 +193,7 @@ mod tests {
             any::<bool>(),
             proptest::option::of(any::<u64>()),
             proptest::option::of("[!-~]{1,70}"),
+            proptest::option::of(any::<u64>()),
         )
             .prop_map(
                 |(
@@ -157,6 +202,7 @@ mod tests {
                     shared,
                     beside,
                     foreign_uidl,
+                    trashed_ms,
                 )| {
                     EntryRow {
                         octets,
@@ -169,6 +215,7 @@ mod tests {
                         shared,
                         beside,
                         foreign_uidl,
+                        trashed_ms,
                     }
                 },
             )
@@ -204,6 +251,32 @@ mod tests {
         }
     }
 
+    proptest! {
+        #[test]
+        fn what_is_put_between_is_in_its_place(
+            rows in proptest::collection::btree_map(1u64..1 << 40, row(), 2..20),
+            order in any::<u64>(),
+        ) {
+            let first = Uid(7 << 32);
+            let mut shuffled: Vec<_> = rows.into_iter().map(|(uid, row)| (Uid(first.0 + uid), row)).collect();
+            shuffled.sort_by_key(|(uid, _)| uid.0.wrapping_mul(order | 1));
+            let (mut value, mut model) = (Vec::new(), Vec::new());
+            for (uid, row) in shuffled {
+                if insert(&mut value, first, uid, &pack(uid, &row)).expect("readable") {
+                    model.push((uid, row));
+                }
+            }
+            model.sort_by_key(|(uid, _)| *uid);
+            let mut found = Vec::new();
+            scan(&value, first, |entry| {
+                found.push((entry.uid, entry.row));
+                Ok(true)
+            }).expect("readable");
+            prop_assert!(value.len() <= VALUE_MAX);
+            prop_assert_eq!(found, model);
+        }
+    }
+
     #[test]
     fn an_entry_of_usual_mail_takes_twenty_octets_or_so() {
         let uid = Uid(0x6543_2100 << 32 | 0x0123_4560);
@@ -218,6 +291,7 @@ mod tests {
             shared: false,
             beside: None,
             foreign_uidl: None,
+            trashed_ms: None,
         };
         assert!(pack(uid, &row).len() <= 20, "{}", pack(uid, &row).len());
     }

@@ -74,6 +74,7 @@ pub(super) fn route(
             shared,
             beside: queued.beside,
             foreign_uidl: entry.foreign_uidl,
+            trashed_ms: None,
         };
         index.add_entry(&entry.mailbox, uid, &row)?;
         let place = Place::of(uid, &row);
@@ -110,6 +111,64 @@ fn hold_body(index: &mut Index, message: QueueId, queued: &QueueRow, holders: Ve
     }
 }
 
+/// One holder more of the body that an entry of `mailbox` holds: alone so far, if it is not `shared`.
+pub(super) fn hold_too(
+    index: &mut Index,
+    (mailbox, uid, row): (&MailboxName, Uid, &EntryRow),
+    new: Uid,
+) -> Result<(), IndexError> {
+    let message = QueueId(row.body);
+    if !row.shared {
+        let holders = vec![(uid, mailbox.clone()), (new, mailbox.clone())];
+        let EntryRow { place, body_at, octets, beside, .. } = *row;
+        hold_body(index, message, &QueueRow { place, body_at, octets, held: false, beside }, holders);
+        return Ok(());
+    }
+    let mut chunk = 0;
+    while index.get(&keys::body(message, chunk + 1))?.is_some() {
+        chunk += 1;
+    }
+    let mut last = holders_of(index, message, chunk)?;
+    last.holders.push((new, mailbox.clone()));
+    if encode(&last).len() > HOLDERS_OCTETS && last.holders.len() > 1 {
+        last.holders = vec![(new, mailbox.clone())];
+        chunk += 1;
+    }
+    index.put(keys::body(message, chunk), encode(&last));
+    let mut first = holders_of(index, message, 0)?;
+    first.left += 1;
+    index.put(keys::body(message, 0), encode(&first));
+    Ok(())
+}
+
+/// A holder is called otherwise from now on.
+pub(super) fn rename_holder(
+    index: &mut Index,
+    message: QueueId,
+    old: Uid,
+    new: Uid,
+) -> Result<(), IndexError> {
+    for chunk in 0.. {
+        let mut row = holders_of(index, message, chunk)?;
+        if let Some((holder, _)) = row.holders.iter_mut().find(|(holder, _)| *holder == old) {
+            *holder = new;
+            index.put(keys::body(message, chunk), encode(&row));
+            break;
+        }
+    }
+    Ok(())
+}
+
+fn holders_of(index: &Index, message: QueueId, chunk: u16) -> Result<BodyRow, IndexError> {
+    let value = index.get(&keys::body(message, chunk))?;
+    decode(&value.ok_or(IndexError::Damaged("a holder that is not noted"))?)
+}
+
+/// How many hold a body that several hold.
+pub(super) fn holders_left(index: &Index, message: QueueId) -> Result<u32, IndexError> {
+    Ok(holders_of(index, message, 0)?.left)
+}
+
 /// One holder less; the body's rows go with the last.
 pub(super) fn let_go(index: &mut Index, message: QueueId, uid: Uid) -> Result<(), IndexError> {
     let first_key = keys::body(message, 0);
@@ -131,12 +190,10 @@ pub(super) fn let_go(index: &mut Index, message: QueueId, uid: Uid) -> Result<()
     index.put(first_key, encode(&first));
     let mut chunk = 1;
     while !found {
-        let key = keys::body(message, chunk);
-        let value = index.get(&key)?.ok_or(IndexError::Damaged("a holder that is not noted"))?;
-        let mut row: BodyRow = decode(&value)?;
+        let mut row = holders_of(index, message, chunk)?;
         if row.holders.iter().any(|(holder, _)| *holder == uid) {
             row.holders.retain(|(holder, _)| *holder != uid);
-            index.put(key, encode(&row));
+            index.put(keys::body(message, chunk), encode(&row));
             found = true;
         }
         chunk += 1;

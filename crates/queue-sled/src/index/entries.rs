@@ -5,8 +5,20 @@ use mail::{MailboxName, Uid};
 
 use super::apply::Index;
 use super::kv::IndexError;
-use super::rows::EntryRow;
+use super::rows::{EntryRow, VALUE_MAX};
 use super::{chunk, keys};
+
+const MISSING: IndexError = IndexError::Damaged("a row of entries is missing");
+
+/// The entries of a chunk as they are packed.
+fn parts(value: &[u8], first: Uid) -> Result<Vec<(Uid, Vec<u8>)>, IndexError> {
+    let mut entries = Vec::new();
+    chunk::scan(value, first, |found| {
+        entries.push((found.uid, found.packed(value).to_vec()));
+        Ok(true)
+    })?;
+    Ok(entries)
+}
 
 impl Index {
     /// An entry, if it is there.
@@ -29,7 +41,7 @@ impl Index {
         known.row.entries.add(&uid.0.to_be_bytes(), &packed);
         if let Some(first) = last {
             let key = keys::entry(name, first);
-            let mut value = self.get(&key)?.ok_or(IndexError::Damaged("a row of entries is missing"))?;
+            let mut value = self.get(&key)?.ok_or(MISSING)?;
             if chunk::push(&mut value, first, uid, &packed) {
                 self.put(key, value);
                 return Ok(());
@@ -40,6 +52,105 @@ impl Index {
         self.begin_chunk(name, uid)?;
         self.put(keys::entry(name, uid), value);
         Ok(())
+    }
+
+    /// Adds an entry wherever its uid belongs: a trash is filled in any order.
+    pub(super) fn insert_entry(
+        &mut self,
+        name: &MailboxName,
+        uid: Uid,
+        row: &EntryRow,
+    ) -> Result<(), IndexError> {
+        let Some(lowest) = self.chunks(name)?.first().copied() else { return self.add_entry(name, uid, row) };
+        let packed = chunk::pack(uid, row);
+        let known = self.change(name);
+        known.row.octets += row.octets;
+        known.row.entries.add(&uid.0.to_be_bytes(), &packed);
+        // What is below all others goes into the lowest chunk, which then begins with it.
+        let (first, mut value) = self.chunk_of(name, uid.max(lowest))?.ok_or(MISSING)?;
+        if uid >= first && chunk::insert(&mut value, first, uid, &packed)? {
+            self.put(keys::entry(name, first), value);
+            return Ok(());
+        }
+        let mut entries = parts(&value, first)?;
+        let at = entries.partition_point(|(other, _)| *other < uid);
+        if at == entries.len() {
+            self.begin_chunk(name, uid)?;
+            return self.write_chunk(name, uid, &[(uid, packed)]);
+        }
+        entries.insert(at, (uid, packed));
+        let octets: usize = entries.iter().map(|(_, packed)| packed.len() + 10).sum();
+        let whole = octets <= VALUE_MAX;
+        let middle = if whole { entries.len() } else { entries.len() / 2 };
+        let (left, right) = entries.split_at(middle);
+        if uid < first {
+            self.chunks(name)?.retain(|chunk| *chunk != first);
+            self.remove(keys::entry(name, first));
+            self.begin_chunk(name, uid)?;
+        }
+        self.write_chunk(name, first.min(uid), left)?;
+        if let Some((second, _)) = right.first() {
+            self.begin_chunk(name, *second)?;
+            self.write_chunk(name, *second, right)?;
+        }
+        Ok(())
+    }
+
+    /// Writes a chunk that is begun already, and what does not fit it as others behind it.
+    fn write_chunk(
+        &mut self,
+        name: &MailboxName,
+        mut first: Uid,
+        entries: &[(Uid, Vec<u8>)],
+    ) -> Result<(), IndexError> {
+        let mut value = Vec::new();
+        for (uid, packed) in entries {
+            if !chunk::push(&mut value, first, *uid, packed) {
+                self.put(keys::entry(name, first), std::mem::take(&mut value));
+                self.begin_chunk(name, *uid)?;
+                first = *uid;
+                chunk::push(&mut value, first, *uid, packed);
+            }
+        }
+        self.put(keys::entry(name, first), value);
+        Ok(())
+    }
+
+    /// The entries next to a uid, whether there is one of that uid or not.
+    pub(super) fn neighbours(
+        &mut self,
+        name: &MailboxName,
+        uid: Uid,
+    ) -> Result<(Option<Uid>, Option<Uid>), IndexError> {
+        let chunks = self.chunks(name)?;
+        let from = chunks.partition_point(|first| *first <= uid).saturating_sub(1);
+        let (mut before, mut after) = (None, None);
+        // A chunk that is there has an entry, but the first of it may be gone.
+        for at in from.saturating_sub(1)..from + 2 {
+            let Some(first) = self.chunks(name)?.get(at).copied() else { break };
+            // The one before is seldom needed.
+            if at < from && self.has_below(name, from, uid)? {
+                continue;
+            }
+            let value = self.get(&keys::entry(name, first))?.ok_or(MISSING)?;
+            for other in chunk::uids(&value, first)? {
+                if other < uid {
+                    before = Some(other);
+                } else if other > uid && after.is_none() {
+                    after = Some(other);
+                }
+            }
+            if after.is_some() {
+                break;
+            }
+        }
+        Ok((before, after))
+    }
+
+    fn has_below(&mut self, name: &MailboxName, at: usize, uid: Uid) -> Result<bool, IndexError> {
+        let Some(first) = self.chunks(name)?.get(at).copied() else { return Ok(false) };
+        let value = self.get(&keys::entry(name, first))?.ok_or(MISSING)?;
+        Ok(chunk::uids(&value, first)?.first().is_some_and(|lowest| *lowest < uid))
     }
 
     /// Takes an entry out; what it was, if it was there.
@@ -73,34 +184,15 @@ impl Index {
     ) -> Result<(), IndexError> {
         let missing = IndexError::Damaged("an entry is missing");
         let Some((first, value)) = self.chunk_of(name, uid)? else { return Err(missing) };
-        let mut entries = Vec::new();
-        let mut old = None;
-        chunk::scan(&value, first, |found| {
-            let packed = found.packed(&value).to_vec();
-            if found.uid == uid {
-                entries.push((uid, chunk::pack(uid, row)));
-                old = Some((found.row.octets, packed));
-            } else {
-                entries.push((found.uid, packed));
-            }
-            Ok(true)
-        })?;
-        let (octets, packed) = old.ok_or(missing)?;
+        let mut entries = parts(&value, first)?;
+        let found = chunk::find(&value, first, uid)?.ok_or(missing)?;
+        let new = chunk::pack(uid, row);
         let known = self.change(name);
-        known.row.octets = known.row.octets.saturating_sub(octets) + row.octets;
-        known.row.entries.remove(&uid.0.to_be_bytes(), &packed);
-        known.row.entries.add(&uid.0.to_be_bytes(), &chunk::pack(uid, row));
-        let (mut first, mut value) = (first, Vec::new());
-        for (uid, packed) in entries {
-            if !chunk::push(&mut value, first, uid, &packed) {
-                self.put(keys::entry(name, first), std::mem::take(&mut value));
-                self.begin_chunk(name, uid)?;
-                first = uid;
-                chunk::push(&mut value, first, uid, &packed);
-            }
-        }
-        self.put(keys::entry(name, first), value);
-        Ok(())
+        known.row.octets = known.row.octets.saturating_sub(found.row.octets) + row.octets;
+        known.row.entries.remove(&uid.0.to_be_bytes(), found.packed(&value));
+        known.row.entries.add(&uid.0.to_be_bytes(), &new);
+        entries.iter_mut().filter(|(other, _)| *other == uid).for_each(|(_, packed)| packed.clone_from(&new));
+        self.write_chunk(name, first, &entries)
     }
 
     fn begin_chunk(&mut self, name: &MailboxName, first: Uid) -> Result<(), IndexError> {
@@ -119,6 +211,6 @@ impl Index {
         let Some(at) = chunks.partition_point(|first| *first <= uid).checked_sub(1) else { return Ok(None) };
         let first = chunks[at];
         let value = self.get(&keys::entry(name, first))?;
-        Ok(Some((first, value.ok_or(IndexError::Damaged("a row of entries is missing"))?)))
+        Ok(Some((first, value.ok_or(MISSING)?)))
     }
 }

@@ -10,6 +10,10 @@ pub(crate) const MAILBOXES: &[u8] = b"A";
 /// See [`MAILBOXES`].
 pub(crate) const VIEWS: &[u8] = b"V";
 /// See [`MAILBOXES`].
+pub(crate) const RUNS: &[u8] = b"S";
+/// See [`MAILBOXES`].
+pub(crate) const JOURNALS: &[u8] = b"G";
+/// See [`MAILBOXES`].
 pub(crate) const QUEUE: &[u8] = b"Q";
 /// See [`MAILBOXES`].
 pub(crate) const ENTRIES: &[u8] = b"M";
@@ -40,16 +44,43 @@ pub(crate) fn entries(name: &MailboxName) -> Vec<u8> {
     named(b'M', name, 0)
 }
 
-/// `S` mailbox, view, uid: what a view has done with an entry.
-pub(crate) fn mark(name: &MailboxName, view: &ViewName, uid: Uid) -> Vec<u8> {
-    let mut key = marks_of(name, view);
-    key.extend_from_slice(&uid.0.to_be_bytes());
+/// Which of a view's sets a run is of.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub(crate) enum Set {
+    Done = 1,
+    Fetched = 2,
+}
+
+/// `S` mailbox, view, set, uid: a run of entries that a view is done with, or has fetched.
+pub(crate) fn run(name: &MailboxName, view: &ViewName, set: Set, first: Uid) -> Vec<u8> {
+    let mut key = viewed(b'S', name, view, 9);
+    key.push(set as u8);
+    key.extend_from_slice(&first.0.to_be_bytes());
     key
 }
 
-/// All marks of one view.
-pub(crate) fn marks_of(name: &MailboxName, view: &ViewName) -> Vec<u8> {
-    let mut key = named(b'S', name, view.as_str().len() + 9);
+/// `G` mailbox, view, number: a part of what a view was done with, and when.
+pub(crate) fn journal(name: &MailboxName, view: &ViewName, number: u64) -> Vec<u8> {
+    let mut key = viewed(b'G', name, view, 8);
+    key.extend_from_slice(&number.to_be_bytes());
+    key
+}
+
+/// All of one view.
+pub(crate) fn journal_of(name: &MailboxName, view: &ViewName) -> Vec<u8> {
+    viewed(b'G', name, view, 0)
+}
+
+/// The mailbox and the view in an `S` or `G` key, and what stands behind them.
+pub(crate) fn view_of(key: &[u8]) -> Option<(MailboxName, ViewName, &[u8])> {
+    let (mailbox, rest) = names(key)?;
+    let end = rest.iter().position(|octet| *octet == 0)?;
+    let view = ViewName::kept(std::str::from_utf8(&rest[..end]).ok()?).ok()?;
+    Some((mailbox, view, &rest[end + 1..]))
+}
+
+fn viewed(family: u8, name: &MailboxName, view: &ViewName, more: usize) -> Vec<u8> {
+    let mut key = named(family, name, view.as_str().len() + 1 + more);
     key.extend_from_slice(view.as_str().as_bytes());
     key.push(0);
     key
@@ -67,17 +98,17 @@ pub(crate) fn body(id: QueueId, chunk: u16) -> Vec<u8> {
     key
 }
 
-/// The number at the end of an entry's, a mark's or a queue key.
+/// The number at the end of an entry's, a run's, a journal's or a queue key.
 pub(crate) fn number(key: &[u8]) -> Option<u64> {
     key.last_chunk().map(|number| u64::from_be_bytes(*number))
 }
 
-/// The names in an `A`, `M` or `V` key.
+/// The mailbox in a key, and what stands behind it.
 pub(crate) fn names(key: &[u8]) -> Option<(MailboxName, &[u8])> {
     let rest = key.get(1..)?;
     let end = rest.iter().position(|octet| *octet == 0)?;
     let name = std::str::from_utf8(&rest[..end]).ok()?;
-    Some((MailboxName::parse(name).ok()?, &rest[end + 1..]))
+    Some((MailboxName::kept(name).ok()?, &rest[end + 1..]))
 }
 
 fn named(family: u8, name: &MailboxName, more: usize) -> Vec<u8> {
@@ -110,11 +141,17 @@ mod tests {
     }
 
     #[test]
-    fn the_owner_has_marks_of_his_own() {
-        let name = MailboxName::parse("sales").expect("a name");
+    fn the_owner_has_a_journal_of_his_own() {
         let alice = ViewName::parse("alice").expect("a name");
-        let key = mark(&name, &alice, Uid(7));
-        assert!(key.starts_with(&marks_of(&name, &alice)));
-        assert!(!key.starts_with(&marks_of(&name, &ViewName::owner())));
+        let name = MailboxName::parse("sales").expect("a name");
+        for name in [name.trash(), name.quarantine(), name] {
+            let key = journal(&name, &alice, 7);
+            assert!(key.starts_with(&journal_of(&name, &alice)));
+            assert!(!key.starts_with(&journal_of(&name, &ViewName::owner())));
+            assert_eq!(view_of(&key).expect("a key"), (name.clone(), alice.clone(), &7u64.to_be_bytes()[..]));
+            let key = run(&name, &ViewName::releaser(), Set::Done, Uid(7));
+            let (of, view, rest) = view_of(&key).expect("a key");
+            assert_eq!((of, view, rest[0], number(&key)), (name, ViewName::releaser(), 1, Some(7)));
+        }
     }
 }

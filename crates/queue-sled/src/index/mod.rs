@@ -11,15 +11,20 @@ mod delivery;
 mod entries;
 #[cfg(test)]
 pub(crate) mod file_kv;
+pub(crate) mod format2;
+pub(crate) mod journal;
 pub(crate) mod keys;
 pub(crate) mod kv;
 mod lag;
+pub(crate) mod member;
 pub(crate) mod rebuild;
 mod relocation;
 mod removal;
 pub(crate) mod rows;
 mod sled_kv;
+mod undo;
 pub(crate) mod verify;
+mod views;
 
 pub(crate) use applier::{Applier, Published, queued_rows, read_queued};
 pub(crate) use apply::{Effect, Index, Outcome};

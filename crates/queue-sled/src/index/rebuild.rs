@@ -5,7 +5,7 @@ use super::checkpoint::Checkpoint;
 use super::kv::{IndexError, IndexKv, OpenIndex};
 use super::{Index, keys};
 use crate::disk::{Disk, is_no_space};
-use crate::fold::Snap;
+use crate::fold::{Snap, over};
 use crate::log::Lsn;
 use crate::log::change::Change;
 use crate::log::record::RecordHeader;
@@ -85,14 +85,14 @@ pub(crate) fn rebuild(
     kind: &dyn OpenIndex,
     disk: &dyn Disk,
     (store, store_id): (&Path, [u8; 16]),
-    snap: Option<&Snap>,
+    snap: Option<Arc<Snap>>,
     segments: &Segments,
     end: Lsn,
 ) -> Result<(Arc<dyn IndexKv>, Index, Replayed), ReplayError> {
     Checkpoint::remove(disk, store)?;
     let kv = fresh(kind, disk, store)?;
-    if let Some(snap) = snap {
-        copy(snap, &*kv)?;
+    if snap.is_some() {
+        copy(&*over(snap)?, &*kv)?;
     }
     let mut index = Index::load(kv.clone(), store_id)?;
     let replayed = replay(&mut index, segments, end)?;
@@ -100,7 +100,7 @@ pub(crate) fn rebuild(
 }
 
 /// The row that says where an index stands comes last: half of a copy is no index.
-fn copy(snap: &Snap, kv: &dyn IndexKv) -> Result<(), IndexError> {
+fn copy(snap: &dyn IndexKv, kv: &dyn IndexKv) -> Result<(), IndexError> {
     const ROWS: usize = 1000;
     let mut rows = Vec::with_capacity(ROWS);
     let mut state = None;

@@ -3,6 +3,7 @@
 use mail::{MailboxName, QueueId, Uid};
 
 use super::apply::{Effect, Index, Outcome};
+use super::delivery::holders_left;
 use super::keys;
 use super::kv::IndexError;
 use super::rows::{BodyRow, EntryRow, QueueRow, decode, encode};
@@ -25,15 +26,21 @@ pub(super) fn relocate(
             index.put_queued(message, Some(&old), Some(&row));
         }
     }
-    let mut shared = false;
+    let mut found = Vec::with_capacity(uids.len());
     for (slot, (uid, entry)) in (0..).zip(uids.into_iter().zip(entries)) {
-        let Some(old) = at(index, &entry.mailbox, uid, message, from)? else { continue };
-        shared |= old.shared;
+        found.extend(at(index, entry.mailbox, uid, message, from)?.map(|(home, row)| (slot, uid, home, row)));
+    }
+    let shared = found.iter().any(|(.., row)| row.shared);
+    // Somebody has come to hold it since it was copied: all that hold a body have it in one place.
+    if shared && holders_left(index, message)? as usize != found.len() {
+        return Ok(Outcome::Done);
+    }
+    for (slot, uid, home, old) in found {
         let row = EntryRow { place: header.lsn.0, body_at, slot: Some(slot), beside: file, ..old };
-        index.replace_entry(&entry.mailbox, uid, &row)?;
-        index.effect(Effect::Moved(entry.mailbox.clone(), Place::of(uid, &row)));
+        index.replace_entry(&home, uid, &row)?;
+        index.effect(Effect::Moved(home.clone(), Place::of(uid, &row)));
         // A snapshot that is kept for the next session names places that may be freed before it comes.
-        index.changed(&entry.mailbox, header.lsn);
+        index.changed(&home, header.lsn);
     }
     if shared {
         move_body(index, message, header.lsn.0, file)?;
@@ -41,16 +48,22 @@ pub(super) fn relocate(
     Ok(Outcome::Done)
 }
 
-/// An entry of this message that is still at its old place.
+/// An entry of this message that is still at its old place, in the mailbox that it was delivered to or in the trash of
+/// that.
 fn at(
     index: &mut Index,
-    mailbox: &MailboxName,
+    mailbox: MailboxName,
     uid: Uid,
     message: QueueId,
     from: u64,
-) -> Result<Option<EntryRow>, IndexError> {
-    let entry = index.entry(mailbox, uid)?;
-    Ok(entry.filter(|row| row.body == message.0 && row.place == from))
+) -> Result<Option<(MailboxName, EntryRow)>, IndexError> {
+    let trash = mailbox.trash();
+    for home in [mailbox, trash] {
+        if let Some(row) = index.entry(&home, uid)? {
+            return Ok((row.body == message.0 && row.place == from).then_some((home, row)));
+        }
+    }
+    Ok(None)
 }
 
 fn move_body(index: &mut Index, message: QueueId, place: u64, beside: Option<u64>) -> Result<(), IndexError> {

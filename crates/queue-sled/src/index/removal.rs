@@ -1,212 +1,174 @@
-//! What views do with entries, and how entries go.
-
-use std::collections::HashSet;
+//! How entries go: what views are done with, into the trash, and for good.
 
 use mail::{MailboxName, QueueId, Uid, ViewName};
-use queue::Join;
+use queue::Unwanted;
 
 use super::apply::{Effect, Index, Known, Outcome};
+use super::keys::Set;
 use super::kv::IndexError;
-use super::rows::{DONE, FETCHED};
-use super::{chunk, delivery, keys};
-use crate::log::Lsn;
-use crate::log::change::{Group, ViewChange};
+use super::{delivery, rows::EntryRow};
+use crate::log::change::{Doomed, Group};
+use crate::log::record::RecordHeader;
+use crate::mailbox::Place;
 
 /// All groups or none: none when one of the views has not joined.
 pub(super) fn delete(
     index: &mut Index,
-    by: Lsn,
-    groups: &[Group],
-    last_view_removes: bool,
+    header: &RecordHeader,
+    groups: &[Doomed],
 ) -> Result<Outcome, IndexError> {
-    if !groups.iter().all(|group| may_delete(index.known(&group.mailbox), &group.view)) {
+    if !groups.iter().all(|Doomed { group, .. }| may_delete(index.known(&group.mailbox), &group.view)) {
         return Ok(Outcome::NoView);
     }
-    for group in groups {
-        let mut changed = false;
-        for uid in &group.uids {
-            changed |= delete_one(index, group, *uid, last_view_removes)?;
+    for Doomed { group, unwanted } in groups {
+        let Group { mailbox, view, uids } = group;
+        let (mut changed, mut removed) = (false, false);
+        for uid in uids {
+            if index.entry(mailbox, *uid)?.is_none() || is_done(index, mailbox, view, *uid) {
+                continue;
+            }
             index.breathe()?;
+            changed = true;
+            removed |= delete_one(index, header, (mailbox, view, *uid), *unwanted)?;
+        }
+        if removed {
+            index.changed(mailbox, header.lsn);
         }
         if changed {
-            index.changed(&group.mailbox, by);
+            index.prune(header.lsn, mailbox, view)?;
         }
     }
     Ok(Outcome::Done)
 }
 
-fn may_delete(known: Option<&Known>, view: &ViewName) -> bool {
+/// Whether a view may delete, and undo that.
+pub(super) fn may_delete(known: Option<&Known>, view: &ViewName) -> bool {
     let alone = known.is_none_or(|known| known.views.is_empty());
     if alone { *view == ViewName::owner() } else { known.is_some_and(|known| known.views.contains_key(view)) }
 }
 
+fn is_done(index: &Index, mailbox: &MailboxName, view: &ViewName, uid: Uid) -> bool {
+    let member = index.known(mailbox).and_then(|known| known.views.get(view));
+    member.is_some_and(|member| member.done.contains(uid))
+}
+
+/// Whether one of the views that have joined still lists an entry.
+pub(super) fn is_wanted(index: &Index, mailbox: &MailboxName, uid: Uid) -> bool {
+    index.known(mailbox).is_some_and(|known| known.views.values().any(|member| member.wants(uid)))
+}
+
+/// True when it has left the mailbox.
 fn delete_one(
     index: &mut Index,
-    Group { mailbox, view, .. }: &Group,
-    uid: Uid,
-    last_view_removes: bool,
+    header: &RecordHeader,
+    (mailbox, view, uid): (&MailboxName, &ViewName, Uid),
+    unwanted: Unwanted,
 ) -> Result<bool, IndexError> {
-    if index.entry(mailbox, uid)?.is_none() {
-        return Ok(false);
+    index.mark(mailbox, view, Set::Done, uid)?;
+    let wanted = is_wanted(index, mailbox, uid);
+    if wanted || unwanted != Unwanted::Goes {
+        index.note(mailbox, view, (header.time_ms, uid))?;
     }
-    let joined: Vec<_> = index.known(mailbox).into_iter().flat_map(|known| known.views.clone()).collect();
-    if joined.is_empty() {
-        return remove(index, mailbox, uid);
-    }
-    let marked = mark(index, mailbox, view, uid, DONE)?;
-    if marked {
-        index.effect(Effect::Done(mailbox.clone(), view.clone(), uid));
-    }
-    if last_view_removes && !wanted(index, mailbox, &joined, uid)? {
-        return remove(index, mailbox, uid);
-    }
-    Ok(marked)
+    if wanted { Ok(false) } else { let_go(index, header, mailbox, uid, unwanted) }
 }
 
-/// Whether one of these views still lists an entry.
-fn wanted(
-    index: &Index,
-    mailbox: &MailboxName,
-    views: &[(ViewName, Uid)],
-    uid: Uid,
-) -> Result<bool, IndexError> {
-    for (view, after) in views {
-        if uid > *after && marks(index, mailbox, view, uid)? & DONE == 0 {
-            return Ok(true);
-        }
-    }
-    Ok(false)
-}
-
-fn marks(index: &Index, mailbox: &MailboxName, view: &ViewName, uid: Uid) -> Result<u8, IndexError> {
-    let value = index.get(&keys::mark(mailbox, view, uid))?;
-    Ok(value.and_then(|value| value.first().copied()).unwrap_or(0))
-}
-
-/// Marks only grow. False when it was there already.
-fn mark(
+/// What becomes of an entry that nobody wants. True when it has left the mailbox.
+pub(super) fn let_go(
     index: &mut Index,
+    header: &RecordHeader,
     mailbox: &MailboxName,
-    view: &ViewName,
     uid: Uid,
-    bit: u8,
+    unwanted: Unwanted,
 ) -> Result<bool, IndexError> {
-    let old = marks(index, mailbox, view, uid)?;
-    if old & bit == 0 {
-        index.put(keys::mark(mailbox, view, uid), vec![old | bit]);
+    match unwanted {
+        Unwanted::Stays => Ok(false),
+        Unwanted::ToTrash => to_trash(index, header, mailbox, uid),
+        Unwanted::Goes => remove(index, mailbox, uid),
     }
-    Ok(old & bit == 0)
-}
-
-pub(super) fn seen(index: &mut Index, groups: &[Group]) -> Result<Outcome, IndexError> {
-    for group in groups {
-        for uid in &group.uids {
-            if index.entry(&group.mailbox, *uid)?.is_some() {
-                mark(index, &group.mailbox, &group.view, *uid, FETCHED)?;
-            }
-            index.breathe()?;
-        }
-    }
-    Ok(Outcome::Done)
 }
 
 pub(super) fn purge(
     index: &mut Index,
-    by: Lsn,
+    header: &RecordHeader,
     mailbox: &MailboxName,
     uids: &[Uid],
 ) -> Result<Outcome, IndexError> {
+    all(index, header, mailbox, uids, Unwanted::Goes)
+}
+
+pub(super) fn trash(
+    index: &mut Index,
+    header: &RecordHeader,
+    mailbox: &MailboxName,
+    uids: &[Uid],
+) -> Result<Outcome, IndexError> {
+    all(index, header, mailbox, uids, Unwanted::ToTrash)
+}
+
+/// Whatever the views say.
+fn all(
+    index: &mut Index,
+    header: &RecordHeader,
+    mailbox: &MailboxName,
+    uids: &[Uid],
+    unwanted: Unwanted,
+) -> Result<Outcome, IndexError> {
     let mut changed = false;
     for uid in uids {
-        changed |= remove(index, mailbox, *uid)?;
-        index.breathe()?;
+        if index.entry(mailbox, *uid)?.is_some() {
+            index.breathe()?;
+            changed |= let_go(index, header, mailbox, *uid, unwanted)?;
+        }
     }
     if changed {
-        index.changed(mailbox, by);
+        index.changed(mailbox, header.lsn);
     }
     Ok(Outcome::Done)
 }
 
 /// Entry, totals, marks and the hold on the body: all of it, or none in this batch. False when it is not there.
 fn remove(index: &mut Index, mailbox: &MailboxName, uid: Uid) -> Result<bool, IndexError> {
-    let Some(row) = index.remove_entry(mailbox, uid)? else { return Ok(false) };
-    let known = index.change(mailbox);
-    let owner = (!known.views.contains_key(&ViewName::owner())).then(ViewName::owner);
-    let views: Vec<_> = known.views.keys().cloned().chain(owner).collect();
-    for view in views {
-        if marks(index, mailbox, &view, uid)? != 0 {
-            index.remove(keys::mark(mailbox, &view, uid));
-        }
-    }
+    let Some(row) = take_out(index, mailbox, uid)? else { return Ok(false) };
     if row.shared {
         delivery::let_go(index, QueueId(row.body), uid)?;
     } else {
         index.died(row.octets);
     }
-    index.effect(Effect::Removed(mailbox.clone(), uid));
     Ok(true)
 }
 
-pub(super) fn view(index: &mut Index, by: Lsn, change: &ViewChange) -> Result<Outcome, IndexError> {
-    let ViewChange { mailbox, view, join } = change;
-    let joined = index.known(mailbox).is_some_and(|known| known.views.contains_key(view));
-    match join {
-        Some(from) if !joined => {
-            let after = match from {
-                Join::All => Uid(0),
-                Join::Now => Uid(by.0),
-                Join::After(uid) => *uid,
-            };
-            index.put_view(mailbox, view, Some(after));
-            index.effect(Effect::Joined(mailbox.clone(), view.clone(), after));
-            index.changed(mailbox, by);
-        }
-        None if joined => leave(index, by, mailbox, view)?,
-        Some(_) | None => {}
+/// Into the mailbox's trash, under the same uid: whoever holds the body holds it there. What is in a trash stays
+/// there.
+fn to_trash(
+    index: &mut Index,
+    header: &RecordHeader,
+    mailbox: &MailboxName,
+    uid: Uid,
+) -> Result<bool, IndexError> {
+    if mailbox.trashed_from().is_some() {
+        return Ok(false);
     }
-    Ok(Outcome::Done)
+    let Some(row) = take_out(index, mailbox, uid)? else { return Ok(false) };
+    let trash = mailbox.trash();
+    let row = EntryRow { trashed_ms: Some(header.time_ms), ..row };
+    index.insert_entry(&trash, uid, &row)?;
+    index.marked_around(&trash, uid)?;
+    let place = Place::of(uid, &row);
+    index.effect(Effect::Added(trash.clone(), place, row.foreign_uidl.map(Into::into)));
+    index.changed(&trash, header.lsn);
+    Ok(true)
 }
 
-/// What only the leaving view was waiting for goes, then its marks, then the view: in that order, so that
-/// half of it can be done again.
-fn leave(index: &mut Index, by: Lsn, mailbox: &MailboxName, view: &ViewName) -> Result<(), IndexError> {
-    let mut others: Vec<_> = index.known(mailbox).into_iter().flat_map(|known| known.views.clone()).collect();
-    let after = others.iter().find(|(name, _)| name == view).map_or(Uid(0), |(_, after)| *after);
-    others.retain(|(name, _)| name != view);
-    let (mut marked, mut done) = (Vec::new(), HashSet::new());
-    index.scan(&keys::marks_of(mailbox, view), &mut |key, value| {
-        let uid = Uid(keys::number(key).ok_or(IndexError::Damaged("a mark's key"))?);
-        marked.push(uid);
-        if value.first().is_some_and(|bits| bits & DONE != 0) {
-            done.insert(uid);
-        }
-        Ok(true)
-    })?;
-    if !others.is_empty() {
-        let mut waiting = Vec::new();
-        index.scan(&keys::entries(mailbox), &mut |key, value| {
-            let first = Uid(keys::number(key).ok_or(IndexError::Damaged("an entry's key"))?);
-            chunk::scan(value, first, |entry| {
-                if entry.uid > after && !done.contains(&entry.uid) {
-                    waiting.push(entry.uid);
-                }
-                Ok(true)
-            })?;
-            Ok(true)
-        })?;
-        for uid in waiting {
-            if !wanted(index, mailbox, &others, uid)? {
-                remove(index, mailbox, uid)?;
-            }
-            index.breathe()?;
-        }
+/// Takes an entry out of a mailbox and of what its views have noted.
+pub(super) fn take_out(
+    index: &mut Index,
+    mailbox: &MailboxName,
+    uid: Uid,
+) -> Result<Option<EntryRow>, IndexError> {
+    let row = index.remove_entry(mailbox, uid)?;
+    if row.is_some() {
+        index.unmark(mailbox, uid)?;
+        index.effect(Effect::Removed(mailbox.clone(), uid));
     }
-    for uid in marked {
-        index.remove(keys::mark(mailbox, view, uid));
-        index.breathe()?;
-    }
-    index.put_view(mailbox, view, None);
-    index.effect(Effect::Left(mailbox.clone(), view.clone()));
-    index.changed(mailbox, by);
-    Ok(())
+    Ok(row)
 }

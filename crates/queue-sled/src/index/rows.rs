@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use super::kv::IndexError;
 
 /// The shape of keys and values.
-pub(crate) const FORMAT: u32 = 2;
+pub(crate) const FORMAT: u32 = 3;
 /// sled puts longer values into files that it never syncs; nothing of ours comes near.
 pub(crate) const VALUE_MAX: usize = 1024;
 
@@ -19,7 +19,7 @@ pub(crate) struct StateRow {
     pub(crate) store: [u8; 16],
     /// The place of the next record to apply.
     pub(crate) applied: u64,
-    /// Over the `Q` and the `A` and `V` family: what a start checks before it believes them.
+    /// Over the `Q` family, and over `A`, `V`, `S` and `G`: what a start checks before it believes them.
     pub(crate) queue: Digest,
     pub(crate) mailboxes: Digest,
 }
@@ -39,6 +39,9 @@ pub(crate) struct MailboxRow {
 pub(crate) struct ViewRow {
     /// It sees entries above this uid.
     pub(crate) after: u64,
+    pub(crate) joined_ms: u64,
+    /// The highest uid that it was offered.
+    pub(crate) offered: u64,
 }
 
 /// One of the entries in an `M` row; `chunk.rs` says how they stand there.
@@ -61,6 +64,8 @@ pub(crate) struct EntryRow {
     /// The body is in this file beside the log.
     pub(crate) beside: Option<u64>,
     pub(crate) foreign_uidl: Option<String>,
+    /// When it came into the trash that it is in.
+    pub(crate) trashed_ms: Option<u64>,
 }
 
 /// `Q`
@@ -78,7 +83,7 @@ pub(crate) struct QueueRow {
 /// goes with it. The body goes with its last holder: how many are left stands in the first chunk.
 ///
 /// So the index alone does not know where a body's only entry is: whoever moves a body must name its holders,
-/// which the log tells.
+/// which the log tells. A holder is named by the mailbox that it was delivered to; it may be in the trash of that.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct BodyRow {
     pub(crate) place: u64,
@@ -87,11 +92,6 @@ pub(crate) struct BodyRow {
     pub(crate) left: u32,
     pub(crate) holders: Vec<(Uid, MailboxName)>,
 }
-
-/// `S`: bits of what a view has done with an entry.
-pub(crate) const DONE: u8 = 1;
-/// See [`DONE`].
-pub(crate) const FETCHED: u8 = 2;
 
 /// Count and XOR of the hashes of some rows: tells lost, stale and foreign rows, at the price of a look.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]

@@ -1,7 +1,7 @@
 use std::sync::Arc;
 
 use mail::{Envelope, MailboxName, QueueId, Uid, ViewName};
-use queue::{Expunge, Join, Route, RouteEntry};
+use queue::{Expunge, Fetched, Join, Route, RouteEntry, Unwanted};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
@@ -15,6 +15,9 @@ const VERSION: u8 = 1;
 /// The same of metas with an [`Envelope`] in them. Version 1 had none of what rules and authentication say:
 /// [`EnvelopeV1`].
 const ENVELOPE_VERSION: u8 = 2;
+/// The same of DELETE, SEEN and VIEW. Version 1 of a DELETE had one flag for what becomes of what nobody wants, of a
+/// VIEW nothing, and of a SEEN it had several views and nothing of what was offered.
+const VIEWS_VERSION: u8 = 2;
 /// Bodies from here on are not read a second time for the crc of the whole record.
 const COMBINE_FROM: usize = 16 << 10;
 /// Octets of a slot: where its entry stands, counted from the slot itself, and how long it is.
@@ -25,11 +28,11 @@ pub(crate) const SLOT: usize = 8;
 pub(crate) enum Change {
     Accept { octets: u64, envelope: Arc<Envelope> },
     Route { message: QueueId, entries: Vec<RouteEntry> },
-    Delete { groups: Vec<Group>, last_view_removes: bool },
-    Seen { groups: Vec<Group> },
+    Delete { groups: Vec<Doomed> },
+    Seen { groups: Vec<Group>, offered: Uid },
     View(ViewChange),
-    Trash(Group),
-    Undo(Group),
+    Trash { mailbox: MailboxName, uids: Vec<Uid> },
+    Undo(UndoChange),
     Purge { mailbox: MailboxName, uids: Vec<Uid> },
     Hold { message: QueueId, held: bool },
     Mailbox { name: MailboxName, configured: bool },
@@ -44,6 +47,14 @@ pub(crate) struct Group {
     pub(crate) uids: Vec<Uid>,
 }
 
+/// Entries that a view is done with.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Doomed {
+    pub(crate) group: Group,
+    /// What becomes of one that no view wants any more.
+    pub(crate) unwanted: Unwanted,
+}
+
 /// What became of a view.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct ViewChange {
@@ -51,6 +62,27 @@ pub(crate) struct ViewChange {
     pub(crate) view: ViewName,
     /// `None`: it leaves.
     pub(crate) join: Option<Join>,
+    /// What becomes of what only a view that leaves has wanted.
+    pub(crate) unwanted: Unwanted,
+}
+
+/// Entries come back for one view. Like a ROUTE it begins with a slot for each, whose place is its new uid.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct UndoChange {
+    pub(crate) mailbox: MailboxName,
+    pub(crate) view: ViewName,
+    pub(crate) back: Vec<Back>,
+    /// One for each.
+    pub(crate) entries: Vec<RouteEntry>,
+}
+
+/// What comes back.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Back {
+    /// What it was called.
+    pub(crate) was: Uid,
+    /// The message that it is of.
+    pub(crate) message: QueueId,
 }
 
 /// A message at a new place, with all that its entries need: its body in this record or in the file that is
@@ -173,17 +205,32 @@ impl Draft {
     }
 
     pub(crate) fn delete(groups: &[Expunge]) -> Result<Self, TooLong> {
-        let mut draft = Self::new(Kind::Delete, 0, head(&packed(groups)))?;
-        draft.flags = FINAL;
-        Ok(draft)
+        let group = |group: &Expunge| {
+            (group.mailbox.clone(), group.view.clone(), group.unwanted, deltas(&group.uids))
+        };
+        let groups: Vec<DoomedPacked> = groups.iter().map(group).collect();
+        Self::new(Kind::Delete, 0, head_as(VIEWS_VERSION, &groups))
     }
 
-    pub(crate) fn seen(groups: &[Expunge]) -> Result<Self, TooLong> {
-        Self::new(Kind::Seen, 0, head(&packed(groups)))
+    pub(crate) fn seen(group: &Fetched) -> Result<Self, TooLong> {
+        let Fetched { mailbox, view, uids, offered } = group;
+        Self::new(Kind::Seen, 0, head_as(VIEWS_VERSION, &(mailbox, view, deltas(uids), offered.0)))
     }
 
     pub(crate) fn view(change: &ViewChange) -> Result<Self, TooLong> {
-        Self::new(Kind::View, 0, head(change))
+        Self::new(Kind::View, 0, head_as(VIEWS_VERSION, change))
+    }
+
+    pub(crate) fn trash(mailbox: &MailboxName, uids: &[Uid]) -> Result<Self, TooLong> {
+        Self::new(Kind::Trash, 0, head(&(mailbox, deltas(uids))))
+    }
+
+    pub(crate) fn undo(undo: &UndoChange) -> Result<Self, TooLong> {
+        let mut between = Vec::with_capacity(64 + 16 * undo.back.len());
+        append(&mut between, &(&undo.mailbox, &undo.view, &undo.back));
+        let mut draft = Self::new(Kind::Undo, 0, with_slots(&between, &undo.entries))?;
+        draft.slots = u16::try_from(undo.entries.len()).map_err(|_| TooLong)?;
+        Ok(draft)
     }
 
     pub(crate) fn purge(mailbox: &MailboxName, uids: &[Uid]) -> Result<Self, TooLong> {
@@ -210,14 +257,35 @@ impl Change {
                 Self::Accept { octets, envelope: Arc::new(envelope) }
             }
             Kind::Route => Self::Route { message: QueueId(header.id), entries: slots_of(header, meta)? },
-            Kind::Delete => Self::Delete {
-                groups: unpacked(body_of(meta)?)?,
-                last_view_removes: header.flags & FINAL != 0,
+            Kind::Delete => Self::Delete { groups: doomed(header, meta)? },
+            Kind::Seen => match version_of(meta)? {
+                VERSION => Self::Seen { groups: unpacked(body_of(meta)?)?, offered: Uid(0) },
+                _ => {
+                    let (mailbox, view, uids, offered): (_, _, Vec<u64>, _) = body_as(VIEWS_VERSION, meta)?;
+                    let groups = vec![Group { mailbox, view, uids: undelta(&uids)? }];
+                    Self::Seen { groups, offered: Uid(offered) }
+                }
             },
-            Kind::Seen => Self::Seen { groups: unpacked(body_of(meta)?)? },
-            Kind::View => Self::View(body_of(meta)?),
-            Kind::Trash => Self::Trash(one(unpacked(body_of(meta)?)?)?),
-            Kind::Undo => Self::Undo(one(unpacked(body_of(meta)?)?)?),
+            Kind::View => Self::View(match version_of(meta)? {
+                VERSION => {
+                    let (mailbox, view, join) = body_of(meta)?;
+                    ViewChange { mailbox, view, join, unwanted: Unwanted::Goes }
+                }
+                _ => body_as(VIEWS_VERSION, meta)?,
+            }),
+            Kind::Trash => {
+                let (mailbox, uids): (_, Vec<u64>) = body_of(meta)?;
+                Self::Trash { mailbox, uids: undelta(&uids)? }
+            }
+            Kind::Undo => {
+                let between = meta.get(header.slots as usize * SLOT..).ok_or(BadMeta)?;
+                let (mailbox, view, back): (_, _, Vec<Back>) = body_of(between)?;
+                let entries = slots_of(header, meta)?;
+                if back.len() != entries.len() {
+                    return Err(BadMeta);
+                }
+                Self::Undo(UndoChange { mailbox, view, back, entries })
+            }
             Kind::Purge => {
                 let (mailbox, uids): (_, Vec<u64>) = body_of(meta)?;
                 Self::Purge { mailbox, uids: undelta(&uids)? }
@@ -335,19 +403,24 @@ fn body_as<T: DeserializeOwned>(version: u8, octets: &[u8]) -> Result<T, BadMeta
     }
 }
 
-type Packed<'a> = Vec<(&'a MailboxName, &'a ViewName, Vec<u64>)>;
+type DoomedPacked = (MailboxName, ViewName, Unwanted, Vec<u64>);
 
-fn packed(groups: &[Expunge]) -> Packed<'_> {
-    groups.iter().map(|group| (&group.mailbox, &group.view, deltas(&group.uids))).collect()
+fn doomed(header: &RecordHeader, meta: &[u8]) -> Result<Vec<Doomed>, BadMeta> {
+    if version_of(meta)? == VERSION {
+        let unwanted = if header.flags & FINAL == 0 { Unwanted::Stays } else { Unwanted::Goes };
+        let groups = unpacked(body_of(meta)?)?;
+        return Ok(groups.into_iter().map(|group| Doomed { group, unwanted }).collect());
+    }
+    let groups: Vec<DoomedPacked> = body_as(VIEWS_VERSION, meta)?;
+    let one = |(mailbox, view, unwanted, uids): DoomedPacked| {
+        Ok(Doomed { group: Group { mailbox, view, uids: undelta(&uids)? }, unwanted })
+    };
+    groups.into_iter().map(one).collect()
 }
 
 fn unpacked(groups: Vec<(MailboxName, ViewName, Vec<u64>)>) -> Result<Vec<Group>, BadMeta> {
     let group = |(mailbox, view, uids): (_, _, Vec<u64>)| Ok(Group { mailbox, view, uids: undelta(&uids)? });
     groups.into_iter().map(group).collect()
-}
-
-fn one(groups: Vec<Group>) -> Result<Group, BadMeta> {
-    <[Group; 1]>::try_from(groups).map(|[group]| group).map_err(|_| BadMeta)
 }
 
 /// A set of uids, ascending, each as its distance from the one before: two octets or so instead of nine.

@@ -21,9 +21,9 @@ pub(crate) enum Kind {
     Seen = 4,
     /// A view joins or leaves.
     View = 5,
-    /// Entries go to the trash.
+    /// Entries go to the trash whatever the views say.
     Trash = 6,
-    /// Entries come back from it.
+    /// Entries come back, under new uids.
     Undo = 7,
     /// Entries go whatever the views say.
     Purge = 8,
@@ -59,8 +59,8 @@ impl Kind {
 
 /// The record is the last of its batch: the next stands at the next page.
 pub(crate) const LAST: u8 = 1;
-/// Of a DELETE: an entry that every joined view is done with goes when the record is applied. Without it the
-/// entry stays until whoever decides about releases removes it.
+/// Of a DELETE of version 1: an entry that every joined view is done with goes when the record is applied. Later ones
+/// say that of each group.
 pub(crate) const FINAL: u8 = 2;
 /// Of a RELOCATE: the body is in the file beside the log that the id names.
 pub(crate) const BESIDE: u8 = 4;

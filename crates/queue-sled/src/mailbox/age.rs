@@ -62,6 +62,7 @@ mod tests {
                 shared: false,
                 beside: None,
                 foreign_uidl: None,
+                trashed_ms: None,
             };
             let mut value = Vec::new();
             chunk::push(&mut value, uid, uid, &chunk::pack(uid, &row));

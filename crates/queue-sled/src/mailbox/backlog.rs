@@ -61,9 +61,7 @@ impl Backlog {
             | Effect::Added(..)
             | Effect::Removed(..)
             | Effect::Moved(..)
-            | Effect::Done(..)
-            | Effect::Joined(..)
-            | Effect::Left(..)
+            | Effect::View(..)
             | Effect::Totals(..) => None,
         });
         let mut state = self.lock();

@@ -1,7 +1,6 @@
 use std::sync::Arc;
 
 use mail::Uid;
-use queue::Stamp;
 
 use crate::index::rows::EntryRow;
 use crate::log::Lsn;
@@ -9,7 +8,7 @@ use crate::log::change::SLOT;
 use crate::log::record::HEADER;
 
 /// Entries of one chunk: what is copied when a chunk that somebody still reads gets one more.
-const CHUNK: usize = 512;
+pub(super) const CHUNK: usize = 512;
 
 /// An entry in 32 octets: what listing needs, and where reading begins.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -46,14 +45,15 @@ impl Place {
 /// a change copies the one chunk it touches.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct List {
-    chunks: Vec<Arc<Chunk>>,
+    pub(super) chunks: Vec<Arc<Chunk>>,
     len: usize,
     octets: u64,
 }
 
 #[derive(Debug, Clone, Default)]
-struct Chunk {
-    places: Vec<Place>,
+pub(super) struct Chunk {
+    pub(super) places: Vec<Place>,
+    pub(super) octets: u64,
     /// The UIDLs of other servers, by uid: few mailboxes have any.
     foreign: Vec<(Uid, Box<str>)>,
 }
@@ -62,31 +62,66 @@ impl Chunk {
     fn first(&self) -> Uid {
         self.places.first().map_or(Uid(0), |place| place.uid)
     }
+
+    pub(super) fn foreign(&self, uid: Uid) -> Option<&str> {
+        let at = self.foreign.binary_search_by_key(&uid, |(uid, _)| *uid).ok()?;
+        Some(&*self.foreign[at].1)
+    }
+
+    fn insert(&mut self, place: Place, foreign: Option<Box<str>>) {
+        let at = self.places.partition_point(|other| other.uid < place.uid);
+        self.places.insert(at, place);
+        self.octets += place.octets;
+        if let Some(foreign) = foreign {
+            let at = self.foreign.partition_point(|(other, _)| *other < place.uid);
+            self.foreign.insert(at, (place.uid, foreign));
+        }
+    }
+
+    /// Keeps half, and gives the other.
+    fn divide(&mut self) -> Self {
+        let places = self.places.split_off(self.places.len() / 2);
+        let from = places.first().map_or(Uid(u64::MAX), |place| place.uid);
+        let foreign = self.foreign.split_off(self.foreign.partition_point(|(uid, _)| *uid < from));
+        let octets = places.iter().map(|place| place.octets).sum();
+        self.octets -= octets;
+        Self { places, octets, foreign }
+    }
 }
 
 impl List {
-    /// Adds an entry whose uid is above all others.
-    pub(crate) fn push(&mut self, place: Place, foreign: Option<Box<str>>) {
-        if self.chunks.last().is_none_or(|chunk| chunk.places.len() >= CHUNK) {
-            self.chunks.push(Arc::default());
+    /// Adds an entry: nearly always one whose uid is above all others.
+    pub(crate) fn insert(&mut self, place: Place, foreign: Option<Box<str>>) {
+        let chunks = &mut self.chunks;
+        let mut ordinal = match chunks.last() {
+            Some(last) if last.first() <= place.uid => chunks.len() - 1,
+            Some(_) | None => chunks.partition_point(|chunk| chunk.first() <= place.uid).saturating_sub(1),
+        };
+        let is_last = ordinal + 1 >= chunks.len();
+        let full = chunks.get(ordinal).is_none_or(|chunk| chunk.places.len() >= CHUNK);
+        if full {
+            let above = chunks.get(ordinal).and_then(|chunk| chunk.places.last());
+            if is_last && above.is_none_or(|last| last.uid < place.uid) {
+                ordinal = chunks.len();
+                chunks.push(Arc::default());
+            } else {
+                let other = Arc::make_mut(&mut chunks[ordinal]).divide();
+                let right = other.first() <= place.uid;
+                chunks.insert(ordinal + 1, Arc::new(other));
+                ordinal += usize::from(right);
+            }
         }
-        let Some(chunk) = self.chunks.last_mut().map(Arc::make_mut) else { return };
-        chunk.places.push(place);
-        chunk.foreign.extend(foreign.map(|foreign| (place.uid, foreign)));
+        Arc::make_mut(&mut chunks[ordinal]).insert(place, foreign);
         self.len += 1;
         self.octets += place.octets;
     }
 
     /// Takes an entry out, if it is there.
     pub(crate) fn remove(&mut self, uid: Uid) {
-        let Some(ordinal) = self.chunks.partition_point(|chunk| chunk.first() <= uid).checked_sub(1) else {
-            return;
-        };
-        let Ok(at) = self.chunks[ordinal].places.binary_search_by_key(&uid, |place| place.uid) else {
-            return;
-        };
+        let Some((ordinal, at)) = self.find(uid) else { return };
         let chunk = Arc::make_mut(&mut self.chunks[ordinal]);
         let place = chunk.places.remove(at);
+        chunk.octets -= place.octets;
         chunk.foreign.retain(|(of, _)| *of != uid);
         if chunk.places.is_empty() {
             self.chunks.remove(ordinal);
@@ -97,135 +132,28 @@ impl List {
 
     /// Gives an entry another place, if it is there.
     pub(crate) fn replace(&mut self, place: Place) {
-        let Some(ordinal) = self.chunks.partition_point(|chunk| chunk.first() <= place.uid).checked_sub(1)
-        else {
-            return;
-        };
-        let found = self.chunks[ordinal].places.binary_search_by_key(&place.uid, |place| place.uid);
-        if let Ok(at) = found {
+        if let Some((ordinal, at)) = self.find(place.uid) {
             Arc::make_mut(&mut self.chunks[ordinal]).places[at] = place;
         }
+    }
+
+    fn find(&self, uid: Uid) -> Option<(usize, usize)> {
+        let ordinal = self.chunks.partition_point(|chunk| chunk.first() <= uid).checked_sub(1)?;
+        let found = self.chunks[ordinal].places.binary_search_by_key(&uid, |place| place.uid);
+        Some((ordinal, found.ok()?))
     }
 
     pub(crate) fn len(&self) -> usize {
         self.len
     }
-
-    /// A list of the entries that `keep` wants; chunks it wants whole stay shared.
-    pub(crate) fn filtered(&self, keep: impl Fn(Uid) -> bool) -> Self {
-        let mut list = Self::default();
-        for chunk in &self.chunks {
-            let kept: Vec<_> = chunk.places.iter().filter(|place| keep(place.uid)).copied().collect();
-            list.len += kept.len();
-            list.octets += kept.iter().map(|place| place.octets).sum::<u64>();
-            if kept.len() == chunk.places.len() {
-                list.chunks.push(chunk.clone());
-            } else if !kept.is_empty() {
-                let foreign = chunk.foreign.iter().filter(|(uid, _)| keep(*uid)).cloned().collect();
-                list.chunks.push(Arc::new(Chunk { places: kept, foreign }));
-            }
-        }
-        list
-    }
-
-    pub(crate) fn snapshot(self, stamp: Stamp) -> Snapshot {
-        let mut starts = Vec::with_capacity(self.chunks.len());
-        let mut at = 0;
-        for chunk in &self.chunks {
-            starts.push(at);
-            at += chunk.places.len();
-        }
-        Snapshot { list: self, starts, stamp }
-    }
-}
-
-/// A view of a mailbox at one instant.
-#[derive(Debug)]
-pub(crate) struct Snapshot {
-    list: List,
-    /// The number of each chunk's first entry.
-    starts: Vec<usize>,
-    stamp: Stamp,
-}
-
-impl Snapshot {
-    pub(crate) fn len(&self) -> usize {
-        self.list.len
-    }
-
-    pub(crate) fn octets(&self) -> u64 {
-        self.list.octets
-    }
-
-    pub(crate) fn stamp(&self) -> Stamp {
-        self.stamp
-    }
-
-    /// The `index`-th entry, and its foreign UIDL.
-    pub(crate) fn get(&self, index: usize) -> Option<(&Place, Option<&str>)> {
-        let ordinal = self.starts.partition_point(|start| *start <= index).checked_sub(1)?;
-        let chunk = self.list.chunks.get(ordinal)?;
-        let place = chunk.places.get(index - self.starts[ordinal])?;
-        let foreign = chunk.foreign.binary_search_by_key(&place.uid, |(uid, _)| *uid).ok();
-        Some((place, foreign.map(|at| &*chunk.foreign[at].1)))
-    }
 }
 
 #[cfg(test)]
 mod tests {
-    use std::collections::BTreeMap;
-
-    use proptest::prelude::*;
-
     use super::*;
-
-    fn place(uid: u64) -> Place {
-        Place { uid: Uid(uid), octets: uid % 7, record: uid, body_at: 64, slot: AT_UID }
-    }
-
-    fn listed(snapshot: &Snapshot) -> Vec<(u64, Option<String>)> {
-        (0..)
-            .map_while(|at| snapshot.get(at))
-            .map(|(place, foreign)| (place.uid.0, foreign.map(Into::into)))
-            .collect()
-    }
 
     #[test]
     fn an_entry_has_32_octets() {
         assert_eq!(size_of::<Place>(), 32);
-    }
-
-    proptest! {
-        /// Pushes and removals in any order give what a map gives, and no snapshot ever changes.
-        #[test]
-        fn a_list_is_a_sorted_map(steps in proptest::collection::vec((any::<bool>(), 0usize..3000), 1..2500)) {
-            let (mut list, mut model, mut next) = (List::default(), BTreeMap::new(), 0u64);
-            let mut kept = Vec::new();
-            for (ordinal, (push, which)) in steps.into_iter().enumerate() {
-                if push || model.is_empty() {
-                    next += 1 + which as u64 % 3;
-                    let foreign = (which % 10 == 0).then(|| format!("f{which}"));
-                    list.push(place(next), foreign.clone().map(Into::into));
-                    model.insert(next, foreign);
-                } else {
-                    let uid = model.keys().nth(which % model.len()).copied().unwrap_or(0);
-                    list.remove(Uid(uid));
-                    list.remove(Uid(uid));
-                    model.remove(&uid);
-                }
-                if ordinal % 400 == 0 {
-                    let model: Vec<_> = model.clone().into_iter().collect();
-                    kept.push((list.clone().snapshot(Stamp(0)), model));
-                }
-            }
-            let wanted: Vec<_> = model.clone().into_iter().filter(|(uid, _)| uid % 3 != 0).collect();
-            prop_assert_eq!(listed(&list.filtered(|uid| uid.0 % 3 != 0).snapshot(Stamp(0))), wanted);
-            let octets: u64 = model.keys().map(|uid| uid % 7).sum();
-            kept.push((list.snapshot(Stamp(0)), model.into_iter().collect()));
-            prop_assert_eq!(kept.last().map(|(snapshot, _)| snapshot.octets()), Some(octets));
-            for (snapshot, model) in kept {
-                prop_assert_eq!(listed(&snapshot), model);
-            }
-        }
     }
 }

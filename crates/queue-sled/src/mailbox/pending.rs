@@ -76,9 +76,7 @@ impl Pending {
                 Effect::Added(..)
                 | Effect::Removed(..)
                 | Effect::Moved(..)
-                | Effect::Done(..)
-                | Effect::Joined(..)
-                | Effect::Left(..)
+                | Effect::View(..)
                 | Effect::Totals(..) => {}
             }
         }

@@ -1,11 +1,14 @@
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::collections::{BTreeMap, HashMap};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use lru::LruCache;
 use mail::{MailboxName, Uid, ViewName};
-use queue::{MailboxStatus, Stamp, Usage};
+use queue::{MailboxStatus, Stamp, Usage, ViewState};
 
-use super::{List, Snapshot};
+use super::List;
+use super::snapshot::{Hidden, Snapshot};
+use crate::index::member::Member;
 use crate::index::rows::MailboxRow;
 use crate::index::{Effect, Index};
 
@@ -29,43 +32,64 @@ struct State {
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Totals {
     pub(crate) row: MailboxRow,
-    pub(crate) views: BTreeMap<ViewName, Uid>,
+    pub(crate) views: BTreeMap<ViewName, Member>,
 }
 
-/// The entries of one mailbox, and what views no longer list.
+/// The entries of one mailbox, and what was seen of them last.
 pub(crate) struct Loaded {
     list: List,
-    done: HashMap<ViewName, HashSet<Uid>>,
-    /// The latest snapshot of each view; its stamp says whether it still holds.
-    snapshots: HashMap<ViewName, Arc<Snapshot>>,
+    /// The latest snapshot of all of it: of each view that hides nothing.
+    whole: Option<Arc<Snapshot>>,
+    /// The latest of each view that hides something.
+    parts: HashMap<ViewName, Seen>,
+}
+
+struct Seen {
+    /// The change of the mailbox, and the version of the view, that it was made at.
+    at: (u64, u64),
+    snapshot: Arc<Snapshot>,
+}
+
+/// Stamps of views that hide something are odd, and those of mailboxes are places in the log.
+fn odd_stamp() -> Stamp {
+    static LAST: AtomicU64 = AtomicU64::new(0);
+    Stamp(LAST.fetch_add(1, Ordering::Relaxed) << 1 | 1)
 }
 
 impl Loaded {
-    pub(crate) fn new(list: List, done: HashMap<ViewName, HashSet<Uid>>) -> Self {
-        Self { list, done, snapshots: HashMap::new() }
+    pub(crate) fn new(list: List) -> Self {
+        Self { list, whole: None, parts: HashMap::new() }
     }
 
-    fn snapshot(&mut self, view: &ViewName, after: Option<Uid>, stamp: Stamp) -> Arc<Snapshot> {
-        if let Some(snapshot) = self.snapshots.get(view).filter(|snapshot| snapshot.stamp() == stamp) {
-            return snapshot.clone();
+    fn snapshot(&mut self, view: &ViewName, totals: &Totals) -> Arc<Snapshot> {
+        let changed = totals.row.changed;
+        let Some(member) = totals.views.get(view) else { return self.whole(Stamp(changed)) };
+        let at = (changed, member.version);
+        if let Some(seen) = self.parts.get(view).filter(|seen| seen.at == at) {
+            return seen.snapshot.clone();
         }
-        let list = match after {
-            None => self.list.clone(),
-            Some(after) => {
-                let done = self.done.get(view);
-                self.list.filtered(|uid| uid > after && done.is_none_or(|done| !done.contains(&uid)))
-            }
+        let hidden = Hidden { after: Uid(member.row.after), done: &member.done };
+        let before = self.parts.get(view).filter(|seen| seen.at.1 == member.version);
+        let new = Snapshot::without(&self.list, hidden, before.map(|seen| &*seen.snapshot));
+        // Whoever lists the same has the same stamp, so that what was rendered of it serves all.
+        let snapshot = if new.len() == self.list.len() {
+            self.whole(Stamp(changed))
+        } else {
+            let mut others = self.parts.values().filter(|seen| seen.at.0 == changed);
+            let same = others.find(|seen| seen.snapshot.lists_the_same(&new));
+            same.map_or_else(|| Arc::new(new.stamped(odd_stamp())), |seen| seen.snapshot.clone())
         };
-        let snapshot = Arc::new(list.snapshot(stamp));
-        self.snapshots.insert(view.clone(), snapshot.clone());
+        self.parts.insert(view.clone(), Seen { at, snapshot: snapshot.clone() });
         snapshot
     }
 
-    fn remove(&mut self, uid: Uid) {
-        self.list.remove(uid);
-        for done in self.done.values_mut() {
-            done.remove(&uid);
+    fn whole(&mut self, stamp: Stamp) -> Arc<Snapshot> {
+        if let Some(whole) = self.whole.as_ref().filter(|whole| whole.stamp() == stamp) {
+            return whole.clone();
         }
+        let whole = Arc::new(Snapshot::whole(&self.list, stamp));
+        self.whole = Some(whole.clone());
+        whole
     }
 }
 
@@ -90,6 +114,7 @@ impl Mailboxes {
     /// Begins with what the index knows.
     pub(crate) fn begin(&self, index: &Index) {
         let known = index.mailboxes().iter();
+        let known = known.filter(|(_, known)| known.row.entries.rows > 0 || !known.views.is_empty());
         let totals =
             known.map(|(name, known)| (name.clone(), Totals { row: known.row, views: known.views.clone() }));
         self.lock().totals = totals.collect();
@@ -98,6 +123,22 @@ impl Mailboxes {
     /// What it holds; what waits for it is the [`super::Backlog`]'s to say.
     pub(crate) fn usage(&self, name: &MailboxName) -> Usage {
         self.lock().totals.get(name).map_or_else(Usage::default, Totals::usage)
+    }
+
+    /// The views that have joined a mailbox, and how they stand.
+    pub(crate) fn views(&self, name: &MailboxName) -> Vec<ViewState> {
+        let state = self.lock();
+        let views = state.totals.get(name).into_iter().flat_map(|totals| &totals.views);
+        views.map(|(view, member)| member.state(view)).collect()
+    }
+
+    /// Whether a view may delete, and undo that.
+    pub(crate) fn may_delete(&self, name: &MailboxName, view: &ViewName) -> bool {
+        let state = self.lock();
+        match state.totals.get(name).filter(|totals| !totals.views.is_empty()) {
+            Some(totals) => totals.views.contains_key(view),
+            None => *view == ViewName::owner(),
+        }
     }
 
     pub(crate) fn totals(&self, name: &MailboxName) -> Option<Totals> {
@@ -123,15 +164,14 @@ impl Mailboxes {
         let mut state = self.lock();
         let State { totals, loaded, .. } = &mut *state;
         let Some(totals) = totals.get(name) else {
-            let empty = || Found::Snapshot(Arc::new(List::default().snapshot(Stamp(0))));
+            let empty = || Found::Snapshot(Arc::new(Snapshot::whole(&List::default(), Stamp(0))));
             return if *view == ViewName::owner() { empty() } else { Found::NoView };
         };
-        let after = totals.views.get(view).copied();
-        if after.is_none() && *view != ViewName::owner() {
+        if !totals.views.contains_key(view) && *view != ViewName::owner() {
             return Found::NoView;
         }
         match loaded.get_mut(name) {
-            Some(loaded) => Found::Snapshot(loaded.snapshot(view, after, Stamp(totals.row.changed))),
+            Some(loaded) => Found::Snapshot(loaded.snapshot(view, totals)),
             None => Found::Cold(totals.clone()),
         }
     }
@@ -164,14 +204,14 @@ impl State {
         match effect {
             Effect::Added(name, place, foreign) => {
                 if let Some(loaded) = loaded.peek_mut(name) {
-                    loaded.list.push(*place, foreign.clone());
+                    loaded.list.insert(*place, foreign.clone());
                     *entries += 1;
                 }
             }
             Effect::Removed(name, uid) => {
                 if let Some(loaded) = loaded.peek_mut(name) {
                     *entries -= loaded.list.len();
-                    loaded.remove(*uid);
+                    loaded.list.remove(*uid);
                     *entries += loaded.list.len();
                 }
             }
@@ -180,21 +220,15 @@ impl State {
                     loaded.list.replace(*place);
                 }
             }
-            Effect::Done(name, view, uid) => {
-                if let Some(loaded) = loaded.peek_mut(name) {
-                    loaded.done.entry(view.clone()).or_default().insert(*uid);
-                }
+            Effect::View(name, view, Some(member)) => {
+                totals.entry(name.clone()).or_default().views.insert(view.clone(), member.clone());
             }
-            Effect::Joined(name, view, after) => {
-                totals.entry(name.clone()).or_default().views.insert(view.clone(), *after);
-            }
-            Effect::Left(name, view) => {
+            Effect::View(name, view, None) => {
                 if let Some(totals) = totals.get_mut(name) {
                     totals.views.remove(view);
                 }
                 if let Some(loaded) = loaded.peek_mut(name) {
-                    loaded.done.remove(view);
-                    loaded.snapshots.remove(view);
+                    loaded.parts.remove(view);
                 }
             }
             Effect::Totals(name, row) => {

@@ -8,8 +8,8 @@ use tokio::sync::oneshot;
 
 use super::orders::Orders;
 use crate::big::BigFiles;
-use crate::index::rows::{EntryRow, QueueRow, decode};
-use crate::index::{IndexError, KvCell, Outcome, chunk, keys};
+use crate::index::rows::{BodyRow, EntryRow, QueueRow, decode};
+use crate::index::{IndexError, IndexKv, KvCell, Outcome, chunk, keys};
 use crate::log::change::{Draft, Relocated};
 use crate::log::record::RECORD_MAX;
 use crate::log::{Answer, Intake, Lsn};
@@ -37,6 +37,10 @@ struct Message {
 }
 
 impl Message {
+    fn is_shared(&self) -> bool {
+        self.entries.iter().any(|(_, _, row)| row.shared)
+    }
+
     /// The segments that it keeps alive.
     fn segments(&self) -> impl Iterator<Item = u32> {
         let routes = self.entries.iter().filter(|(_, _, row)| row.slot.is_none()).map(|(_, uid, _)| uid.0);
@@ -51,6 +55,28 @@ pub(super) struct Emptied {
     pub(super) moved: u64,
     /// Segments with a message in them that cannot be read, and therefore not be moved.
     pub(super) stuck: BTreeSet<u32>,
+}
+
+/// Gives every entry that `of` wants.
+fn holders(
+    kv: &dyn IndexKv,
+    mailboxes: &[MailboxName],
+    of: impl Fn(&EntryRow, Uid) -> bool,
+    mut each: impl FnMut(MailboxName, Uid, EntryRow),
+) -> Result<(), IndexError> {
+    for name in mailboxes {
+        kv.scan(&keys::entries(name), &[], &mut |key, value| {
+            let first = Uid(keys::number(key).ok_or(IndexError::Damaged("an entry's key"))?);
+            chunk::scan(value, first, |entry| {
+                if of(&entry.row, entry.uid) {
+                    each(name.clone(), entry.uid, entry.row);
+                }
+                Ok(true)
+            })?;
+            Ok(true)
+        })?;
+    }
+    Ok(())
 }
 
 type Waiting = oneshot::Receiver<Result<Outcome, StoreError>>;
@@ -99,7 +125,7 @@ impl Mover {
         Ok(emptied)
     }
 
-    /// What lives in these segments. All entries of a message have one place, and their slots one segment.
+    /// What lives in these segments. All entries of a message have one place.
     fn alive(
         &self,
         segments: &BTreeSet<u32>,
@@ -118,26 +144,49 @@ impl Mover {
             }
             Ok(true)
         })?;
-        for name in mailboxes {
-            kv.scan(&keys::entries(name), &[], &mut |key, value| {
-                let first = Uid(keys::number(key).ok_or(IndexError::Damaged("an entry's key"))?);
-                chunk::scan(value, first, |entry| {
-                    let row = entry.row;
-                    if here(row.place) || (row.slot.is_none() && here(entry.uid.0)) {
-                        let id = QueueId(row.body);
-                        let at = *known.entry(id).or_insert_with(|| {
-                            let (place, beside) = (Lsn(row.place), row.beside);
-                            found.push((id, Message { place, beside, entries: Vec::new() }));
-                            found.len() - 1
-                        });
-                        found[at].1.entries.push((name.clone(), entry.uid, row));
-                    }
-                    Ok(true)
-                })?;
-                Ok(true)
-            })?;
-        }
+        let of = |row: &EntryRow, uid: Uid| here(row.place) || (row.slot.is_none() && here(uid.0));
+        holders(&*kv, mailboxes, of, |name, uid, row| {
+            let id = QueueId(row.body);
+            let at = *known.entry(id).or_insert_with(|| {
+                let (place, beside) = (Lsn(row.place), row.beside);
+                found.push((id, Message { place, beside, entries: Vec::new() }));
+                found.len() - 1
+            });
+            found[at].1.entries.push((name, uid, row));
+        })?;
+        self.complete(&*kv, mailboxes, &mut found)?;
         Ok(found)
+    }
+
+    /// Adds the other holders of a body that several hold: they move together, wherever the slots of each are.
+    fn complete(
+        &self,
+        kv: &dyn IndexKv,
+        mailboxes: &[MailboxName],
+        found: &mut [(QueueId, Message)],
+    ) -> Result<(), IndexError> {
+        let mut lacks: BTreeMap<u64, usize> = BTreeMap::new();
+        for (at, (id, what)) in found.iter().enumerate().filter(|(_, (_, what))| what.is_shared()) {
+            let value = kv.get(&keys::body(*id, 0))?;
+            let body: BodyRow = decode(&value.ok_or(IndexError::Damaged("a holder that is not noted"))?)?;
+            if body.left as usize > what.entries.len() {
+                lacks.insert(id.0, at);
+            }
+        }
+        if lacks.is_empty() {
+            return Ok(());
+        }
+        lacks.values().for_each(|at| found[*at].1.entries.clear());
+        holders(
+            kv,
+            mailboxes,
+            |row, _| lacks.contains_key(&row.body),
+            |name, uid, row| {
+                if let Some(at) = lacks.get(&row.body) {
+                    found[*at].1.entries.push((name, uid, row));
+                }
+            },
+        )
     }
 
     /// Reads a message where it is and has it written anew: its octets, and who tells when that is applied.

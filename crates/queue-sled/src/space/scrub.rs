@@ -34,7 +34,7 @@ impl Scrub {
             let gate = self.published.gate.enter();
             let Some(kv) = self.kv.get() else { return };
             let Some(totals) = self.published.mailboxes.totals(&name) else { continue };
-            if let Err(error) = load(&*kv, &name, &[], totals.row.entries) {
+            if let Err(error) = load(&*kv, &name, totals.row.entries) {
                 tracing::error!(%error, mailbox = %name, "the index is not what it should be");
                 return self.lag.want_rebuild();
             }

@@ -12,7 +12,7 @@ use std::sync::Arc;
 use crate::backup;
 use crate::big::BigFiles;
 use crate::disk::{Disk, Lock};
-use crate::fold::{Folder, Snap};
+use crate::fold::Folder;
 use crate::ground::Ground;
 use crate::index::ballast::Ballast;
 use crate::index::checkpoint::Checkpoint;
@@ -239,8 +239,7 @@ impl Base<'_> {
         if snap.is_none() && !self.segments.unbroken(Lsn(0), self.tail.end) {
             return Err(Distrust::Gap);
         }
-        let snap: Option<&Snap> = snap.as_deref();
-        self.close_holes(snap.map_or(Lsn(0), |snap| snap.lsn))?;
+        self.close_holes(snap.as_ref().map_or(Lsn(0), |snap| snap.lsn))?;
         Ok(rebuild(&**kind, &**disk, (self.store, self.store_id), snap, self.segments, self.tail.end)?)
     }
 }

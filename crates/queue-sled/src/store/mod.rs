@@ -8,12 +8,16 @@ mod figures;
 mod incoming;
 mod maildrop;
 mod opening;
+mod teams;
 
 use std::path::Path;
 use std::sync::Arc;
 
 use mail::{MailboxName, QueueId, Uid, ViewName};
-use queue::{Delivered, Expunge, Join, MailboxStatus, Queued, Route, Store, StoreError, Usage};
+use queue::{
+    Deletion, Delivered, Expunge, Fetched, Join, MailboxStatus, Queued, Route, Store, StoreError, Trashed,
+    Undone, Unwanted, Usage, ViewState,
+};
 use tokio::sync::oneshot;
 
 use crate::buffers::Held;
@@ -201,7 +205,9 @@ impl Store for SledStore {
         for waiter in waiting.into_iter().rev() {
             match outcome(waiter).await? {
                 Outcome::Delivered(outcome) => delivered.push(outcome),
-                Outcome::Done | Outcome::Held(_) | Outcome::NoView => return Err(StoreError::Unavailable),
+                Outcome::Done | Outcome::Held(_) | Outcome::Undone(_) | Outcome::NoView => {
+                    return Err(StoreError::Unavailable);
+                }
             }
         }
         delivered.reverse();
@@ -220,48 +226,56 @@ impl Store for SledStore {
         self.expunge(groups).await
     }
 
-    async fn views(&self, _mailbox: &MailboxName) -> Result<Vec<queue::ViewState>, StoreError> {
-        Err(StoreError::Unavailable)
+    async fn seen(&self, group: Fetched) -> Result<(), StoreError> {
+        // Also when it has fetched nothing: it was offered something.
+        let mut left = &group.uids[..];
+        loop {
+            let (part, rest) = left.split_at(left.len().min(UIDS_MAX));
+            let part = Fetched { uids: part.to_vec(), ..group.clone() };
+            done(&self.change(Draft::seen(&part)).await?)?;
+            left = rest;
+            if left.is_empty() {
+                return Ok(());
+            }
+        }
     }
 
-    async fn trash(&self, _mailbox: &MailboxName, _uids: Vec<Uid>) -> Result<(), StoreError> {
-        Err(StoreError::Unavailable)
+    async fn views(&self, mailbox: &MailboxName) -> Result<Vec<ViewState>, StoreError> {
+        self.view_states(mailbox).await
+    }
+
+    async fn trash(&self, mailbox: &MailboxName, uids: Vec<Uid>) -> Result<(), StoreError> {
+        for part in uids.chunks(UIDS_MAX) {
+            done(&self.change(Draft::trash(mailbox, part)).await?)?;
+        }
+        Ok(())
     }
 
     async fn trashed(
         &self,
-        _mailbox: &MailboxName,
-        _after: Uid,
-        _limit: usize,
-    ) -> Result<Vec<queue::Trashed>, StoreError> {
-        Err(StoreError::Unavailable)
+        mailbox: &MailboxName,
+        after: Uid,
+        limit: usize,
+    ) -> Result<Vec<Trashed>, StoreError> {
+        self.in_trash(mailbox, after, limit).await
     }
 
     async fn deletions(
         &self,
-        _mailbox: &MailboxName,
-        _view: &ViewName,
-        _since_ms: u64,
-    ) -> Result<Vec<queue::Deletion>, StoreError> {
-        Err(StoreError::Unavailable)
+        mailbox: &MailboxName,
+        view: &ViewName,
+        since_ms: u64,
+    ) -> Result<Vec<Deletion>, StoreError> {
+        self.deleted(mailbox, view, since_ms).await
     }
 
     async fn undo(
         &self,
-        _mailbox: &MailboxName,
-        _view: &ViewName,
-        _uids: Vec<Uid>,
-    ) -> Result<Vec<queue::Undone>, StoreError> {
-        Err(StoreError::Unavailable)
-    }
-
-    async fn seen(&self, group: queue::Fetched) -> Result<(), StoreError> {
-        let queue::Fetched { mailbox, view, uids, .. } = group;
-        let group = Expunge { mailbox, view, uids, unwanted: queue::Unwanted::Stays };
-        for part in parts(vec![group]) {
-            done(&self.change(Draft::seen(&part)).await?)?;
-        }
-        Ok(())
+        mailbox: &MailboxName,
+        view: &ViewName,
+        uids: Vec<Uid>,
+    ) -> Result<Vec<Undone>, StoreError> {
+        self.bring_back(mailbox, view, uids).await
     }
 
     async fn purge(&self, mailbox: &MailboxName, uids: Vec<Uid>) -> Result<(), StoreError> {
@@ -288,7 +302,8 @@ impl Store for SledStore {
     }
 
     async fn join(&self, mailbox: &MailboxName, view: &ViewName, from: Join) -> Result<(), StoreError> {
-        let change = ViewChange { mailbox: mailbox.clone(), view: view.clone(), join: Some(from) };
+        let (mailbox, view) = (mailbox.clone(), view.clone());
+        let change = ViewChange { mailbox, view, join: Some(from), unwanted: Unwanted::Stays };
         done(&self.change(Draft::view(&change)).await?)
     }
 
@@ -296,9 +311,9 @@ impl Store for SledStore {
         &self,
         mailbox: &MailboxName,
         view: &ViewName,
-        _unwanted: queue::Unwanted,
+        unwanted: Unwanted,
     ) -> Result<(), StoreError> {
-        let change = ViewChange { mailbox: mailbox.clone(), view: view.clone(), join: None };
+        let change = ViewChange { mailbox: mailbox.clone(), view: view.clone(), join: None, unwanted };
         done(&self.change(Draft::view(&change)).await?)
     }
 
@@ -336,7 +351,7 @@ async fn outcome(waiter: oneshot::Receiver<Result<Outcome, StoreError>>) -> Resu
 fn done(outcome: &Outcome) -> Result<(), StoreError> {
     match outcome {
         Outcome::NoView => Err(StoreError::NoView),
-        Outcome::Done | Outcome::Delivered(_) | Outcome::Held(_) => Ok(()),
+        Outcome::Done | Outcome::Delivered(_) | Outcome::Held(_) | Outcome::Undone(_) => Ok(()),
     }
 }
 

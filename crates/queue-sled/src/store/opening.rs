@@ -7,7 +7,7 @@ use tokio::time::{Instant, timeout_at};
 
 use super::{SledMaildrop, SledStore};
 use crate::log::Lsn;
-use crate::mailbox::{Found, Snapshot, load};
+use crate::mailbox::{Found, Loaded, Snapshot, load};
 use crate::reader::blocking;
 
 impl SledStore {
@@ -69,9 +69,8 @@ impl SledStore {
                 Found::Cold(totals) => totals,
             };
             let kv = engine.kv.get().ok_or(StoreError::Unavailable)?;
-            let views: Vec<_> = totals.views.keys().cloned().collect();
-            match load(&*kv, &mailbox, &views, totals.row.entries) {
-                Ok(loaded) => published.mailboxes.keep(&mailbox, loaded),
+            match load(&*kv, &mailbox, totals.row.entries) {
+                Ok(list) => published.mailboxes.keep(&mailbox, Loaded::new(list)),
                 Err(error) => {
                     tracing::error!(%error, %mailbox, "the index is not what it should be");
                     engine.lag.want_rebuild();

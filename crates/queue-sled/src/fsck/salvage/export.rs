@@ -76,7 +76,7 @@ impl Exporter {
     /// The log is read without a look at the names in it, and one that was tampered with can say anything, such
     /// as `../..`: what is no name gets a number, and its messages say what it was.
     fn folder_of(&mut self, mailbox: &MailboxName) -> PathBuf {
-        if MailboxName::parse(mailbox.as_str()).as_ref() == Ok(mailbox) {
+        if MailboxName::kept(mailbox.as_str()).as_ref() == Ok(mailbox) {
             return self.dir.join("mailboxes").join(mailbox.as_str());
         }
         let known = self.misnamed.iter().position(|name| name == mailbox);
@@ -144,6 +144,7 @@ mod tests {
         let name = |text: &str| serde_json::from_value::<MailboxName>(text.into()).expect("not looked at");
         for (text, folder) in [
             ("alice", "mailboxes/alice"),
+            ("alice+trash", "mailboxes/alice+trash"),
             ("bob@other.example", "mailboxes/bob@other.example"),
             ("../../etc", "misnamed/1"),
             ("/etc", "misnamed/2"),
@@ -151,6 +152,7 @@ mod tests {
             ("", "misnamed/4"),
             ("Alice", "misnamed/5"),
             ("/etc", "misnamed/2"),
+            ("alice+other", "misnamed/6"),
         ] {
             assert_eq!(exporter.folder_of(&name(text)), dir.join(folder), "{text:?}");
         }

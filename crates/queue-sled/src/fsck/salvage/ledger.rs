@@ -4,14 +4,14 @@ use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::sync::Arc;
 
 use mail::{MailboxName, QueueId, Uid};
-use queue::RouteEntry;
+use queue::{RouteEntry, Unwanted};
 
 use super::harvest::{Harvest, Record};
 use crate::fold::{Snap, over};
 use crate::index::rows::{EntryRow, decode};
 use crate::index::{Index, IndexError, IndexKv, chunk, keys};
 use crate::log::Lsn;
-use crate::log::change::{Change, Group};
+use crate::log::change::{Change, Doomed, Group};
 use crate::log::record::{BESIDE, HEADER, Kind};
 
 /// Where an entry is.
@@ -33,7 +33,7 @@ pub(super) struct Ledger {
     /// Records that have a message, the newest first.
     pub(super) sources: HashMap<QueueId, Vec<usize>>,
     /// What the router said of an entry.
-    pub(super) entries: HashMap<Home, RouteEntry>,
+    entries: HashMap<Home, RouteEntry>,
     pub(super) fates: BTreeMap<QueueId, Fate>,
 }
 
@@ -44,6 +44,16 @@ struct Sayings {
     /// Its ROUTE is there.
     decided: HashSet<QueueId>,
     removed: HashSet<Home>,
+    trashed: HashSet<Home>,
+}
+
+impl Sayings {
+    /// Where an entry is that was routed there, by all that was said of it; nothing if it was removed.
+    fn left(&self, (mailbox, uid): &Home) -> Option<Home> {
+        let in_trash = self.trashed.contains(&(mailbox.clone(), *uid));
+        let home = (if in_trash { mailbox.trash() } else { mailbox.clone() }, *uid);
+        (!self.removed.contains(&home)).then_some(home)
+    }
 }
 
 impl Ledger {
@@ -107,11 +117,24 @@ impl Ledger {
                     self.home(moved.message, *uid, entry, sayings);
                 }
             }
-            Change::Delete { groups, .. } => {
-                let homes = |Group { mailbox, uids, .. }: &Group| {
-                    uids.iter().map(|uid| (mailbox.clone(), *uid)).collect::<Vec<_>>()
-                };
-                sayings.removed.extend(groups.iter().flat_map(homes));
+            Change::Undo(undo) => {
+                let first = record.header.lsn.0 + HEADER as u64;
+                for ((uid, back), entry) in (first..).step_by(8).map(Uid).zip(&undo.back).zip(&undo.entries) {
+                    self.home(back.message, uid, entry, sayings);
+                }
+            }
+            Change::Delete { groups } => {
+                for Doomed { group: Group { mailbox, uids, .. }, unwanted } in groups {
+                    let homes = uids.iter().map(|uid| (mailbox.clone(), *uid));
+                    match unwanted {
+                        Unwanted::Stays => {}
+                        Unwanted::ToTrash => sayings.trashed.extend(homes),
+                        Unwanted::Goes => sayings.removed.extend(homes),
+                    }
+                }
+            }
+            Change::Trash { mailbox, uids } => {
+                sayings.trashed.extend(uids.iter().map(|uid| (mailbox.clone(), *uid)));
             }
             Change::Purge { mailbox, uids } => {
                 sayings.removed.extend(uids.iter().map(|uid| (mailbox.clone(), *uid)));
@@ -120,8 +143,6 @@ impl Ledger {
             | Change::Accept { .. }
             | Change::Seen { .. }
             | Change::View(_)
-            | Change::Trash(_)
-            | Change::Undo(_)
             | Change::Hold { .. }
             | Change::Mailbox { .. } => {}
         }
@@ -131,6 +152,12 @@ impl Ledger {
         let home = (entry.mailbox.clone(), uid);
         sayings.routed.entry(message).or_default().insert(home.clone());
         self.entries.insert(home, entry.clone());
+    }
+
+    /// What the router said of an entry: also of one that has gone to the trash since.
+    pub(super) fn entry(&self, home: &Home) -> Option<&RouteEntry> {
+        let before = || Some((home.0.trashed_from()?, home.1));
+        self.entries.get(home).or_else(|| self.entries.get(&before()?))
     }
 
     /// What the index has.
@@ -161,7 +188,7 @@ impl Ledger {
             let newest = self.sources.get(&id).and_then(|sources| sources.first());
             let last = newest.map(|at| harvest.records[*at].header.lsn);
             let homes = sayings.routed.get(&id).into_iter().flatten();
-            let left: Vec<_> = homes.filter(|home| !sayings.removed.contains(*home)).cloned().collect();
+            let left: Vec<_> = homes.filter_map(|home| sayings.left(home)).collect();
             let routed_later = left.iter().any(|(_, uid)| Lsn(uid.0) >= covered);
             // The snap would have it.
             let dead = covered != Lsn(0) && last.unwrap_or(Lsn(0)) < covered && !routed_later;

@@ -275,7 +275,7 @@ impl Found {
             }
             // An entry has a checksum of its own: it can be whole in a record that is not.
             let alone = |row: &EntryRow| self.reader.entry(&Place::of(home.1, row), Wait::Allowed).ok();
-            let known = self.ledger.entries.get(home).cloned();
+            let known = self.ledger.entry(home).cloned();
             let entry = known.or_else(|| row.as_ref().and_then(alone));
             let octets = row.as_ref().map(|row| row.octets);
             if !exporter.entry(&letter, home, entry.as_ref(), octets)? {

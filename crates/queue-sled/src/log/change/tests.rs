@@ -86,19 +86,51 @@ fn whole_route() -> Route {
     route
 }
 
-/// As a later version will write them.
+/// As another version writes them.
 fn later(kind: Kind, meta: &impl Serialize) -> Draft {
     Draft::new(kind, 0, head(meta)).expect("short")
 }
 
 fn groups() -> Vec<Expunge> {
-    let group = |mailbox: &str, uids: &[u64]| Expunge {
+    let group = |mailbox: &str, uids: &[u64], unwanted| Expunge {
         mailbox: name(mailbox),
         view: view("a"),
         uids: uids.iter().map(|uid| Uid(*uid)).collect(),
-        unwanted: queue::Unwanted::Goes,
+        unwanted,
     };
-    vec![group("alice", &[5, 3, u64::MAX, 3]), group("bob", &[])]
+    let first = group("alice", &[5, 3, u64::MAX, 3], Unwanted::Goes);
+    vec![first, group("bob", &[], Unwanted::ToTrash)]
+}
+
+/// As 0.1 wrote them.
+fn groups_1() -> Vec<(mail::MailboxName, mail::ViewName, Vec<u64>)> {
+    let packed = |group: &Expunge| (group.mailbox.clone(), group.view.clone(), deltas(&group.uids));
+    groups().iter().map(packed).collect()
+}
+
+#[test]
+fn what_views_did_is_read_in_the_first_version_too() {
+    let old = groups_1();
+    let sorted = |Expunge { mailbox, view, .. }: &Expunge, uids| Group {
+        mailbox: mailbox.clone(),
+        view: view.clone(),
+        uids,
+    };
+    let new = [sorted(&groups()[0], vec![Uid(3), Uid(5), Uid(u64::MAX)]), sorted(&groups()[1], vec![])];
+    for (flags, unwanted) in [(FINAL, Unwanted::Goes), (0, Unwanted::Stays)] {
+        let delete = Draft { flags, ..later(Kind::Delete, &old) };
+        let groups = new.iter().map(|group| Doomed { group: group.clone(), unwanted }).collect();
+        assert_eq!(read_back(&delete), Ok(Change::Delete { groups }));
+    }
+    let seen = Change::Seen { groups: new.to_vec(), offered: Uid(0) };
+    assert_eq!(read_back(&later(Kind::Seen, &old)), Ok(seen));
+    let (mailbox, view) = (name("bob"), view("a"));
+    for join in [None, Some(Join::Now)] {
+        let old = later(Kind::View, &(&mailbox, &view, join));
+        let unwanted = Unwanted::Goes;
+        let change = ViewChange { mailbox: mailbox.clone(), view: view.clone(), join, unwanted };
+        assert_eq!(read_back(&old), Ok(Change::View(change)));
+    }
 }
 
 #[test]
@@ -117,23 +149,29 @@ fn every_kind_is_read_as_it_was_written() {
         Ok(Change::Route { message: QueueId(7), entries })
     );
     let group = |mailbox: &str, uids: Vec<Uid>| Group { mailbox: name(mailbox), view: view("a"), uids };
-    let sorted = vec![group("alice", vec![Uid(3), Uid(5), Uid(u64::MAX)]), group("bob", vec![])];
-    let delete = Change::Delete { groups: sorted.clone(), last_view_removes: true };
+    let sorted = [group("alice", vec![Uid(3), Uid(5), Uid(u64::MAX)]), group("bob", vec![])];
+    let unwanted = [Unwanted::Goes, Unwanted::ToTrash];
+    let doomed = |group: &Group, unwanted| Doomed { group: group.clone(), unwanted };
+    let delete =
+        Change::Delete { groups: vec![doomed(&sorted[0], unwanted[0]), doomed(&sorted[1], unwanted[1])] };
     assert_eq!(read_back(&Draft::delete(&groups()).expect("short")), Ok(delete));
-    let seen = Change::Seen { groups: sorted.clone() };
-    assert_eq!(read_back(&Draft::seen(&groups()).expect("short")), Ok(seen));
+    let Expunge { mailbox, view: of, uids, .. } = groups().remove(0);
+    let seen = Change::Seen { groups: sorted[..1].to_vec(), offered: Uid(77) };
+    let fetched = Fetched { mailbox, view: of, uids, offered: Uid(77) };
+    assert_eq!(read_back(&Draft::seen(&fetched).expect("short")), Ok(seen));
     let purge = Change::Purge { mailbox: name("bob"), uids: vec![Uid(1), Uid(9)] };
     assert_eq!(read_back(&Draft::purge(&name("bob"), &[Uid(9), Uid(1)]).expect("short")), Ok(purge));
     let hold = Change::Hold { message: QueueId(3), held: true };
     assert_eq!(read_back(&Draft::hold(QueueId(3), true).expect("short")), Ok(hold));
-    for join in [None, Some(Join::All), Some(Join::Now)] {
-        let change = ViewChange { mailbox: name("bob"), view: view(""), join };
+    for join in [None, Some(Join::All), Some(Join::Now), Some(Join::After(Uid(7)))] {
+        let change = ViewChange { mailbox: name("bob"), view: view(""), join, unwanted: Unwanted::ToTrash };
         assert_eq!(read_back(&Draft::view(&change).expect("short")), Ok(Change::View(change)));
     }
-    let one = &groups()[..1];
-    assert_eq!(read_back(&later(Kind::Trash, &packed(one))), Ok(Change::Trash(sorted[0].clone())));
-    assert_eq!(read_back(&later(Kind::Undo, &packed(one))), Ok(Change::Undo(sorted[0].clone())));
-    assert_eq!(read_back(&later(Kind::Trash, &packed(&groups()))), Err(BadMeta), "one mailbox each");
+    let trash = Change::Trash { mailbox: name("bob"), uids: vec![Uid(1), Uid(9)] };
+    assert_eq!(read_back(&Draft::trash(&name("bob"), &[Uid(9), Uid(1)]).expect("short")), Ok(trash));
+    let back = (1..=3).map(|n| Back { was: Uid(n), message: QueueId(n + 10) }).collect();
+    let undo = UndoChange { mailbox: name("bob"), view: view("a"), back, entries: whole_route().entries };
+    assert_eq!(read_back(&Draft::undo(&undo).expect("short")), Ok(Change::Undo(undo)));
     let mailbox = Change::Mailbox { name: name("bob"), configured: false };
     assert_eq!(read_back(&later(Kind::Mailbox, &(name("bob"), false))), Ok(mailbox));
 }
@@ -196,9 +234,25 @@ fn the_octets_of_version_1_are_what_they_were() {
     assert_eq!(read_back(&accept), Ok(read));
     let route = Draft::route(&route(QueueId(7), &["alice"])).expect("short");
     assert_eq!(hex(meta(&route)), ROUTE_1);
-    assert_eq!(hex(meta(&Draft::delete(&groups()).expect("short"))), DELETE_1);
-    let change = ViewChange { mailbox: name("bob"), view: view("a"), join: Some(Join::Now) };
-    assert_eq!(hex(meta(&Draft::view(&change).expect("short"))), VIEW_1);
+    assert_eq!(hex(meta(&later(Kind::Delete, &groups_1()))), DELETE_1);
+    assert_eq!(hex(meta(&later(Kind::View, &(name("bob"), view("a"), Some(Join::Now))))), VIEW_1);
+    assert_eq!(hex(meta(&Draft::trash(&name("bob"), &[Uid(9), Uid(1)]).expect("short"))), TRASH_1);
+    let back = vec![Back { was: Uid(300), message: QueueId(7) }];
+    let entries = queue::contract::route(QueueId(7), &["alice"]).entries;
+    let undo = UndoChange { mailbox: name("alice"), view: view("a"), back, entries };
+    assert_eq!(hex(meta(&Draft::undo(&undo).expect("short"))), UNDO_1);
+}
+
+/// The same of what views do.
+#[test]
+fn the_octets_of_version_2_of_views_are_what_they_were() {
+    assert_eq!(hex(meta(&Draft::delete(&groups()).expect("short"))), DELETE_2);
+    let (join, unwanted) = (Some(Join::Now), Unwanted::Goes);
+    let change = ViewChange { mailbox: name("bob"), view: view("a"), join, unwanted };
+    assert_eq!(hex(meta(&Draft::view(&change).expect("short"))), VIEW_2);
+    let uids = vec![Uid(3), Uid(300)];
+    let fetched = Fetched { mailbox: name("bob"), view: view("a"), uids, offered: Uid(301) };
+    assert_eq!(hex(meta(&Draft::seen(&fetched).expect("short"))), SEEN_2);
 }
 
 /// The same of an envelope with what rules and authentication say, and of one without.
@@ -237,6 +291,11 @@ const ROUTE_1: &str =
     "080000002600000047d1a11f0105616c69636501001544656c6976657265642d546f3a20616c6963650d0a000000";
 const DELETE_1: &str = "010205616c6963650161030302faffffffffffffffff0103626f62016100";
 const VIEW_1: &str = "0103626f6201610101";
+const TRASH_1: &str = "0103626f62020108";
+const UNDO_1: &str = "15000000260000000105616c696365016101ac020747d1a11f0105616c69636501001544656c6976657265642d546f3a20616c6963650d0a000000";
+const DELETE_2: &str = "020205616c696365016102030302faffffffffffffffff0103626f6201610100";
+const VIEW_2: &str = "0203626f620161010102";
+const SEEN_2: &str = "0203626f6201610203a902ad02";
 
 proptest! {
     /// Octets that nobody wrote are an error, never a panic.
