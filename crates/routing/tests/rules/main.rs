@@ -6,3 +6,4 @@ mod case;
 mod fixtures;
 mod house;
 mod property;
+mod taken_out;
