@@ -1,14 +1,16 @@
 //! Rules with the real binary: what they decide before the 250 is what happens, to whom it was decided for, and
 //! whatever is reloaded or killed in between.
 
+mod stored;
+
 use std::fs;
 use std::time::Duration;
 
-use mail::{MailboxName, ViewName};
-use queue::{Maildrop, Message, Store};
-use queue_sled::{Params, SledStore};
+use mail::MailboxName;
 use restante_tests::dns::{Dns, Zone};
 use restante_tests::{Appliance, Client, Setup, collect, deliver, run, smtp, stuffed};
+
+use stored::stored;
 
 const SOON: Duration = Duration::from_secs(60);
 const MESSAGE: &[u8] = b"X-Old: 1\r\nSubject: Hello\r\n there\r\nX-Old: 2\r\n\r\nbody\r\n";
@@ -24,28 +26,6 @@ fn behind_received(octets: &[u8]) -> String {
     let text = String::from_utf8(octets.to_vec()).expect("text");
     let (_, behind) = text.split_once("+0000\r\n").expect("our Received");
     behind.to_owned()
-}
-
-/// What is kept in a mailbox of the store of an appliance that has stopped.
-fn stored(appliance: &Appliance, mailbox: &MailboxName) -> Vec<String> {
-    let runtime = tokio::runtime::Runtime::new().expect("a runtime");
-    runtime.block_on(async {
-        let path = appliance.state_dir().join("store");
-        let (store, _) = SledStore::open(&path, Params::default()).expect("opened");
-        let maildrop = store.open(mailbox, &ViewName::owner()).await.expect("opened");
-        let mut messages = Vec::new();
-        for index in 0..maildrop.len() {
-            let mut message = maildrop.message(index, 0..u64::MAX).await.expect("opened");
-            let mut octets = Vec::new();
-            while let Some(chunk) = message.chunk().await.expect("readable") {
-                octets.extend_from_slice(&chunk);
-            }
-            messages.push(String::from_utf8(octets).expect("text"));
-        }
-        drop(maildrop);
-        store.close().await.expect("closed");
-        messages
-    })
 }
 
 fn name(text: &str) -> MailboxName {

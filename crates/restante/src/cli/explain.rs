@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use mail::{AuthResults, Ruling, harmless};
 use routing::rules::{Asked, Explanation, Judgement, Said, Trial};
 use serde::Serialize;
-use smtp_receive::Verdict;
+use smtp_receive::{PolicyRefusal, Verdict};
 
 use super::firing::{self, Refusal};
 use super::{Answer, Context, Failure, json, route};
@@ -20,7 +20,8 @@ const MOST: u64 = 256 << 20;
 ///
 /// The mail is a file as a mail program saves it (.eml), or - for standard input. The very rules and checks that the
 /// server goes by are asked, of the files as they are now; nothing is kept. With --ip the mail is judged as a
-/// stranger's from there, and name servers are asked. Exits with 1 when it would be refused.
+/// stranger's from there, and name servers are asked. What SMTP itself has against it, such as a line that is too
+/// long or a full mailbox, is not looked for. Exits with 1 when it would be refused.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
     /// The mail; - for standard input
@@ -136,9 +137,9 @@ fn with_crlf(octets: &[u8]) -> Vec<u8> {
 
 fn document(reply: Reply, refusals: Vec<Refusal>) -> Document {
     let Reply { explained, unknown, copies } = reply;
-    let known = explained.recipients.into_iter().map(|(to, explanation)| To {
+    let known = explained.recipients.into_iter().map(|(to, explanation, refusal)| To {
         address: to.address,
-        refused: None,
+        refused: refusal.as_ref().map(told),
         explanation: Some(explanation),
     });
     let unknown = unknown.into_iter().map(|(path, why)| To {
@@ -149,12 +150,11 @@ fn document(reply: Reply, refusals: Vec<Refusal>) -> Document {
     let recipients: Vec<To> = known.chain(unknown).collect();
     let refused = match explained.verdict {
         Verdict::Accept | Verdict::AcceptExcept(_) => None,
-        Verdict::Refuse(refusal) => {
-            Some(format!("{} {} {} (rule `{}`)", refusal.code, refusal.enhanced, refusal.text, refusal.rule))
-        }
+        Verdict::Refuse(refusal) => Some(told(&refusal)),
     };
+    // Without a recipient there is no data to have anything against.
     let nobody = recipients.iter().all(|to| to.refused.is_some());
-    let reply = refused.or_else(|| recipients.iter().find_map(|to| to.refused.clone()).filter(|_| nobody));
+    let reply = if nobody { recipients.first().and_then(|to| to.refused.clone()) } else { refused };
     let facts = explained.facts;
     let results = AuthResults {
         spf: facts.spf.known().cloned().flatten(),
@@ -175,6 +175,10 @@ fn document(reply: Reply, refusals: Vec<Refusal>) -> Document {
         refusals,
         copies: copies.into_iter().map(copied).collect(),
     }
+}
+
+fn told(refusal: &PolicyRefusal) -> String {
+    format!("{} {} {} (rule `{}`)", refusal.code, refusal.enhanced, refusal.text, refusal.rule)
 }
 
 fn text(document: &Document) -> String {
