@@ -7,7 +7,7 @@ use argon2::password_hash::phc::PasswordHash;
 use argon2::{Algorithm, Argon2, Params, Version};
 
 use super::*;
-use crate::{Directory, DomainSpec, MailboxSpec, Password, Spec, Table};
+use crate::{Directory, DomainSpec, JoinFrom, MailboxSpec, MemberSpec, Password, Spec, Table};
 
 /// The least argon2 that there is, so that counting many hashes takes no time.
 fn cheap(password: &str, salt: &[u8; 16]) -> String {
@@ -352,4 +352,89 @@ async fn a_hash_that_panics_opens_nothing_and_hinders_nobody() {
     assert_eq!(directory.ask("alice", "rose").await, said("alice", 1));
     assert_eq!(directory.ask("bob", "thorn").await, said("denied", 1));
     assert_eq!(directory.verifier().queue.free(), 2);
+}
+
+fn member(login: &str) -> MemberSpec {
+    MemberSpec { login: login.into(), robot: false, mirrors: None, from: JoinFrom::All }
+}
+
+/// Two teams of one name in two domains, with a member each who is not in the other.
+fn teams() -> Vec<MailboxSpec> {
+    let hour = Some(Duration::from_secs(3_600));
+    let alice = MailboxSpec {
+        devices: vec!["phone".into()],
+        collect: vec!["sales".into()],
+        trash: hour,
+        ..one("alice", "rose")
+    };
+    let team = |name: &str, members: &[&str]| MailboxSpec {
+        members: members.iter().map(|login| member(login)).collect(),
+        ..mailbox(name, &[])
+    };
+    vec![
+        alice,
+        one("bob@other.example", "lily"),
+        MailboxSpec { passwords: one("", "oak").passwords, ..team("sales", &["alice"]) },
+        team("sales@other.example", &["bob@other.example", "alice"]),
+        team("shop", &["bob@other.example"]),
+    ]
+}
+
+impl Directory {
+    async fn parts(&self, user: &str, password: &str) -> String {
+        let Ok(login) = self.verify(user, &secret(password), HERE).await else { return "denied".into() };
+        let part = |part: &crate::Part| format!("{}:{}:{:?}", part.mailbox, part.view, part.dele);
+        login.parts.iter().map(part).collect::<Vec<_>>().join(" ")
+    }
+}
+
+#[tokio::test]
+async fn a_login_shows_the_view_that_it_names_and_no_other() {
+    let directory = directory(teams());
+    for (user, password, parts) in [
+        ("alice", "rose", "alice::Trash sales:alice:Done"),
+        ("Alice@example.net", "rose", "alice::Trash sales:alice:Done"),
+        ("alice+PHONE", "rose", "alice:phone:Trash"),
+        ("alice+phone@example.com", "rose", "alice:phone:Trash"),
+        ("alice+trash", "rose", "alice+trash::Remove"),
+        ("alice+quarantine@example.com", "rose", "alice+quarantine::Remove"),
+        ("alice/sales", "rose", "sales:alice:Done"),
+        ("alice/sales@example.com", "rose", "sales:alice:Done"),
+        ("alice/sales@other.example", "rose", "sales@other.example:alice:Done"),
+        ("alice/sales@other.example@example.com", "rose", "sales@other.example:alice:Done"),
+        ("bob@other.example", "lily", "bob@other.example::Remove"),
+        ("bob/sales@other.example", "lily", "sales@other.example:bob@other.example:Done"),
+        ("bob@other.example/sales", "lily", "sales@other.example:bob@other.example:Done"),
+        ("bob/shop@other.example", "lily", "shop:bob@other.example:Done"),
+        ("sales", "oak", "sales::Done"),
+        ("sales+trash", "oak", "sales+trash::Remove"),
+        ("alice+tablet", "rose", "denied"),
+        ("alice+", "rose", "denied"),
+        ("alice/", "rose", "denied"),
+        ("alice/shop", "rose", "denied"),
+        ("alice/alice", "rose", "denied"),
+        ("alice+phone/sales", "rose", "denied"),
+        ("alice+trash/sales", "rose", "denied"),
+        ("alice/sales+trash", "rose", "denied"),
+        ("alice/sales/sales", "rose", "denied"),
+        ("alice/sales", "oak", "denied"),
+        ("sales/sales", "oak", "denied"),
+    ] {
+        assert_eq!(directory.parts(user, password).await, parts, "{user}");
+    }
+}
+
+#[tokio::test]
+async fn all_forms_of_a_login_are_verified_once_and_a_reload_takes_them_back() {
+    let directory = directory(teams());
+    assert_eq!(directory.ask("alice", "rose").await, said("alice", 1));
+    for user in ["alice/sales", "alice+phone", "alice+trash"] {
+        assert_eq!(directory.ask(user, "rose").await, said("alice cached", 0), "{user}");
+    }
+    for user in ["alice/shop", "alice+tablet"] {
+        assert_eq!(directory.ask(user, "rose").await, said("denied", 1), "costs what nobody costs: {user}");
+    }
+    directory.replace(table(vec![one("alice", "rose")]));
+    assert_eq!(directory.parts("alice", "rose").await, "alice::Remove");
+    assert_eq!(directory.parts("alice/sales", "rose").await, "denied");
 }
