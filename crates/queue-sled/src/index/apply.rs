@@ -270,9 +270,13 @@ impl Index {
 
     /// What a view lists has changed, by the record at `by`.
     pub(super) fn changed(&mut self, name: &MailboxName, by: Lsn) {
-        let known = self.change(name);
-        known.row.changed = by.0;
-        let row = known.row;
+        self.change(name).row.changed = by.0;
+        self.recounted(name);
+    }
+
+    /// Its sums are others now, though every view lists the same.
+    pub(super) fn recounted(&mut self, name: &MailboxName) {
+        let row = self.change(name).row;
         self.effect(Effect::Totals(name.clone(), row));
     }
 

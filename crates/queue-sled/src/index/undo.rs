@@ -93,6 +93,7 @@ fn bring_back(
         hold_too(index, (mailbox, was, &row), now)?;
         if !row.shared {
             index.replace_entry(home, was, &EntryRow { shared: true, ..row.clone() })?;
+            index.recounted(home);
         }
     }
     let shared = row.shared || !moves;
