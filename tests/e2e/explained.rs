@@ -270,7 +270,6 @@ fn check(name: &str, rules: &str) {
         *kinds.entry(kind).or_insert(0) += 1;
     }
     assert!(stored_copies.is_empty(), "{:?}", stored_copies.keys());
-    println!("{name}: {kinds:?}");
     assert!(kinds.contains_key("250") && kinds.contains_key("550"), "{kinds:?}");
 }
 

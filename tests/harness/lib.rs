@@ -7,6 +7,7 @@
 mod appliance;
 mod client;
 pub mod dns;
+pub mod hostile;
 mod maildrop;
 mod message;
 mod program;

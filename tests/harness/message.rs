@@ -109,6 +109,13 @@ pub fn below(served: &[u8]) -> (Prelude, &[u8]) {
         original_to.push(value(&next, "X-Original-To"));
         next = line();
     }
+    // Results, where anybody was asked, have lines of their own.
+    if next.starts_with("Authentication-Results: ") {
+        next = line();
+        while next.starts_with('\t') {
+            next = line();
+        }
+    }
     let mut received = value(&next, "Received");
     // Its date ends it: what follows may be a message that begins with a folded line.
     while !received.ends_with(" +0000") {

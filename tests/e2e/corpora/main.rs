@@ -10,12 +10,13 @@ use std::path::PathBuf;
 
 use restante_tests::skipped;
 
-/// The folder of the corpora, beside the repository; nothing, and a word about it, when it is not there.
+/// A part of the corpora beside the repository, or where RESTANTE_CORPORA says; nothing, and a word about it, when it is
+/// not there.
 fn corpora(name: &str) -> Option<PathBuf> {
-    let repository = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("..");
-    let folder = repository.join("../shared/corpora").join(name);
+    let beside = || PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../../shared/corpora");
+    let folder = std::env::var_os("RESTANTE_CORPORA").map_or_else(beside, PathBuf::from).join(name);
     if !folder.exists() {
-        skipped(&format!("../shared/corpora/{name} is not here"));
+        skipped(&format!("the corpus {name} is not here"));
         return None;
     }
     Some(folder)
