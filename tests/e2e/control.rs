@@ -48,6 +48,37 @@ fn word(found: &(Option<i32>, Value)) -> (Option<i32>, &str) {
 }
 
 #[test]
+fn who_says_who_is_there_and_that_nobody_is() {
+    let mut appliance = Appliance::start();
+    let mut client = smtp(appliance.smtp);
+    assert!(deliver(&mut client, &["bob@example.test"], b"Subject: kept\r\n\r\n").starts_with("250 "));
+    collect(appliance.pop3, "bob", 1);
+    let mut reader = pop3(appliance.pop3, "bob");
+    for command in ["STAT", "LIST"] {
+        assert!(reader.command(command).starts_with("+OK"), "{command}");
+    }
+    assert!(reader.line().is_some_and(|line| line.starts_with("1 ")));
+    let ended = verb(&appliance, &["who"]);
+    let lines: Vec<&str> = ended.out.lines().collect();
+    assert_eq!((code(&ended), lines.len()), (Some(0), 2), "{ended:?}");
+    assert!(lines[1].starts_with("bob    bob   127.0.0.1"), "{ended:?}");
+    let document = |appliance: &Appliance| -> Value {
+        let ended = verb(appliance, &["who", "--json"]);
+        serde_json::from_str(&ended.out).expect("one document")
+    };
+    let found = document(&appliance);
+    let session = &found["sessions"][0];
+    assert_eq!((session["login"].as_str(), session["messages"].as_u64()), (Some("bob"), Some(1)), "{found}");
+    assert_eq!((session["tls"].as_str(), session["views"][0].as_str()), (None, Some("bob")), "{found}");
+    drop(reader);
+    appliance.stop();
+    let ended = verb(&appliance, &["who"]);
+    assert_eq!((code(&ended), ended.out.as_str()), (Some(1), ""), "{ended:?}");
+    assert!(ended.err.contains("no daemon runs: nobody is connected"), "{ended:?}");
+    assert_eq!(document(&appliance)["sessions"].as_array().map(Vec::len), Some(0));
+}
+
+#[test]
 fn status_says_how_it_is_in_one_word_and_in_figures() {
     let mut appliance = Appliance::start();
     let mut client = smtp(appliance.smtp);

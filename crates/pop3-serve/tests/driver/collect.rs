@@ -1,6 +1,7 @@
 //! One maildrop of her own mail and a team's.
 
 use crate::world::World;
+use mail::Event;
 use queue::contract;
 
 #[tokio::test]
@@ -49,6 +50,11 @@ async fn what_stands_for_both_is_fetched_from_both() {
     alice.quit().await;
     assert!(world.view("sales", "alice").await.fetched.contains(both[0]));
     assert!(world.view("alice", "").await.fetched.contains(both[1]));
+    let told = world.told().into_iter().filter_map(|event| match event {
+        Event::Fetched { mailbox, uid, .. } => Some((mailbox.to_string(), uid)),
+        _ => None,
+    });
+    assert_eq!(told.collect::<Vec<_>>(), [("alice".into(), both[1]), ("sales".into(), both[0])]);
     // The team's is done by her other login: her own stays.
     let mut team = world.session("alice/sales").await;
     assert!(team.say("DELE 1").await.starts_with("+OK"));

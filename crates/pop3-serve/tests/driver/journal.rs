@@ -62,6 +62,7 @@ async fn one_line_for_each_session() {
     for part in [
         "user=\"alice\"",
         "key=\"phone\"",
+        "view=\"alice\"",
         "peer=127.0.0.1",
         "tls=-",
         "retr=1/",
@@ -73,6 +74,33 @@ async fn one_line_for_each_session() {
     }
     assert!(line.contains("reason=quit"), "{line}");
     assert_eq!(log.matches("POP3").count(), 1, "{log}");
+}
+
+#[tokio::test]
+async fn the_line_of_several_views_says_what_was_done_in_each() {
+    let log = logged(async {
+        let world = World::of_a_firm().await;
+        world.deliver_to(&["sales"], "team").await;
+        world.deliver_to(&["sales", "alice"], "both").await;
+        world.deliver_to(&["desk"], "kept").await;
+        let mut alice = world.session("Alice").await;
+        alice.say("DELE 2").await;
+        alice.quit().await;
+        for login in ["bob/sales", "desk"] {
+            let mut client = world.session(login).await;
+            client.say("DELE 1").await;
+            client.quit().await;
+        }
+    })
+    .await;
+    let lines: Vec<&str> = log.lines().filter(|line| line.contains("POP3 session")).collect();
+    let [alice, bob, desk] = lines[..] else { panic!("{log}") };
+    for part in ["user=\"Alice\"", "view=\"alice 1/1, sales/alice 1/2\"", "del=1/2"] {
+        assert!(alice.contains(part), "{part} in {alice}");
+    }
+    assert!(bob.contains("user=\"bob/sales\"") && bob.contains("view=\"sales/bob\""), "{bob}");
+    assert!(bob.contains("del=1/2"), "{bob}");
+    assert!(desk.contains("view=\"desk\"") && desk.contains("del=0/1"), "what stays is not deleted: {desk}");
 }
 
 /// A password that was typed as the name, or given by a client that has its fields crossed.

@@ -5,6 +5,7 @@ use std::time::Duration;
 use crate::world::World;
 use mail::Event;
 use queue::{Maildrop, Store, contract};
+use tokio::time::Instant;
 
 const IN_USE: &str = "-ERR [IN-USE] another session has this maildrop to itself";
 
@@ -28,8 +29,10 @@ async fn one_session_has_it_and_another_takes_over_when_it_falls_silent() {
     tokio::time::sleep(Duration::from_secs(21)).await;
     second.say("USER helpdesk/sales").await;
     assert!(second.say("PASS secret").await.starts_with("+OK 1 "));
-    // The first is over, whatever it says now.
+    // The first is over at once, whatever it would have said.
+    let taken = Instant::now();
     assert_eq!(first.rest().await, "");
+    assert!(taken.elapsed() < Duration::from_secs(1));
     assert_eq!(world.listed("sales", "helpdesk").await.len(), 1);
     second.say("DELE 1").await;
     second.quit().await;
@@ -54,6 +57,12 @@ async fn the_next_session_of_a_robot_may_follow_at_once() {
         assert_eq!(robot.say("QUIT").await, "+OK bye", "{round}");
     }
     assert!(world.listed("sales", "helpdesk").await.is_empty());
+    // Not even its answer need be read to its end.
+    let mut slow = world.connect_from("127.0.0.1", 4).logged_in_as("helpdesk/sales").await;
+    slow.send(b"QUIT\r\n").await;
+    tokio::time::sleep(Duration::from_millis(50)).await;
+    world.session("helpdesk/sales").await.quit().await;
+    assert_eq!(slow.rest().await, "+OK bye\r\n");
 }
 
 /// Ends a session of the robot that fetched all it lists, as `quits` says; how many it listed.

@@ -171,6 +171,17 @@ async fn what_a_view_was_offered_is_written_once() {
         uids: Vec::new(),
         offered: first,
     };
+    assert!(world.store.seen(seen.clone()).await.is_err(), "nobody has used up the failure");
+    // Nor what is known to be fetched.
+    for known in [false, true] {
+        if known {
+            world.store.fail_at(1, StoreError::Unavailable);
+        }
+        let mut bob = world.session("bob/sales").await;
+        bob.retr(1).await;
+        bob.quit().await;
+        assert!(world.view("sales", "bob").await.fetched.contains(first));
+    }
     assert!(world.store.seen(seen).await.is_err(), "nobody has used up the failure");
     let second = world.deliver_to(&["sales"], "two").await[0];
     world.session("bob/sales").await.quit().await;

@@ -214,3 +214,66 @@ fn wall_ms() -> u64 {
     let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
     u64::try_from(since.as_millis()).unwrap_or(u64::MAX)
 }
+
+#[cfg(test)]
+mod tests {
+    use directory::{DomainSpec, JoinFrom, MailboxSpec, MemberSpec, Password, Spec, Table, VerifierParams};
+
+    use super::*;
+
+    fn firm() -> Directory {
+        let hash = directory::password::hash(&mail::Secret::from(&b"secret"[..]));
+        let person = |name: &str| MailboxSpec {
+            name: name.into(),
+            passwords: vec![Password { name: None, hash: hash.clone() }],
+            ..MailboxSpec::default()
+        };
+        let member = MemberSpec { login: "alice".into(), robot: false, mirrors: None, from: JoinFrom::All };
+        let sales = MailboxSpec { name: "sales".into(), members: vec![member], ..MailboxSpec::default() };
+        let alice =
+            MailboxSpec { collect: vec!["sales".into()], devices: vec!["phone".into()], ..person("alice") };
+        let domain = DomainSpec {
+            name: "example.test".into(),
+            catch_all: Some("alice".into()),
+            ..DomainSpec::default()
+        };
+        let mailboxes = vec![alice, person("bob"), sales];
+        let (table, faults) = Table::build(&Spec { domains: vec![domain], mailboxes, ..Spec::default() });
+        Directory::new(table.unwrap_or_else(|| panic!("{faults:?}")), VerifierParams::default())
+    }
+
+    #[test]
+    fn the_login_says_which_view_is_meant() {
+        let directory = firm();
+        let view = |login: &str, mailbox: Option<&str>| {
+            let (login, mailbox) = (login.to_owned(), mailbox.map(str::to_owned));
+            let meant = meant(&directory, &Args { login, mailbox, ..Args::default() });
+            meant.map(|(part, others)| {
+                let others = others.iter().map(|other| other.mailbox.to_string()).collect::<Vec<_>>();
+                (format!("{}|{}", part.mailbox, part.view), others.join(" "))
+            })
+        };
+        for (login, mailbox, wanted, others) in [
+            ("alice", None, "alice|", "sales"),
+            ("Alice@example.test", None, "alice|", "sales"),
+            ("alice", Some("alice"), "alice|", ""),
+            ("alice+phone", None, "alice|phone", ""),
+            ("alice", Some("sales"), "sales|alice", ""),
+            ("alice@example.test", Some("Sales"), "sales|alice", ""),
+            ("alice/sales", None, "sales|alice", ""),
+            ("alice/sales", Some("sales"), "sales|alice", ""),
+        ] {
+            assert_eq!(view(login, mailbox), Ok((wanted.into(), others.into())), "{login} {mailbox:?}");
+        }
+        for (login, mailbox, text) in [
+            ("nobody", None, "nobody logs in as `nobody`"),
+            ("sales", None, "nobody logs in as `sales`"),
+            ("alice+tablet", None, "nobody logs in as `alice+tablet`"),
+            ("bob", Some("sales"), "`bob` has no view of `sales`"),
+            ("alice", Some("office"), "`alice` has no view of `office`"),
+        ] {
+            let fault = view(login, mailbox).expect_err(login);
+            assert_eq!((fault.text.as_str(), fault.code), (text, Code::NotFound));
+        }
+    }
+}
