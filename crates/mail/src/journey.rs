@@ -125,6 +125,35 @@ pub enum Event {
         /// Why.
         reason: String,
     },
+    /// Everyone in the team has it: it goes after a while.
+    Released {
+        /// From whose mailbox.
+        mailbox: MailboxName,
+        /// What.
+        #[serde(with = "texts")]
+        uids: Vec<Uid>,
+        /// Why.
+        reason: String,
+    },
+    /// The appliance moved it to the trash.
+    Trashed {
+        /// From whose mailbox.
+        mailbox: MailboxName,
+        /// What.
+        #[serde(with = "texts")]
+        uids: Vec<Uid>,
+        /// Why.
+        reason: String,
+    },
+    /// A member or a device was taken out of the file long enough ago: its view is forgotten.
+    Left {
+        /// Whose mailbox.
+        mailbox: MailboxName,
+        /// Which view.
+        view: ViewName,
+        /// Why.
+        reason: String,
+    },
 }
 
 /// How a message came, in the words of its envelope.

@@ -2,21 +2,36 @@
 //! is held back from them, and mail goes that is older than its mailbox, its quarantine or its own rule keeps it.
 //!
 //! It knows no socket, no protocol and no configuration: the store is a [`queue::Store`], the directory says
-//! what a mailbox may hold. Read [`Upkeep`] first.
+//! what a mailbox may hold. Read [`Upkeep`] first, then `caretaker.rs` for what teams, devices and the trash need.
 
+#[cfg(test)]
+mod care_tests;
+mod caretaker;
 mod clock;
+mod concerns;
 mod digest;
 mod expiring;
 mod expiry;
 mod fullness;
+mod memo;
 mod notes;
 mod notice;
+mod overview;
 mod quarantine;
+mod report;
+mod team;
 #[cfg(test)]
 mod tests;
+mod trash;
 mod upkeep;
+mod watchdog;
+mod words;
 
+pub use caretaker::{Care, Caring, Guard, Watchdog, lacks_nothing};
+pub use concerns::{Concern, Concerns};
 pub use digest::{Head, ReadHead};
 pub use expiring::Expiring;
+pub use overview::{Day, Overview, Rule, Seat, Sum, overview};
 pub use quarantine::Quarantine;
+pub use trash::Lacks;
 pub use upkeep::Upkeep;

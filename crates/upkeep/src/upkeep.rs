@@ -3,7 +3,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
-use directory::Directory;
+use directory::{Directory, Pickups};
 use jiff::tz::TimeZone;
 use mail::{Event, Journeys, MailboxName};
 use queue::{Incoming, Store, StoreError};
@@ -11,7 +11,9 @@ use tokio::sync::{Notify, watch};
 use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
 
+use crate::caretaker::{Caretaker, Caring, Means};
 use crate::clock::{AgeClock, Reading};
+use crate::concerns::Concerns;
 use crate::digest::{Digests, ReadHead};
 use crate::expiring::{Expiring, Found};
 use crate::expiry::{ages, remove_old};
@@ -28,6 +30,8 @@ const WARNINGS: usize = 100;
 const PARTS: u32 = 24;
 const SOONEST: Duration = Duration::from_secs(1);
 const LATEST: Duration = Duration::from_secs(60 * 60);
+/// How often the clock is asked for those who look more often.
+const CLOCK: Duration = Duration::from_secs(60);
 
 /// Looks after the mailboxes as long as it runs.
 ///
@@ -53,6 +57,9 @@ pub struct Upkeep<S> {
     found: Found,
     journeys: Journeys,
     digests: Option<Digests>,
+    caretaker: Option<Caretaker<S>>,
+    /// What the clock said last, and when it was asked.
+    read: Option<(Instant, Reading)>,
 }
 
 impl<S: Store> Upkeep<S> {
@@ -82,6 +89,8 @@ impl<S: Store> Upkeep<S> {
             found,
             journeys,
             digests: None,
+            caretaker: None,
+            read: None,
         }
     }
 
@@ -96,6 +105,16 @@ impl<S: Store> Upkeep<S> {
         Self { journeys, ..self }
     }
 
+    /// The same, and what teams, devices and the trash need is seen to. After [`Upkeep::with_journeys`].
+    pub fn with_care(mut self, caring: Caring, stop: &CancellationToken) -> Self {
+        let (pickups, concerns) = (Pickups::default(), Concerns::default());
+        let (store, directory) = (self.store.clone(), self.directory.clone());
+        let (host, journeys) = (self.host.clone(), self.journeys.clone());
+        let means = Means { store, directory, host, journeys, pickups, concerns, stop: stop.clone() };
+        self.caretaker = Some(Caretaker::new(means, caring));
+        self
+    }
+
     /// Notified, it looks at everything at once: the directory has changed.
     pub fn again(&self) -> Arc<Notify> {
         self.again.clone()
@@ -105,11 +124,14 @@ impl<S: Store> Upkeep<S> {
     pub async fn run(mut self, stop: CancellationToken) {
         let mut aged: Option<Instant> = None;
         while !stop.is_cancelled() {
-            self.warn(wall_ms()).await;
             let ages = ages(&self.directory);
             let kept = std::iter::once(self.quarantine.borrow().keep);
-            let shortest = ages.iter().map(|(_, age)| *age).chain(kept).min();
+            let cared = self.caretaker.as_ref().and_then(Caretaker::shortest);
+            let shortest = ages.iter().map(|(_, age)| *age).chain(kept).chain(cared).min();
             let every = shortest.map_or(LATEST, |age| age / PARTS).clamp(SOONEST, LATEST);
+            // First of all: nobody can log in to a view that has not joined.
+            self.take_care(aged.is_none(), every, wall_ms(), Instant::now()).await;
+            self.warn(wall_ms()).await;
             if aged.is_none_or(|last| last.elapsed() >= every) {
                 aged = Some(Instant::now());
                 self.grow_old(&ages, wall_ms(), Instant::now(), &stop).await;
@@ -238,6 +260,26 @@ impl<S: Store> Upkeep<S> {
         let Some(at) = self.quarantine.borrow().digest else { return };
         if let Some(digests) = &mut self.digests {
             digests.look(&self.store, &self.directory, &self.host, at, wall_ms).await;
+        }
+    }
+
+    /// Looks after teams, devices and the trash. The clock is asked now and then: what it said a while ago makes nothing
+    /// go too early.
+    pub(crate) async fn take_care(&mut self, again: bool, every: Duration, wall_ms: u64, now: Instant) {
+        if self.caretaker.is_none() {
+            return;
+        }
+        let known = self.read.filter(|(asked, _)| now.saturating_duration_since(*asked) < every.min(CLOCK));
+        let reading = match known {
+            Some((_, reading)) => reading,
+            None => {
+                let reading = self.look_at_clock(wall_ms, now).await;
+                self.read = Some((now, reading));
+                reading
+            }
+        };
+        if let Some(caretaker) = &mut self.caretaker {
+            caretaker.look(reading, wall_ms, now, again, every).await;
         }
     }
 

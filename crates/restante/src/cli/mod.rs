@@ -29,6 +29,7 @@ mod rules;
 mod serve;
 mod status;
 mod table;
+mod team;
 mod trace;
 mod undo;
 mod who;
@@ -83,6 +84,7 @@ enum Verb {
     Quarantine(quarantine::Args),
     Passwd(passwd::Args),
     Mailbox(mailbox::Args),
+    Team(team::Args),
     Import(import::Args),
     Export(export::Args),
     Completions(completions::Args),
@@ -156,6 +158,7 @@ impl Verb {
             Self::Quarantine(args) => quarantine::run(context, &args),
             Self::Passwd(args) => passwd::run(context, &args),
             Self::Mailbox(args) => mailbox::run(context, &args),
+            Self::Team(args) => team::run(context, &args),
             Self::Import(args) => import::run(context, &args),
             Self::Export(args) => export::run(context, &args),
             Self::Completions(args) => completions::run(context, &args),
@@ -181,6 +184,7 @@ impl Verb {
             Self::Recipients(args) => args.json,
             Self::Quarantine(args) => args.is_json(),
             Self::Mailbox(args) => args.is_json(),
+            Self::Team(args) => args.json,
             Self::Import(args) => args.json,
             Self::Export(args) => args.json,
             Self::Init(_) | Self::Serve(_) | Self::Passwd(_) | Self::Completions(_) | Self::Man(_) => false,

@@ -34,9 +34,9 @@ pub use overlay::Overlay;
 pub(crate) use rules::last_good;
 pub use rules::{Origin, Rules};
 pub use settings::{
-    Authenticity, BareNewline, BlockLists, Config, Greylist, Limits, Lmtp, Log, LogFormat, LogLevel,
+    Authenticity, BareNewline, BlockLists, Config, Greylist, Guard, Limits, Lmtp, Log, LogFormat, LogLevel,
     LoginLimits, Pop3, Pop3Limits, Quarantine, Relay, Scanner, Smtp, SmtpLimits, Store, Tls, Trace,
-    Utf8Fallback, WhenDown,
+    Utf8Fallback, Watchdog, WhenDown,
 };
 pub use shipped::shipped;
 pub use source::File;

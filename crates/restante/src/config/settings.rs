@@ -52,6 +52,10 @@ pub struct Config {
     pub greylist: Greylist,
     /// `[quarantine]`
     pub quarantine: Quarantine,
+    /// `[guard]`
+    pub guard: Guard,
+    /// `[watchdog]`
+    pub watchdog: Watchdog,
     /// `[store]`
     pub store: Store,
     /// `[log]`
@@ -94,6 +98,8 @@ impl Default for Config {
             dnsbl: BlockLists::default(),
             greylist: Greylist::default(),
             quarantine: Quarantine::default(),
+            guard: Guard::default(),
+            watchdog: Watchdog::default(),
             store: Store::default(),
             log: Log::default(),
             trace: Trace::default(),
@@ -500,6 +506,40 @@ pub struct Greylist {
 impl Default for Greylist {
     fn default() -> Self {
         Self { enabled: false, wait: 5 * MINUTE, within: DAY, known: 35 * DAY, most: 100_000 }
+    }
+}
+
+/// `[guard]`: very much old mail that is deleted at once.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Guard {
+    /// From how many messages on; none: nothing is guarded.
+    pub messages: Option<u64>,
+    /// How long they had been there.
+    pub kept: Duration,
+    /// How long they stay in the trash.
+    pub trash: Duration,
+}
+
+impl Default for Guard {
+    fn default() -> Self {
+        Self { messages: Some(200), kept: 14 * DAY, trash: 30 * DAY }
+    }
+}
+
+/// `[watchdog]`: mail that nobody collects any more.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Watchdog {
+    /// How long nobody may collect a mailbox; none: as long as nobody does.
+    pub mailbox: Option<Duration>,
+    /// The same of a team's robot.
+    pub robot: Option<Duration>,
+    /// Mailboxes that are not watched.
+    pub ignore: Vec<String>,
+}
+
+impl Default for Watchdog {
+    fn default() -> Self {
+        Self { mailbox: Some(26 * 60 * MINUTE), robot: Some(15 * MINUTE), ignore: Vec::new() }
     }
 }
 

@@ -1,18 +1,20 @@
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Instant;
 
 use arc_swap::ArcSwap;
-use directory::Directory;
+use directory::{Directory, Pickups};
 use mail::Journeys;
 use net::{Gate, Tls};
 use queue_sled::SledStore;
 use tokio::sync::{Mutex, mpsc, oneshot};
+use upkeep::Concerns;
 
 use super::fault::{Code, Fault};
 use super::report::Listener;
 use super::verb::reload;
 use crate::config::Origin;
+use crate::wire::{self, memo};
 
 /// What a verb may use, whether the daemon serves it or a command line that opened the store itself.
 pub struct Desk {
@@ -20,6 +22,10 @@ pub struct Desk {
     pub store: SledStore,
     /// The folder of the three files.
     pub config_dir: PathBuf,
+    /// Who collected what, and when.
+    pub pickups: Pickups,
+    /// Where the look after views has left what it knows.
+    pub memo: PathBuf,
     pub(super) directory: Option<Directory>,
     pub(super) running: Option<Running>,
     /// Held by the one import that may be at work.
@@ -44,6 +50,10 @@ pub struct Running {
     pub journeys: Journeys,
     /// Who is collecting mail now.
     pub pop3: pop3_serve::Registry,
+    /// Who collected what, and when.
+    pub pickups: Pickups,
+    /// What somebody should know.
+    pub concerns: Concerns,
 }
 
 /// What the last reload has left.
@@ -62,13 +72,21 @@ pub struct Current {
 impl Desk {
     /// The desk of a running daemon.
     pub fn running(store: SledStore, config_dir: PathBuf, directory: Directory, running: Running) -> Self {
-        let (directory, running, importing) = (Some(directory), Some(running), Mutex::default());
-        Self { store, config_dir, directory, running, importing }
+        let memo = memo(&running.state_dir);
+        let (pickups, importing) = (running.pickups.clone(), Mutex::default());
+        let (directory, running) = (Some(directory), Some(running));
+        Self { store, config_dir, pickups, memo, directory, running, importing }
     }
 
     /// The desk of a process that has the store and no servers. Without a directory the configuration has faults.
-    pub fn offline(store: SledStore, config_dir: PathBuf, directory: Option<Directory>) -> Self {
-        Self { store, config_dir, directory, running: None, importing: Mutex::default() }
+    pub fn offline(
+        store: SledStore,
+        config_dir: PathBuf,
+        state_dir: &Path,
+        directory: Option<Directory>,
+    ) -> Self {
+        let (pickups, memo) = (wire::recall_pickups(state_dir), memo(state_dir));
+        Self { store, config_dir, pickups, memo, directory, running: None, importing: Mutex::default() }
     }
 
     /// Who has a mailbox. A daemon always knows; without one it needs a configuration without faults.

@@ -126,7 +126,7 @@ impl Serving {
     async fn serve(self, store: SledStore) {
         let directory = config::load(&self.config_dir).ok();
         let directory = directory.map(|loaded| Directory::new(loaded.table, VerifierParams::default()));
-        let desk = Desk::offline(store.clone(), self.config_dir, directory);
+        let desk = Desk::offline(store.clone(), self.config_dir, &self.config.state_dir, directory);
         let stream =
             self.stream.set_nonblocking(true).and_then(|()| tokio::net::UnixStream::from_std(self.stream));
         match stream {

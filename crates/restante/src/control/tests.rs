@@ -21,7 +21,7 @@ use super::*;
 fn desk(folder: &std::path::Path) -> Desk {
     let params = Params { segment_size: Some(16 << 20), spares: 1, ballast: 0, ..Params::default() };
     let (store, _) = SledStore::open(&folder.join("store"), params).expect("a store");
-    Desk::offline(store, folder.to_owned(), None)
+    Desk::offline(store, folder.to_owned(), folder, None)
 }
 
 /// Takes items and counts them; or fails after some.

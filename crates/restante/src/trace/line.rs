@@ -84,7 +84,14 @@ mod tests {
             },
             Event::Parked { mailbox: alice.clone(), view: bob.clone(), uid, sessions: 5, client },
             Event::Undone { mailbox: alice.clone(), view: bob, was: uid, now: Uid(2) },
-            Event::Removed { mailbox: alice, uids: vec![uid, Uid(1)], reason: "too old".into() },
+            Event::Removed { mailbox: alice.clone(), uids: vec![uid, Uid(1)], reason: "too old".into() },
+            Event::Released {
+                mailbox: alice.clone(),
+                uids: vec![uid],
+                reason: "released: all have it".into(),
+            },
+            Event::Trashed { mailbox: alice.clone(), uids: vec![uid], reason: "held for 14 days".into() },
+            Event::Left { mailbox: alice, view: ViewName::owner(), reason: "not declared".into() },
         ];
         let at: Timestamp = "2026-11-28T09:30:00.125Z".parse().expect("a time");
         let lines = events.map(|event| Line { at, what: What::Event(event) });

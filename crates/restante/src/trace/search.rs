@@ -222,15 +222,24 @@ fn names(event: &Event) -> (Option<QueueId>, Vec<Uid>) {
         Event::Delivered { id, uid, .. } => (Some(*id), vec![*uid]),
         Event::Fetched { uid, .. } | Event::Parked { uid, .. } => (None, vec![*uid]),
         Event::Undone { was, now, .. } => (None, vec![*was, *now]),
-        Event::Deleted { uids, .. } | Event::Removed { uids, .. } => (None, uids.clone()),
-        Event::Refused { .. } | Event::CutOff { .. } => (None, Vec::new()),
+        Event::Deleted { uids, .. }
+        | Event::Removed { uids, .. }
+        | Event::Released { uids, .. }
+        | Event::Trashed { uids, .. } => (None, uids.clone()),
+        Event::Refused { .. } | Event::CutOff { .. } | Event::Left { .. } => (None, Vec::new()),
     }
 }
 
 /// The line with only those uids that belong to one journey.
 fn narrowed(line: &Line, is_mine: impl Fn(&Uid) -> bool) -> Line {
     let mut line = line.clone();
-    if let What::Event(Event::Deleted { uids, .. } | Event::Removed { uids, .. }) = &mut line.what {
+    if let What::Event(
+        Event::Deleted { uids, .. }
+        | Event::Removed { uids, .. }
+        | Event::Released { uids, .. }
+        | Event::Trashed { uids, .. },
+    ) = &mut line.what
+    {
         uids.retain(is_mine);
     }
     line
@@ -284,9 +293,12 @@ fn mentions(event: &Event, word: &str) -> bool {
         Event::Undone { mailbox, view, was, now } => {
             is_uid(was) || is_uid(now) || has(mailbox.as_str()) || has(view.as_str())
         }
-        Event::Removed { mailbox, uids, reason } => {
+        Event::Removed { mailbox, uids, reason }
+        | Event::Released { mailbox, uids, reason }
+        | Event::Trashed { mailbox, uids, reason } => {
             uids.iter().any(is_uid) || has(mailbox.as_str()) || has(reason)
         }
+        Event::Left { mailbox, view, reason } => has(mailbox.as_str()) || has(view.as_str()) || has(reason),
     }
 }
 

@@ -99,6 +99,13 @@ fn sentence(line: &Line) -> String {
             format!("brought back into {mailbox} for {} as {now}", shown_view(view))
         }
         Event::Removed { mailbox, uids: _, reason } => format!("removed from {mailbox}: {reason}"),
+        // The reason begins with the word.
+        Event::Released { mailbox, uids: _, reason } => format!("in {mailbox}, {reason}"),
+        Event::Trashed { mailbox, uids: _, reason } => format!("to the trash of {mailbox}: {reason}"),
+        Event::Left { mailbox, view, reason } if view.as_str().is_empty() => {
+            format!("the owner's view of {mailbox} has left: {reason}")
+        }
+        Event::Left { mailbox, view, reason } => format!("{view} has left {mailbox}: {reason}"),
     }
 }
 
@@ -172,7 +179,10 @@ fn ends(journey: &Journey) -> (String, String) {
                 | Event::Deleted { .. }
                 | Event::Parked { .. }
                 | Event::Undone { .. }
-                | Event::Removed { .. },
+                | Event::Removed { .. }
+                | Event::Released { .. }
+                | Event::Trashed { .. }
+                | Event::Left { .. },
             )
             | What::Judged(_)
             | What::Lost { .. } => {}
@@ -199,7 +209,9 @@ fn state(journey: &Journey) -> String {
             What::Event(Event::Undone { mailbox, .. }) => delivered.push(mailbox.as_str()),
             // It is still there for others.
             What::Event(Event::Deleted { view: Some(_), .. } | Event::Parked { .. }) => {}
-            What::Judged(_) | What::Lost { .. } => {}
+            What::Event(Event::Released { .. } | Event::Trashed { .. } | Event::Left { .. })
+            | What::Judged(_)
+            | What::Lost { .. } => {}
         }
     }
     if delivered.is_empty() && gone == 0 && fetched == 0 {

@@ -12,7 +12,7 @@ use mail::Journeys;
 use net::{Gate, ListenAddress, LoginBudget, Tls, TlsError};
 use pop3_serve::{Pop3, Registry};
 use queue::{Store, StoreError};
-use queue_sled::{OpenError, SledStore, StartReport};
+use queue_sled::{DiskSpace, OpenError, SledStore, StartReport};
 use routing::Router;
 use routing::content::{ContentLimits, Want};
 use routing::rules::Content;
@@ -21,14 +21,14 @@ use tokio::sync::{Notify, mpsc, oneshot, watch};
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 use tracing::{error, info, warn};
-use upkeep::{Expiring, Head, Quarantine, Upkeep};
+use upkeep::{Care, Caring, Concerns, Expiring, Head, Lacks, Quarantine, Upkeep};
 
 use super::gate::{Checkpoint, Gatekeeper, Scanning};
 use super::grey::SharedGreylist;
 use super::listeners::{Listeners, Reloadable};
 use super::parsing::Parsing;
 use super::signals::{Signals, Told};
-use super::{certificate, grey, known, manager, params};
+use super::{certificate, grey, known, manager, params, pickups};
 use crate::config::{self, Config, Faults, Loaded, Overlay, Rules};
 use crate::control::verb::reload::Outcome;
 use crate::control::{self, Current, Desk, Door, Running};
@@ -107,6 +107,8 @@ pub struct Appliance {
     pub(super) route_again: Arc<Notify>,
     pub(super) upkeep_again: Arc<Notify>,
     pub(super) quarantine: watch::Sender<Quarantine>,
+    pub(super) care: watch::Sender<Care>,
+    pub(super) concerns: Concerns,
     router: JoinHandle<()>,
     stop_router: CancellationToken,
     pub(super) trace: Keeper,
@@ -188,9 +190,19 @@ impl Appliance {
             Upkeep::new(store.clone(), directory.clone(), config.hostname.clone(), notes, limits, expiring)
                 .with_journeys(trace.journeys())
                 .with_digests(config.state_dir.join("digests"), Arc::new(head));
+        let (care, followed) = watch::channel(params::care(&config, &directory));
+        let (pickups, concerns) = (pickups::recall(&config.state_dir), Concerns::default());
+        let caring = Caring {
+            path: super::memo(&config.state_dir),
+            care: followed,
+            pickups: pickups.clone(),
+            concerns: concerns.clone(),
+            lacks: lacks(&config),
+        };
+        let upkeep = upkeep.with_care(caring, &stop);
         let upkeep_again = upkeep.again();
         let receiving = Receiving::default();
-        let (registry, pickups) = (Registry::new(), Pickups::new());
+        let registry = Registry::new();
         let handlers = Handlers {
             config: &config,
             store: &store,
@@ -200,7 +212,7 @@ impl Appliance {
             pickups: &pickups,
             tls: &tls,
             stop: &stop,
-            journeys: trace.journeys(),
+            journeys: heard(trace.journeys(), concerns.clone()),
             judgements: trace.judgements(),
             rules: &rules,
             parsing: &parsing,
@@ -240,6 +252,8 @@ impl Appliance {
             route_again,
             upkeep_again,
             quarantine,
+            care,
+            concerns,
             stop_router,
             trace,
         };
@@ -250,6 +264,8 @@ impl Appliance {
         let state_dir = || appliance.config.state_dir.clone();
         let grey = grey::keep(state_dir(), appliance.greylist.clone(), stop.clone());
         let known = known::keep(state_dir(), appliance.directory.clone(), stop);
+        let pickups = pickups::keep(state_dir(), appliance.pickups.clone(), appliance.listeners.stop.clone());
+        appliance.listeners.tasks.spawn(pickups);
         appliance.listeners.tasks.spawn(grey);
         appliance.listeners.tasks.spawn(known);
         appliance.listeners.tasks.spawn(upkeep.run(appliance.listeners.stop.clone()));
@@ -290,6 +306,8 @@ impl Appliance {
             reload,
             journeys: self.trace.journeys(),
             pop3: self.registry.clone(),
+            pickups: self.pickups.clone(),
+            concerns: self.concerns.clone(),
         };
         let (store, directory) = (self.store.clone(), self.directory.clone());
         let desk = Arc::new(Desk::running(store, self.config_dir.clone(), directory, running));
@@ -436,6 +454,24 @@ fn head(octets: &[u8]) -> Head {
         field.map(|(_, value)| value.clone()).unwrap_or_default()
     };
     Head { from: value("from"), subject: value("subject") }
+}
+
+/// What is told of pickups is heard by whoever reports to postmaster.
+pub(super) fn heard(journeys: Journeys, concerns: Concerns) -> Journeys {
+    Journeys::new(move |event| {
+        concerns.hear(&event);
+        journeys.tell(|| event);
+    })
+}
+
+/// How much the disk lacks of twice what must stay free: from there on `status` says that it is nearly full. A tenth
+/// more is asked for, so that it does not run low again at once.
+fn lacks(config: &Config) -> Lacks {
+    let (state_dir, least) = (config.state_dir.clone(), params::store(config).min_free.saturating_mul(2));
+    Arc::new(move || {
+        let free = DiskSpace::of(&state_dir).map_or(u64::MAX, |space| space.free);
+        if free >= least { 0 } else { (least + least / 10).saturating_sub(free) }
+    })
 }
 
 /// What the start of the store found, in the log.

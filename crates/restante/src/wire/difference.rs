@@ -53,6 +53,8 @@ fn settings(old: &Config, new: &Config) -> Vec<&'static str> {
         ("dnsbl", old.dnsbl == new.dnsbl),
         ("greylist", old.greylist == new.greylist),
         ("quarantine", old.quarantine == new.quarantine),
+        ("guard", old.guard == new.guard),
+        ("watchdog", old.watchdog == new.watchdog),
         ("store", old.store == new.store),
         ("log", old.log == new.log),
         ("trace", old.trace == new.trace),

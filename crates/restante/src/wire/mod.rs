@@ -15,12 +15,26 @@ mod log_writer;
 mod manager;
 mod params;
 mod parsing;
+mod pickups;
 mod reload;
 mod rules;
 mod signals;
+
+use std::path::{Path, PathBuf};
 
 pub(crate) use appliance::prepare;
 pub use appliance::{Appliance, ServeError};
 pub(crate) use explain::{Question, Reply, explain};
 pub(crate) use params::store as store_params;
+pub(crate) use pickups::recall as recall_pickups;
 pub(crate) use rules::fall_back;
+
+/// Where the look after views, trash and pickups keeps what the next run must know.
+pub(crate) fn memo(state_dir: &Path) -> PathBuf {
+    state_dir.join("upkeep-views")
+}
+
+/// The wall clock, in milliseconds since 1970.
+pub(crate) fn wall_ms() -> u64 {
+    u64::try_from(known::since_1970().as_millis()).unwrap_or(u64::MAX)
+}

@@ -1,13 +1,13 @@
 //! From what the configuration says to what each crate takes: one translation, in one place.
 
 use authenticity::{DnsSettings, HeaderLimits, Resolver, Verifier, VerifierLimits, results_field};
-use directory::Expiry;
+use directory::{Directory, Expiry};
 use net::{GateParams, LoginBudgetParams, Networks, ProbeLimits};
 use pop3_serve::{Access, Utf8Fallback as Fallback};
 use routing::Host;
 use smtp_receive::{BareNewline as Newline, ErrorLimits, Patience};
 use tracing::error;
-use upkeep::Quarantine;
+use upkeep::{Care, Guard, Quarantine, Watchdog};
 
 use crate::config::{self, Authenticity, BareNewline, Config, Utf8Fallback};
 use crate::trace::Bounds;
@@ -64,6 +64,16 @@ pub(super) fn parsing_memory(config: &Config) -> u64 {
 pub(super) fn quarantine(config: &Config) -> Quarantine {
     let config::Quarantine { keep, size, digest } = config.quarantine;
     Quarantine { keep, octets: size, digest }
+}
+
+/// How views, trash and pickups are looked after. Mailboxes that nobody has are ignored by themselves.
+pub(super) fn care(config: &Config, directory: &Directory) -> Care {
+    let (guard, watchdog) = (&config.guard, &config.watchdog);
+    let ignore = watchdog.ignore.iter().filter_map(|name| directory.mailbox_named(name));
+    Care {
+        guard: guard.messages.map(|messages| Guard { messages, kept: guard.kept, trash: guard.trash }),
+        watchdog: Watchdog { mailbox: watchdog.mailbox, robot: watchdog.robot, ignore: ignore.collect() },
+    }
 }
 
 /// How much of the trace is kept.

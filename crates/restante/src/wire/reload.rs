@@ -3,7 +3,7 @@ use std::sync::Arc;
 use net::{Tls, TlsError};
 use tracing::{error, info, warn};
 
-use super::appliance::{Appliance, Handlers};
+use super::appliance::{Appliance, Handlers, heard};
 use super::gate::Scanning;
 use super::{difference, manager, params};
 use crate::cli::counted;
@@ -89,7 +89,7 @@ impl Appliance {
             pickups: &self.pickups,
             tls: &self.tls,
             stop: &self.listeners.stop,
-            journeys: self.trace.journeys(),
+            journeys: heard(self.trace.journeys(), self.concerns.clone()),
             judgements: self.trace.judgements(),
             rules: &self.rules,
             parsing: &self.parsing,
@@ -101,6 +101,7 @@ impl Appliance {
         self.pop3.replace(handlers.pop3(&self.budget, false));
         self.pop3s.replace(handlers.pop3(&self.budget, true));
         self.quarantine.send_replace(params::quarantine(&self.config));
+        self.care.send_replace(params::care(&self.config, &self.directory));
         self.route_again.notify_one();
         self.upkeep_again.notify_one();
         Outcome::InForce { warnings, changes, restart }

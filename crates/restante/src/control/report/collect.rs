@@ -59,7 +59,9 @@ impl Report {
             ..files(&figures.files)
         });
         let refused = current.refused.as_ref().map(|why| not_in_force(current.rules, why));
-        report.health = Health::of(report.reasons().into_iter().chain(refused).collect());
+        let concerns = daemon.concerns.standing().into_iter();
+        let concerns = concerns.map(|concern| degraded(concern.text, concern.todo));
+        report.health = Health::of(report.reasons().into_iter().chain(refused).chain(concerns).collect());
         Ok(report)
     }
 

@@ -7,6 +7,7 @@ pub mod import;
 pub mod quarantine;
 pub mod reload;
 pub mod status;
+pub mod team;
 pub mod undo;
 pub mod usage;
 pub mod who;
@@ -57,7 +58,7 @@ pub(super) struct Row {
     serve: for<'c> fn(&'c Desk, Value, &'c mut Call) -> Serving<'c>,
 }
 
-const VERBS: [Row; 12] = [
+const VERBS: [Row; 13] = [
     row::<export::Export>(),
     row::<freeze::Freeze>(),
     row::<import::Import>(),
@@ -67,6 +68,7 @@ const VERBS: [Row; 12] = [
     row::<quarantine::show::Show>(),
     row::<reload::Reload>(),
     row::<status::Status>(),
+    row::<team::Team>(),
     row::<undo::Undo>(),
     row::<usage::Usage>(),
     row::<who::Who>(),

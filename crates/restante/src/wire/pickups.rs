@@ -1,0 +1,98 @@
+//! Who collected what, and when, kept over a restart: whose claims lapse and whose silence is told hangs on it.
+
+use std::fmt::Write as _;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use directory::{Pickup, Pickups};
+use mail::{MailboxName, ViewName};
+use tokio_util::sync::CancellationToken;
+use tracing::warn;
+
+use super::known::replace;
+
+const NAME: &str = "pickups";
+/// How often what is new is written down.
+const EVERY: Duration = Duration::from_secs(60);
+
+/// What the last run knew. A file that is not there or not readable makes a claim lapse later, and nobody told of a
+/// silence until it is known again what is usual.
+pub(crate) fn recall(state_dir: &Path) -> Pickups {
+    let pickups = Pickups::new();
+    let text = fs::read_to_string(state_dir.join(NAME)).unwrap_or_default();
+    for (mailbox, view, pickup) in text.lines().filter_map(read) {
+        pickups.restore(mailbox, view, pickup);
+    }
+    // What was only read needs no writing.
+    let _ = pickups.changed();
+    pickups
+}
+
+/// Writes down what is new, now and then and at the end.
+pub(super) async fn keep(state_dir: PathBuf, pickups: Pickups, stop: CancellationToken) {
+    loop {
+        let stopped = stop.run_until_cancelled(tokio::time::sleep(EVERY)).await.is_none();
+        if let Some(all) = pickups.changed() {
+            let folder = state_dir.clone();
+            let written = tokio::task::spawn_blocking(move || replace(&folder, NAME, &text(&all))).await;
+            if let Ok(Err(error)) = written {
+                warn!(%error, "who collected when is not written down");
+            }
+        }
+        if stopped {
+            return;
+        }
+    }
+}
+
+/// `mailbox view last first every client`; a dash for what is not there.
+fn text(all: &[(MailboxName, ViewName, Pickup)]) -> String {
+    let mut text = String::new();
+    for (mailbox, view, Pickup { last_ms, first_ms, every_ms, client }) in all {
+        let view = if *view == ViewName::owner() { "-" } else { view.as_str() };
+        let every = every_ms.map_or_else(|| "-".to_owned(), |every| every.to_string());
+        let client = client.as_deref().unwrap_or("-");
+        // A String takes all.
+        let _ = writeln!(text, "{mailbox} {view} {last_ms} {first_ms} {every} {client}");
+    }
+    text
+}
+
+fn read(line: &str) -> Option<(MailboxName, ViewName, Pickup)> {
+    let mut words = line.splitn(6, ' ');
+    let mailbox = MailboxName::parse(words.next()?).ok()?;
+    let view = words.next().map(|view| if view == "-" { "" } else { view })?;
+    let view = ViewName::kept(view).ok()?;
+    let (last_ms, first_ms) = (words.next()?.parse().ok()?, words.next()?.parse().ok()?);
+    let every_ms = match words.next()? {
+        "-" => None,
+        every => Some(every.parse().ok()?),
+    };
+    let client = words.next().filter(|client| *client != "-").map(str::to_owned);
+    Some((mailbox, view, Pickup { last_ms, first_ms, every_ms, client }))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_written_is_read() {
+        let name = |text: &str| MailboxName::parse(text).expect("a name");
+        let pickup = |every_ms, client: Option<&str>| {
+            let client = client.map(str::to_owned);
+            Pickup { last_ms: 7, first_ms: 3, every_ms, client }
+        };
+        let all = [
+            (name("alice@other.example"), ViewName::owner(), pickup(None, None)),
+            (
+                name("sales"),
+                ViewName::parse("bob").expect("a name"),
+                pickup(Some(9), Some("fetchmail or so")),
+            ),
+        ];
+        assert_eq!(text(&all).lines().filter_map(read).collect::<Vec<_>>(), all);
+        assert!(read("sales bob 1 soon - -").is_none() && read("sales").is_none());
+    }
+}

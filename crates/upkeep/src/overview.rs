@@ -1,0 +1,327 @@
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::Path;
+use std::sync::Arc;
+
+use directory::{Directory, Pickups, Release, Team, When};
+use jiff::Timestamp;
+use jiff::tz::TimeZone;
+use mail::{MailboxName, Uid, ViewName};
+use queue::{Amount, Maildrop, Store, StoreError, ViewState};
+use serde::{Deserialize, Serialize};
+
+use crate::memo::Memo;
+use crate::team::claim::{Claims, Verdict};
+use crate::team::presence::{Presence, presence};
+use crate::trash;
+use crate::words::ms;
+
+/// Messages between two rests.
+const STEP: usize = 1000;
+/// Days that are told one by one; what goes later is told of the last.
+const DAYS: usize = 60;
+
+/// Who has what of a team mailbox, and when what goes. Times are in milliseconds since 1970, spans in seconds, sizes in
+/// octets. A field may be added; none changes its name or its meaning.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Overview {
+    /// Its name.
+    pub mailbox: String,
+    /// When its mail goes; none: it keeps everything.
+    pub release: Option<Rule>,
+    /// How long its trash stays; none: it has none.
+    pub trash_seconds: Option<u64>,
+    /// Whether it has a password of its own.
+    pub shared: bool,
+    /// All that it holds, without the trash.
+    pub holds: Sum,
+    /// What of it is released, and goes after the team's hold.
+    pub released: Sum,
+    /// What is held back, by whomever.
+    pub held_back: Sum,
+    /// What nobody wants, and nobody of those that count has had.
+    pub unread: Sum,
+    /// What is in the trash.
+    pub trash: Sum,
+    /// Who collects it: those of the file first, then those that were taken out and have not left.
+    pub members: Vec<Seat>,
+    /// When what is released goes, day by day in UTC.
+    pub goes: Vec<Day>,
+}
+
+/// When a team's mail goes.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Rule {
+    /// `all-fetched`, `all-done` or `never`.
+    pub when: String,
+    /// How long it stays after that.
+    pub hold_seconds: u64,
+    /// The age at which it goes whoever has it.
+    pub max_age_seconds: Option<u64>,
+    /// After how long without a pickup a claim lapses.
+    pub ignore_absent_seconds: Option<u64>,
+}
+
+/// So much mail.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Sum {
+    /// Messages.
+    pub messages: u64,
+    /// Octets.
+    pub octets: u64,
+}
+
+impl Sum {
+    fn add(&mut self, octets: u64) {
+        self.messages += 1;
+        self.octets += octets;
+    }
+}
+
+impl From<Amount> for Sum {
+    fn from(Amount { messages, octets }: Amount) -> Self {
+        Self { messages, octets }
+    }
+}
+
+/// One member, and what it has.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Seat {
+    /// The view; empty for the mailbox's own password.
+    pub view: String,
+    /// A program.
+    pub robot: bool,
+    /// Its devices remove what is removed here.
+    pub mirrors: bool,
+    /// Whether the file names it.
+    pub is_declared: bool,
+    /// Since when it is not in the file.
+    pub left_ms: Option<u64>,
+    /// When it joined; none: it has not yet.
+    pub joined_ms: Option<u64>,
+    /// When it collected last.
+    pub last_pickup_ms: Option<u64>,
+    /// With what.
+    pub client: Option<String>,
+    /// When its claim lapses, or has lapsed.
+    pub lapses_ms: Option<u64>,
+    /// Whether it has.
+    pub is_absent: bool,
+    /// What it has not fetched.
+    pub waiting: Sum,
+    /// What it has fetched and still lists.
+    pub fetched: Sum,
+    /// Messages that it is done with and that are here.
+    pub done: u64,
+    /// What it holds back.
+    pub holds_back: Sum,
+    /// When the oldest of that came.
+    pub holds_since_ms: Option<u64>,
+}
+
+/// What goes on one day.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Day {
+    /// As `2026-11-28`.
+    pub day: String,
+    /// Messages.
+    pub messages: u64,
+}
+
+/// Looks at one team. `memo` is where a look after views has left what it knows.
+pub async fn overview<S: Store>(
+    store: &S,
+    directory: &Directory,
+    pickups: &Pickups,
+    memo: &Path,
+    mailbox: &MailboxName,
+    now_ms: u64,
+) -> Result<Option<Overview>, StoreError> {
+    let Some(team) = directory.team(mailbox) else { return Ok(None) };
+    let memo = Memo::read(memo);
+    let states = store.views(mailbox).await?;
+    let usage = store.usage(mailbox);
+    let look = Look { store, pickups, memo: &memo, mailbox, team: &team, now_ms };
+    let mut seats = look.seats(&states);
+    let (released, trash) = look.released().await?;
+    let holds = Sum { messages: usage.messages, octets: usage.octets };
+    let mut found = Overview {
+        mailbox: mailbox.to_string(),
+        release: team.release.as_ref().map(Rule::from),
+        trash_seconds: directory.trash(mailbox).map(|time| time.as_secs()),
+        shared: team.shared,
+        holds,
+        trash,
+        ..Overview::default()
+    };
+    let undecided = look.undecided(&states, &mut found, &mut seats).await?;
+    // What the releaser lists is not released, and all the rest is.
+    found.released.messages = holds.messages.saturating_sub(undecided.len() as u64);
+    let octets = found.held_back.octets + found.unread.octets;
+    found.released.octets = holds.octets.saturating_sub(octets);
+    let here: Vec<Uid> = undecided.into_iter().chain(released.values().flatten().copied()).collect();
+    for seat in &mut seats {
+        look.count(seat, &states, &here).await?;
+    }
+    found.members = seats;
+    found.goes = team.release.map(|release| goes(&release, &released)).unwrap_or_default();
+    Ok(Some(found))
+}
+
+struct Look<'a, S> {
+    store: &'a S,
+    pickups: &'a Pickups,
+    memo: &'a Memo,
+    mailbox: &'a MailboxName,
+    team: &'a Arc<Team>,
+    now_ms: u64,
+}
+
+impl<S: Store> Look<'_, S> {
+    fn seats(&self, states: &[ViewState]) -> Vec<Seat> {
+        let owner = self.team.shared.then(ViewName::owner);
+        let declared = owner.into_iter().chain(self.team.members.iter().map(|member| member.view.clone()));
+        let declared: Vec<ViewName> = declared.collect();
+        let others = states.iter().map(|state| state.view.clone());
+        let others = others.filter(|view| !declared.contains(view) && *view != ViewName::releaser());
+        let all: Vec<ViewName> = declared.iter().cloned().chain(others).collect();
+        all.iter().map(|view| self.seat(view, declared.contains(view), states)).collect()
+    }
+
+    fn seat(&self, view: &ViewName, is_declared: bool, states: &[ViewState]) -> Seat {
+        let key = (self.mailbox.clone(), view.clone());
+        let member = self.team.members.iter().find(|member| member.view == *view);
+        let state = states.iter().find(|state| state.view == *view);
+        let pickup = self.pickups.last(self.mailbox, view);
+        let joined_ms = state.map(|state| state.joined_ms);
+        let last_pickup_ms = pickup.as_ref().map(|pickup| pickup.last_ms);
+        let seen_ms = last_pickup_ms.max(joined_ms).unwrap_or(self.now_ms);
+        let ignore = member.and(self.team.release).and_then(|release| release.ignore_absent);
+        let presence = presence(seen_ms, ignore, self.memo.lapsing.get(&key).copied(), self.now_ms);
+        Seat {
+            view: view.to_string(),
+            robot: member.is_some_and(|member| member.robot),
+            mirrors: member.is_some_and(|member| member.mirrors),
+            is_declared,
+            left_ms: self.memo.left.get(&key).copied(),
+            joined_ms,
+            last_pickup_ms,
+            client: pickup.and_then(|pickup| pickup.client),
+            lapses_ms: match presence {
+                Presence::Here => None,
+                Presence::Lapsing(at_ms) => Some(at_ms),
+                Presence::Lapsed => ignore.map(|ignore| seen_ms.saturating_add(ms(ignore))),
+            },
+            is_absent: presence == Presence::Lapsed,
+            ..Seat::default()
+        }
+    }
+
+    /// What is released and here, by when it was; and what is in the trash.
+    async fn released(&self) -> Result<(BTreeMap<u64, Vec<Uid>>, Sum), StoreError> {
+        let (mut trash, mut gone) = (Sum::default(), BTreeSet::new());
+        for trashed in trash::read(self.store, self.mailbox).await? {
+            trash.add(trashed.octets);
+            gone.insert(trashed.uid);
+        }
+        let mut released: BTreeMap<u64, Vec<Uid>> = BTreeMap::new();
+        for deletion in self.store.deletions(self.mailbox, &ViewName::releaser(), 0).await? {
+            let here = deletion.uids.into_iter().filter(|uid| !gone.contains(uid));
+            released.entry(deletion.time_ms).or_default().extend(here);
+        }
+        Ok((released, trash))
+    }
+
+    /// What is not released, and who keeps it from that.
+    async fn undecided(
+        &self,
+        states: &[ViewState],
+        found: &mut Overview,
+        seats: &mut [Seat],
+    ) -> Result<Vec<Uid>, StoreError> {
+        let releaser = ViewName::releaser();
+        let has_joined = states.iter().any(|state| state.view == releaser);
+        let view = if has_joined { releaser } else { ViewName::owner() };
+        let maildrop = self.store.open(self.mailbox, &view).await?;
+        let absent = seats.iter().filter(|seat| seat.is_absent);
+        let absent = absent.filter_map(|seat| ViewName::kept(&seat.view).ok()).collect();
+        let when = self.team.release.map_or(When::Never, |release| release.when);
+        let claims = Claims::new(self.team, when, states, &absent);
+        let mut first: BTreeMap<ViewName, usize> = BTreeMap::new();
+        let mut uids = Vec::with_capacity(maildrop.len());
+        for index in 0..maildrop.len() {
+            let Some(entry) = maildrop.entry(index) else { continue };
+            if index % STEP == STEP - 1 {
+                tokio::task::yield_now().await;
+            }
+            uids.push(entry.uid);
+            match claims.verdict(entry.uid) {
+                Verdict::Held => {
+                    found.held_back.add(entry.octets);
+                    for view in claims.holding(entry.uid) {
+                        let seat = seats.iter_mut().find(|seat| seat.view == view.as_str());
+                        seat.into_iter().for_each(|seat| seat.holds_back.add(entry.octets));
+                        first.entry(view.clone()).or_insert(index);
+                    }
+                }
+                Verdict::Unread => found.unread.add(entry.octets),
+                // It will be at the next look, or never.
+                Verdict::Released(_) | Verdict::Kept => found.held_back.add(entry.octets),
+            }
+        }
+        for (view, index) in first {
+            let came_ms = maildrop.envelope(index).await?.trace.received_ms;
+            let seat = seats.iter_mut().find(|seat| seat.view == view.as_str());
+            seat.into_iter().for_each(|seat| seat.holds_since_ms = Some(came_ms));
+        }
+        Ok(uids)
+    }
+
+    /// What one view lists, and what it is done with of all that is here.
+    async fn count(&self, seat: &mut Seat, states: &[ViewState], here: &[Uid]) -> Result<(), StoreError> {
+        let Some(state) = states.iter().find(|state| state.view.as_str() == seat.view) else { return Ok(()) };
+        let maildrop = self.store.open(self.mailbox, &state.view).await?;
+        for entry in (0..maildrop.len()).filter_map(|index| maildrop.entry(index)) {
+            let sum = if state.fetched.contains(entry.uid) { &mut seat.fetched } else { &mut seat.waiting };
+            sum.add(entry.octets);
+        }
+        let is_done = |uid: &&Uid| **uid > state.after && state.done.contains(**uid);
+        seat.done = here.iter().filter(is_done).count() as u64;
+        tokio::task::yield_now().await;
+        Ok(())
+    }
+}
+
+impl From<&Release> for Rule {
+    fn from(release: &Release) -> Self {
+        let when = match release.when {
+            When::AllFetched => "all-fetched",
+            When::AllDone => "all-done",
+            When::Never => "never",
+        };
+        Self {
+            when: when.into(),
+            hold_seconds: release.hold.as_secs(),
+            max_age_seconds: release.max_age.map(|time| time.as_secs()),
+            ignore_absent_seconds: release.ignore_absent.map(|time| time.as_secs()),
+        }
+    }
+}
+
+fn goes(release: &Release, released: &BTreeMap<u64, Vec<Uid>>) -> Vec<Day> {
+    let mut days: Vec<Day> = Vec::new();
+    if release.when == When::Never {
+        return days;
+    }
+    for (at_ms, uids) in released.iter().filter(|(_, uids)| !uids.is_empty()) {
+        let due = i64::try_from(at_ms.saturating_add(ms(release.hold))).unwrap_or(i64::MAX);
+        let due = Timestamp::from_millisecond(due).unwrap_or(Timestamp::MAX);
+        let day = due.to_zoned(TimeZone::UTC).strftime("%Y-%m-%d").to_string();
+        let messages = uids.len() as u64;
+        let is_full = days.len() >= DAYS;
+        match days.last_mut() {
+            Some(last) if last.day == day || is_full => last.messages += messages,
+            Some(_) | None => days.push(Day { day, messages }),
+        }
+    }
+    days
+}

@@ -1,0 +1,127 @@
+use std::collections::BTreeSet;
+
+use directory::{Team, When};
+use mail::{Uid, ViewName};
+use queue::ViewState;
+
+/// One whose claim may hold a team's mail back.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Claimant {
+    /// What its view has fetched and is done with.
+    pub(crate) state: ViewState,
+    /// A program: it has the same claims as others, and is no human.
+    pub(crate) robot: bool,
+    /// Its devices remove what is removed here: what it fetched and did not delete is still wanted.
+    pub(crate) mirrors: bool,
+    /// The file names it. One that it does not name any more still holds mail back until it leaves.
+    pub(crate) member: bool,
+    /// It has not been absent for so long that its claim has lapsed.
+    pub(crate) active: bool,
+}
+
+impl Claimant {
+    /// Whether a message came to it.
+    fn got(&self, uid: Uid) -> bool {
+        let ViewState { after, fetched, done, .. } = &self.state;
+        uid > *after && (done.contains(uid) || fetched.contains(uid))
+    }
+
+    /// Whether it keeps a message from being released.
+    fn holds(&self, uid: Uid, when: When) -> bool {
+        self.active
+            && self.state.wants(uid)
+            && match when {
+                When::AllFetched => self.mirrors || !self.state.fetched.contains(uid),
+                When::AllDone | When::Never => true,
+            }
+    }
+}
+
+/// Everyone whose word counts for what a team releases, at one moment.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Claims {
+    when: When,
+    claimants: Vec<Claimant>,
+    /// Nobody in the team is a human: then a robot's word is enough.
+    robots_alone: bool,
+    /// A member of the file has not joined yet, and nobody knows what it wants.
+    waiting: bool,
+}
+
+/// What is to be done with one message.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Verdict {
+    /// It is released, because.
+    Released(Why),
+    /// Somebody still wants it.
+    Held,
+    /// Nobody wants it, and nobody who counts has had it.
+    Unread,
+    /// Nobody is there who could let it go, or the team lets nothing go.
+    Kept,
+}
+
+/// Why a message is released.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Why {
+    /// Every active member has fetched it, or is done with it.
+    AllFetched,
+    /// Every active member is done with it.
+    AllDone,
+}
+
+impl Why {
+    pub(crate) fn words(self) -> &'static str {
+        match self {
+            Self::AllFetched => "released: everyone has fetched it",
+            Self::AllDone => "released: everyone is done with it",
+        }
+    }
+}
+
+impl Claims {
+    /// The owner's view counts for nothing: of a shared password nobody can tell whose it was.
+    pub(crate) fn new(team: &Team, when: When, states: &[ViewState], absent: &BTreeSet<ViewName>) -> Self {
+        let (owner, releaser) = (ViewName::owner(), ViewName::releaser());
+        let counted = states.iter().filter(|state| state.view != owner && state.view != releaser);
+        let claimant = |state: &ViewState| {
+            let member = team.members.iter().find(|member| member.view == state.view);
+            Claimant {
+                state: state.clone(),
+                robot: member.is_some_and(|member| member.robot),
+                mirrors: member.is_some_and(|member| member.mirrors),
+                member: member.is_some(),
+                active: !absent.contains(&state.view),
+            }
+        };
+        let has_joined = |view: &ViewName| states.iter().any(|state| state.view == *view);
+        Self {
+            when,
+            claimants: counted.map(claimant).collect(),
+            robots_alone: team.members.iter().all(|member| member.robot),
+            waiting: !team.members.iter().all(|member| has_joined(&member.view)),
+        }
+    }
+
+    pub(crate) fn verdict(&self, uid: Uid) -> Verdict {
+        let anybody = self.claimants.iter().any(|claimant| claimant.member && claimant.active);
+        if self.waiting || !anybody || self.when == When::Never {
+            return Verdict::Kept;
+        }
+        if self.holding(uid).next().is_some() {
+            return Verdict::Held;
+        }
+        let counts = |claimant: &&Claimant| claimant.member && (self.robots_alone || !claimant.robot);
+        if !self.claimants.iter().filter(counts).any(|claimant| claimant.got(uid)) {
+            return Verdict::Unread;
+        }
+        let wanted = self.claimants.iter().any(|claimant| claimant.active && claimant.state.wants(uid));
+        Verdict::Released(if wanted { Why::AllFetched } else { Why::AllDone })
+    }
+
+    /// Who holds a message back.
+    pub(crate) fn holding(&self, uid: Uid) -> impl Iterator<Item = &ViewName> {
+        let holding = self.claimants.iter().filter(move |claimant| claimant.holds(uid, self.when));
+        holding.map(|claimant| &claimant.state.view)
+    }
+}

@@ -1,0 +1,131 @@
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
+
+use directory::{Directory, JoinFrom};
+use mail::{Event, MailboxName, ViewName};
+use queue::{Join, Store, StoreError, Unwanted};
+use tracing::info;
+
+use crate::caretaker::Means;
+use crate::memo::Memo;
+use crate::words::{between, ms, span};
+
+/// How long a view that is not declared any more keeps what it has, where no team says it.
+const HOLD: Duration = Duration::from_secs(30 * 24 * 60 * 60);
+
+/// Brings the views that have joined in line with the file. `now_ms` is none while the clock is not believed: then
+/// nobody leaves.
+///
+/// A mailbox that the file does not have any more keeps its views as it keeps its mail.
+pub(crate) async fn reconcile<S: Store>(
+    means: &Means<S>,
+    memo: &mut Memo,
+    wall_ms: u64,
+    now_ms: Option<u64>,
+) -> Result<(), StoreError> {
+    let Means { store, directory, .. } = means;
+    let declared: BTreeMap<_, _> = directory.views().into_iter().collect();
+    let kept = store.mailboxes().await?.into_iter().filter(|status| !status.views.is_empty());
+    let kept: BTreeMap<MailboxName, Vec<ViewName>> = kept.map(|status| (status.name, status.views)).collect();
+    for mailbox in declared.keys().chain(kept.keys()).collect::<BTreeSet<_>>() {
+        let joined = kept.get(mailbox).map_or(&[][..], Vec::as_slice);
+        if declared.contains_key(mailbox) || directory.has_mailbox(mailbox) {
+            let wanted = wanted(directory, mailbox, declared.get(mailbox));
+            join_missing(means, mailbox, &wanted, joined, wall_ms).await?;
+            part(means, memo, (mailbox, &wanted, joined), wall_ms, now_ms).await?;
+        }
+    }
+    // What somebody else let leave needs no note.
+    memo.left.retain(|(mailbox, view), _| kept.get(mailbox).is_some_and(|joined| joined.contains(view)));
+    Ok(())
+}
+
+/// The declared views, and of a team the releaser's, which joins first: what the others are done with then waits for it.
+fn wanted(directory: &Directory, mailbox: &MailboxName, declared: Option<&Vec<ViewName>>) -> Vec<ViewName> {
+    let releaser = directory.team(mailbox).map(|_| ViewName::releaser());
+    releaser.into_iter().chain(declared.into_iter().flatten().cloned()).collect()
+}
+
+async fn join_missing<S: Store>(
+    means: &Means<S>,
+    mailbox: &MailboxName,
+    wanted: &[ViewName],
+    joined: &[ViewName],
+    wall_ms: u64,
+) -> Result<(), StoreError> {
+    let Means { store, directory, .. } = means;
+    for view in wanted.iter().filter(|view| !joined.contains(view)) {
+        let team = directory.team(mailbox);
+        let member = team.as_ref().and_then(|team| team.members.iter().find(|it| it.view == *view));
+        let from = match member.map_or(JoinFrom::All, |member| member.from) {
+            JoinFrom::All => Join::All,
+            JoinFrom::Now => Join::Now,
+            JoinFrom::Back(time) => {
+                let before = wall_ms.saturating_sub(ms(time));
+                let older = store.older_than(mailbox, before, wall_ms, usize::MAX).await?;
+                older.last().map_or(Join::All, |uid| Join::After(*uid))
+            }
+        };
+        store.join(mailbox, view, from).await?;
+        info!(%mailbox, view = view.as_str(), ?from, "a view has joined");
+    }
+    Ok(())
+}
+
+/// Lets go whom the file does not declare any more: the owner's and the releaser's view at once when nobody is left,
+/// and others when they have been away for as long as the mailbox holds.
+async fn part<S: Store>(
+    means: &Means<S>,
+    memo: &mut Memo,
+    (mailbox, wanted, joined): (&MailboxName, &[ViewName], &[ViewName]),
+    wall_ms: u64,
+    now_ms: Option<u64>,
+) -> Result<(), StoreError> {
+    let (owner, releaser) = (ViewName::owner(), ViewName::releaser());
+    let is_plain = |view: &ViewName| *view == owner || *view == releaser;
+    let team = means.directory.team(mailbox);
+    let hold = team.as_ref().and_then(|team| team.release).map_or(HOLD, |release| release.hold);
+    // What a member was not done with waits for whoever decides; a device's goes where its owner's does.
+    let unwanted = match means.directory.trash(mailbox) {
+        _ if joined.contains(&releaser) => Unwanted::Stays,
+        Some(_) => Unwanted::ToTrash,
+        None => Unwanted::Goes,
+    };
+    let mut left = joined.to_vec();
+    for view in joined.iter().filter(|view| !wanted.contains(view)) {
+        // Of a mailbox that declares nobody these two go last.
+        if *view == releaser || (is_plain(view) && wanted.is_empty()) {
+            continue;
+        }
+        let seat = (mailbox.clone(), view.clone());
+        let since = memo.left.entry(seat.clone()).or_insert_with(|| {
+            info!(%mailbox, view = view.as_str(), hold = span(hold), "a view is not declared any more: it is kept for a while");
+            wall_ms
+        });
+        // A clock that was ahead begins anew.
+        *since = (*since).min(wall_ms);
+        let Some(now_ms) = now_ms.filter(|now| since.saturating_add(ms(hold)) <= *now) else { continue };
+        let away = span(between(*since, now_ms));
+        means.store.leave(mailbox, view, unwanted).await?;
+        memo.left.remove(&seat);
+        left.retain(|other| other != view);
+        let who = if *view == owner { "the owner's view".into() } else { format!("the view `{view}`") };
+        info!(%mailbox, view = view.as_str(), away, "a view has left: what only it wanted is free");
+        means
+            .concerns
+            .note(format!("{mailbox}: {who} has left, {away} after it was taken out of mailboxes.toml."));
+        let reason = format!("not declared for {away}");
+        means.journeys.tell(|| Event::Left { mailbox: mailbox.clone(), view: view.clone(), reason });
+    }
+    memo.left.retain(|(of, view), _| of != mailbox || !wanted.contains(view));
+    let is_over = wanted.is_empty() && left.iter().all(is_plain);
+    let is_personal = !wanted.is_empty() && !wanted.contains(&releaser);
+    for view in [&owner, &releaser] {
+        let goes = is_over || (is_personal && *view == releaser);
+        if goes && left.contains(view) {
+            means.store.leave(mailbox, view, Unwanted::Stays).await?;
+            info!(%mailbox, view = view.as_str(), "nobody shares this mailbox any more");
+        }
+    }
+    Ok(())
+}

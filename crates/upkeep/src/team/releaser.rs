@@ -1,0 +1,309 @@
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+use std::time::Duration;
+
+use directory::{Release, Team, When};
+use mail::{Event, MailboxName, Uid, ViewName};
+use queue::{Expunge, Maildrop, Store, StoreError, Unwanted, ViewState};
+use tracing::{info, warn};
+
+use super::claim::{Claims, Verdict, Why};
+use super::presence::{Presence, presence};
+use crate::caretaker::{Care, Means};
+use crate::memo::Memo;
+use crate::trash::guard::look_at_views;
+use crate::words::{between, instant, ms, span};
+
+/// Messages of one step, and the rest after one that changed something: who collects meanwhile must not wait.
+const STEP: usize = 1000;
+const REST: Duration = Duration::from_millis(50);
+/// How far back the first look asks for deletions.
+const FIRST: u64 = 24 * 60 * 60 * 1000;
+/// How far looks overlap: what is noted at an instant may show a little later.
+const OVERLAP: u64 = 60 * 1000;
+
+/// Lets the mail of teams go: what everyone has is released, held for a while, and goes to the trash.
+///
+/// What its own view is done with is released; since when, the store remembers. A mailbox is decided over again only
+/// when a view, the file or somebody's absence has changed.
+#[derive(Default)]
+pub(crate) struct Releaser {
+    teams: BTreeMap<MailboxName, Known>,
+}
+
+#[derive(Default)]
+struct Known {
+    /// What the last decision was made of.
+    decided: Option<Basis>,
+    /// What is released and still in the mailbox, by when it was; none: the store was not asked yet.
+    released: Option<BTreeMap<u64, Vec<Uid>>>,
+    /// How the views stood at the last look, and when that was.
+    watched: Option<(Vec<ViewState>, u64)>,
+}
+
+#[derive(PartialEq)]
+struct Basis {
+    team: Arc<Team>,
+    absent: BTreeSet<ViewName>,
+    states: Vec<ViewState>,
+}
+
+/// One team, at one look.
+struct Look<'a, S> {
+    means: &'a Means<S>,
+    mailbox: &'a MailboxName,
+    team: Arc<Team>,
+    wall_ms: u64,
+}
+
+impl Releaser {
+    /// Goes through all teams; of several errors the last. `now_ms` is none while the clock is not believed: then
+    /// everybody counts as present, and nothing goes for its time.
+    pub(crate) async fn look<S: Store>(
+        &mut self,
+        means: &Means<S>,
+        memo: &mut Memo,
+        care: &Care,
+        wall_ms: u64,
+        now_ms: Option<u64>,
+    ) -> Result<(), StoreError> {
+        let teams = means.directory.teams();
+        self.teams.retain(|name, _| teams.iter().any(|(other, _)| other == name));
+        memo.lapsing.retain(|(mailbox, view), _| {
+            let team = teams.iter().find(|(name, _)| name == mailbox);
+            team.is_some_and(|(_, team)| team.members.iter().any(|member| member.view == *view))
+        });
+        let mut outcome = Ok(());
+        for (mailbox, team) in teams {
+            if means.stop.is_cancelled() {
+                break;
+            }
+            let known = self.teams.entry(mailbox.clone()).or_default();
+            let look = Look { means, mailbox: &mailbox, team, wall_ms };
+            if let Err(error) = known.look(&look, memo, care, now_ms).await {
+                outcome = Err(error);
+            }
+        }
+        outcome
+    }
+}
+
+impl Known {
+    async fn look<S: Store>(
+        &mut self,
+        look: &Look<'_, S>,
+        memo: &mut Memo,
+        care: &Care,
+        now_ms: Option<u64>,
+    ) -> Result<(), StoreError> {
+        let Look { means, mailbox, team, wall_ms } = look;
+        let states = means.store.views(mailbox).await?;
+        if let Some(guard) = &care.guard {
+            let first = || (Vec::new(), wall_ms.saturating_sub(FIRST));
+            let before = self.watched.take().unwrap_or_else(first);
+            look_at_views(means, memo, guard, (mailbox, &states), before).await?;
+        }
+        self.watched = Some((states.clone(), wall_ms.saturating_sub(OVERLAP)));
+        let Some(release) = team.release else { return Ok(()) };
+        // Its own view is not asked for what it thinks.
+        let releaser = ViewName::releaser();
+        let (own, states): (Vec<_>, Vec<_>) = states.into_iter().partition(|state| state.view == releaser);
+        if own.is_empty() {
+            return Ok(());
+        }
+        let absent = now_ms.map_or_else(BTreeSet::new, |now_ms| look.absent(memo, &release, &states, now_ms));
+        let basis = Basis { team: team.clone(), absent, states };
+        if self.decided.as_ref() != Some(&basis) {
+            self.decided = None;
+            let claims = Claims::new(team, release.when, &basis.states, &basis.absent);
+            if self.release(look, &claims).await? {
+                self.decided = Some(basis);
+            }
+        }
+        if let Some(now_ms) = now_ms {
+            self.let_go(look, &release, now_ms).await?;
+            self.let_go_old(look, &release, now_ms).await?;
+        }
+        Ok(())
+    }
+
+    /// Releases what may be released now; false when it was stopped before the end.
+    async fn release<S: Store>(&mut self, look: &Look<'_, S>, claims: &Claims) -> Result<bool, StoreError> {
+        let Look { means, mailbox, wall_ms, .. } = look;
+        let undecided = means.store.open(mailbox, &ViewName::releaser()).await?;
+        for begin in (0..undecided.len()).step_by(STEP) {
+            if means.stop.is_cancelled() {
+                return Ok(false);
+            }
+            let mut found: BTreeMap<Why, Vec<Uid>> = BTreeMap::new();
+            let step = (begin..undecided.len().min(begin + STEP)).filter_map(|index| undecided.entry(index));
+            for uid in step.map(|entry| entry.uid) {
+                match claims.verdict(uid) {
+                    Verdict::Released(why) => found.entry(why).or_default().push(uid),
+                    Verdict::Held | Verdict::Unread | Verdict::Kept => {}
+                }
+            }
+            let changes = !found.is_empty();
+            for (why, uids) in found {
+                look.note_released(uids.clone()).await?;
+                if let Some(released) = &mut self.released {
+                    released.entry(*wall_ms).or_default().extend(&uids);
+                }
+                let messages = uids.len();
+                info!(%mailbox, messages, status = "released", "{}", why.words());
+                let reason = why.words().into();
+                means.journeys.tell(|| Event::Released { mailbox: (*mailbox).clone(), uids, reason });
+            }
+            match changes {
+                true => tokio::time::sleep(REST).await,
+                false => tokio::task::yield_now().await,
+            }
+        }
+        Ok(true)
+    }
+
+    /// Moves on what was released for as long as the team holds it.
+    async fn let_go<S: Store>(
+        &mut self,
+        look: &Look<'_, S>,
+        release: &Release,
+        now_ms: u64,
+    ) -> Result<(), StoreError> {
+        if release.when == When::Never {
+            return Ok(());
+        }
+        let released = match &mut self.released {
+            Some(released) => released,
+            none => none.insert(look.released().await?),
+        };
+        let reason = format!("everyone had it, held for {}", span(release.hold));
+        while let Some(first) = released.first_entry() {
+            if first.key().saturating_add(ms(release.hold)) > now_ms || look.means.stop.is_cancelled() {
+                break;
+            }
+            for step in first.get().chunks(STEP) {
+                look.go(step.to_vec(), &reason).await?;
+            }
+            first.remove();
+        }
+        Ok(())
+    }
+
+    /// Moves on what is older than the team keeps anything, whatever the views say.
+    async fn let_go_old<S: Store>(
+        &mut self,
+        look: &Look<'_, S>,
+        release: &Release,
+        now_ms: u64,
+    ) -> Result<(), StoreError> {
+        let Some(age) = release.max_age else { return Ok(()) };
+        let before = now_ms.saturating_sub(ms(age));
+        let reason = format!("older than the team's max-age of {}", span(age));
+        while !look.means.stop.is_cancelled() {
+            let mut old = look.means.store.older_than(look.mailbox, before, now_ms, STEP).await?;
+            let found = old.len();
+            if found == 0 {
+                break;
+            }
+            old.sort_unstable();
+            if let Some(released) = &mut self.released {
+                released.values_mut().for_each(|uids| uids.retain(|uid| old.binary_search(uid).is_err()));
+            }
+            // So that whoever looks at the trash knows that no member has put it there.
+            look.note_released(old.clone()).await?;
+            look.go(old, &reason).await?;
+            if found < STEP {
+                break;
+            }
+        }
+        Ok(())
+    }
+}
+
+impl<S: Store> Look<'_, S> {
+    /// Whose claim has lapsed; and tells of those whose will.
+    fn absent(
+        &self,
+        memo: &mut Memo,
+        release: &Release,
+        states: &[ViewState],
+        now_ms: u64,
+    ) -> BTreeSet<ViewName> {
+        let mut absent = BTreeSet::new();
+        for state in states.iter().filter(|state| self.team.members.iter().any(|it| it.view == state.view)) {
+            let seat = (self.mailbox.clone(), state.view.clone());
+            let seen_ms = seen_ms(self.means, self.mailbox, state);
+            match presence(seen_ms, release.ignore_absent, memo.lapsing.get(&seat).copied(), now_ms) {
+                Presence::Here => drop(memo.lapsing.remove(&seat)),
+                Presence::Lapsing(at_ms) => {
+                    if memo.lapsing.get(&seat).is_none_or(|told| *told < seen_ms) {
+                        memo.lapsing.insert(seat, now_ms);
+                        self.tell_of_lapse(&state.view, &span(between(seen_ms, now_ms)), at_ms);
+                    }
+                }
+                Presence::Lapsed => drop(absent.insert(state.view.clone())),
+            }
+        }
+        absent
+    }
+
+    fn tell_of_lapse(&self, view: &ViewName, away: &str, at_ms: u64) {
+        let (mailbox, at) = (self.mailbox, instant(at_ms));
+        warn!(%mailbox, view = view.as_str(), away, at, "a member has collected nothing for long: the claim will lapse");
+        self.means.concerns.note(format!(
+            "{mailbox}: {view} has collected nothing for {away}. From {at} on mail is released without {view} \
+             (`ignore-absent`), unless {view} collects before."
+        ));
+    }
+
+    async fn note_released(&self, uids: Vec<Uid>) -> Result<(), StoreError> {
+        let (mailbox, view) = (self.mailbox.clone(), ViewName::releaser());
+        self.means.store.delete(vec![Expunge { mailbox, view, uids, unwanted: Unwanted::Stays }]).await
+    }
+
+    /// What is released and not in the trash yet. A stamp that is ahead counts from now on.
+    async fn released(&self) -> Result<BTreeMap<u64, Vec<Uid>>, StoreError> {
+        let Self { means: Means { store, .. }, mailbox, wall_ms, .. } = self;
+        let mut trash = BTreeSet::new();
+        let mut after = Uid(0);
+        loop {
+            let page = store.trashed(mailbox, after, STEP).await?;
+            let Some(last) = page.last() else { break };
+            after = last.uid;
+            trash.extend(page.iter().map(|trashed| trashed.uid));
+        }
+        let mut released: BTreeMap<u64, Vec<Uid>> = BTreeMap::new();
+        for deletion in store.deletions(mailbox, &ViewName::releaser(), 0).await? {
+            let here = deletion.uids.into_iter().filter(|uid| !trash.contains(uid));
+            released.entry(deletion.time_ms.min(*wall_ms)).or_default().extend(here);
+        }
+        released.retain(|_, uids| !uids.is_empty());
+        Ok(released)
+    }
+
+    /// Into the trash, or out of the store where there is none.
+    async fn go(&self, uids: Vec<Uid>, reason: &str) -> Result<(), StoreError> {
+        if uids.is_empty() {
+            return Ok(());
+        }
+        let Means { store, directory, journeys, .. } = self.means;
+        let (mailbox, messages, reason) = (self.mailbox.clone(), uids.len(), reason.to_owned());
+        if directory.trash(&mailbox).is_some() {
+            store.trash(&mailbox, uids.clone()).await?;
+            info!(%mailbox, messages, status = "trashed", "a team's mail goes to the trash: {reason}");
+            journeys.tell(|| Event::Trashed { mailbox, uids, reason });
+        } else {
+            store.purge(&mailbox, uids.clone()).await?;
+            info!(%mailbox, messages, status = "released", "a team's mail goes: {reason}");
+            journeys.tell(|| Event::Removed { mailbox, uids, reason });
+        }
+        tokio::time::sleep(REST).await;
+        Ok(())
+    }
+}
+
+/// When a member was here last: when it joined, if it has never collected.
+pub(crate) fn seen_ms<S>(means: &Means<S>, mailbox: &MailboxName, state: &ViewState) -> u64 {
+    let pickup = means.pickups.last(mailbox, &state.view);
+    pickup.map_or(0, |pickup| pickup.last_ms).max(state.joined_ms)
+}

@@ -1,0 +1,125 @@
+use std::collections::BTreeMap;
+
+use mail::{MailboxName, Uid, ViewName};
+use queue::{Store, StoreError, Trashed, ViewState};
+use tracing::warn;
+
+use crate::caretaker::{Guard, Means};
+use crate::memo::Memo;
+use crate::words::{instant, messages, ms, span};
+
+/// Many messages that went at one instant.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Mass {
+    pub(crate) time_ms: u64,
+    pub(crate) uids: Vec<Uid>,
+}
+
+/// What in a trash went at one instant and is much, and had been there for long.
+pub(crate) fn masses(trash: &[Trashed], guard: &Guard) -> Vec<Mass> {
+    let mut groups: BTreeMap<u64, (Vec<Uid>, u64)> = BTreeMap::new();
+    for trashed in trash {
+        let (uids, old) = groups.entry(trashed.trashed_ms).or_default();
+        uids.push(trashed.uid);
+        *old += u64::from(trashed.delivered_ms.saturating_add(ms(guard.kept)) <= trashed.trashed_ms);
+    }
+    let many = groups.into_iter().filter(|(_, (_, old))| *old >= guard.messages);
+    many.map(|(time_ms, (uids, _))| Mass { time_ms, uids }).collect()
+}
+
+/// Looks at what the views of a team were done with since the last look, `before`: how they stood then, and when.
+pub(crate) async fn look_at_views<S: Store>(
+    means: &Means<S>,
+    memo: &mut Memo,
+    guard: &Guard,
+    (mailbox, states): (&MailboxName, &[ViewState]),
+    before: (Vec<ViewState>, u64),
+) -> Result<(), StoreError> {
+    let (then, since_ms) = before;
+    let stood = |state: &ViewState| then.iter().find(|other| other.view == state.view);
+    let changed = states.iter().filter(|state| {
+        state.view != ViewName::releaser() && stood(state).is_none_or(|then| then.done != state.done)
+    });
+    for state in changed {
+        for deletion in means.store.deletions(mailbox, &state.view, since_ms).await? {
+            let (time_ms, many) = (deletion.time_ms, deletion.uids.len() as u64 >= guard.messages);
+            // Who has joined lately has kept nothing.
+            let has_kept = state.joined_ms.saturating_add(ms(guard.kept)) <= time_ms;
+            let key = ((mailbox.clone(), state.view.clone()), time_ms);
+            if !many || !has_kept || memo.guarded.contains_key(&key) {
+                continue;
+            }
+            if old(means, mailbox, &deletion.uids, time_ms.saturating_sub(ms(guard.kept))).await?
+                >= guard.messages
+            {
+                let until = time_ms.saturating_add(ms(guard.trash));
+                memo.guarded.insert(key, until);
+                let mass = Mass { time_ms, uids: deletion.uids };
+                tell(means, guard, (mailbox, &state.view), &mass, until);
+            }
+        }
+    }
+    Ok(())
+}
+
+/// How many of these came before an instant.
+async fn old<S: Store>(
+    means: &Means<S>,
+    mailbox: &MailboxName,
+    uids: &[Uid],
+    before_ms: u64,
+) -> Result<u64, StoreError> {
+    // Under any clock: it was asked for what came before, and no more.
+    let mut old = means.store.older_than(mailbox, before_ms, u64::MAX, usize::MAX).await?;
+    let trash = super::read(&means.store, mailbox).await?;
+    old.extend(trash.iter().filter(|it| it.delivered_ms < before_ms).map(|it| it.uid));
+    old.sort_unstable();
+    Ok(uids.iter().filter(|uid| old.binary_search(uid).is_ok()).count() as u64)
+}
+
+/// Who was it that put this into the trash?
+pub(super) async fn who<S: Store>(
+    means: &Means<S>,
+    mailbox: &MailboxName,
+    mass: &Mass,
+) -> Result<Option<ViewName>, StoreError> {
+    let states = means.store.views(mailbox).await?;
+    let views = states.into_iter().map(|state| state.view).chain([ViewName::owner()]);
+    for view in views.filter(|view| *view != ViewName::releaser()) {
+        // Both are written in one step, and by one clock.
+        let since = mass.time_ms.saturating_sub(1000);
+        let deletions = means.store.deletions(mailbox, &view, since).await?;
+        let first = mass.uids.first();
+        if deletions.iter().any(|deletion| first.is_some_and(|uid| deletion.uids.contains(uid))) {
+            return Ok(Some(view));
+        }
+    }
+    Ok(None)
+}
+
+/// Tells the log at once, and postmaster with the next report.
+pub(super) fn tell<S>(
+    means: &Means<S>,
+    guard: &Guard,
+    (mailbox, view): (&MailboxName, &ViewName),
+    mass: &Mass,
+    until_ms: u64,
+) {
+    let (count, at, until) = (mass.uids.len() as u64, instant(mass.time_ms), instant(until_ms));
+    let kept = span(guard.kept);
+    let member = means.directory.team(mailbox);
+    let member = member.as_ref().and_then(|team| team.members.iter().find(|member| member.view == *view));
+    let (login, of) = match member {
+        Some(member) => (member.login.to_string(), format!(" --mailbox {mailbox}")),
+        None if *view == ViewName::owner() => (mailbox.to_string(), String::new()),
+        None => (format!("{mailbox}+{view}"), String::new()),
+    };
+    warn!(%mailbox, login, messages = count, at, until, "very much old mail was deleted at once: it is kept longer");
+    means.concerns.note(format!(
+        "{mailbox}: {login} deleted {} in one session at {at}, {} and more of which had been there for {kept}. \
+         If that was a mistake: `restante undo --login {login}{of} --last TIME`, with a TIME that reaches back to \
+         then, brings them back until {until}.",
+        messages(count),
+        guard.messages,
+    ));
+}
