@@ -22,13 +22,19 @@ fn into_folder(folder: &Path) -> PathBuf {
     script
 }
 
-fn mails(folder: &Path) -> Vec<PathBuf> {
+pub(crate) fn mails(folder: &Path) -> Vec<PathBuf> {
     let is_mail =
         |path: &PathBuf| path.file_name().is_some_and(|name| name.to_string_lossy().starts_with("mail."));
     files(folder).into_iter().filter(is_mail).collect()
 }
 
-fn fetchmail(appliance: &Appliance, folder: &Path, user: &str, keep: &str, tls: bool) -> Option<i32> {
+pub(crate) fn fetchmail(
+    appliance: &Appliance,
+    folder: &Path,
+    user: &str,
+    keep: &str,
+    tls: bool,
+) -> Option<i32> {
     let program = found("fetchmail")?;
     let script = into_folder(folder);
     let (port, ssl) =
@@ -80,11 +86,11 @@ fn fetchmail_leaves_copies_and_takes_each_once() {
     collect(appliance.pop3, "fetchmail-keep", messages.len());
 }
 
-fn getmail(
+pub(crate) fn getmail(
     appliance: &Appliance,
     folder: &Path,
     user: &str,
-    delete: bool,
+    delete: &str,
     tls: bool,
 ) -> Option<Vec<PathBuf>> {
     let program = found("getmail")?;
@@ -100,7 +106,7 @@ fn getmail(
             "[retriever]\ntype = {kind}\nserver = 127.0.0.1\nport = {port}\nusername = {user}\n\
              password = {PASSWORD}\ntimeout = 50\n\
              [destination]\ntype = MDA_external\npath = {}\nallow_root_commands = true\n\
-             [options]\nread_all = false\ndelete = {delete}\ndelivered_to = false\nreceived = false\nverbose = 0\n",
+             [options]\nread_all = false\n{delete}\ndelivered_to = false\nreceived = false\nverbose = 0\n",
             script.display()
         ),
     );
@@ -116,7 +122,7 @@ fn getmail_takes_everything_away() {
     let folder = tempfile::tempdir().expect("a folder");
     let messages = fill(&appliance, "getmail");
     collect(appliance.pop3, "getmail", messages.len());
-    let Some(held) = getmail(&appliance, folder.path(), "getmail", true, true) else { return };
+    let Some(held) = getmail(&appliance, folder.path(), "getmail", "delete = true", true) else { return };
     assert_held(&held, &messages);
     collect(appliance.pop3, "getmail", 0);
 }
@@ -127,45 +133,50 @@ fn getmail_leaves_copies_and_takes_each_once() {
     let folder = tempfile::tempdir().expect("a folder");
     let messages = fill(&appliance, "getmail-keep");
     collect(appliance.pop3, "getmail-keep", messages.len());
-    let Some(held) = getmail(&appliance, folder.path(), "getmail-keep", false, false) else { return };
+    let Some(held) = getmail(&appliance, folder.path(), "getmail-keep", "delete = false", false) else {
+        return;
+    };
     assert_held(&held, &messages);
-    let again = getmail(&appliance, folder.path(), "getmail-keep", false, false).expect("installed");
+    let again =
+        getmail(&appliance, folder.path(), "getmail-keep", "delete = false", false).expect("installed");
     assert_eq!(again, held);
     collect(appliance.pop3, "getmail-keep", messages.len());
 }
 
-#[test]
-fn mpop_leaves_copies_by_stls_and_then_takes_them_away() {
-    let Some(program) = found("mpop") else { return };
-    let appliance = APPLIANCE.get();
-    let folder = tempfile::tempdir().expect("a folder");
-    let maildir = folder.path().join("Maildir");
+pub(crate) fn mpop(port: u16, folder: &Path, user: &str, keep: &str, starttls: &str) -> Option<Vec<PathBuf>> {
+    let program = found("mpop")?;
+    let maildir = folder.join("Maildir");
     for part in ["new", "cur", "tmp"] {
         fs::create_dir_all(maildir.join(part)).expect("made");
     }
+    let rc = folder.join("mpoprc");
+    private(
+        &rc,
+        &format!(
+            "account default\nhost 127.0.0.1\nport {port}\nuser {user}\npassword \"{PASSWORD}\"\ntimeout 50\n\
+             tls on\ntls_starttls {starttls}\ntls_certcheck off\nkeep {keep}\nreceived_header off\n\
+             delivery maildir {}\nuidls_file {}\n",
+            maildir.display(),
+            folder.join("uidls").display()
+        ),
+    );
+    let mut command = Command::new(program);
+    command.env("HOME", folder).arg("--quiet").arg("--file").arg(rc);
+    finish(&mut command, PATIENCE);
+    Some(files(&maildir.join("new")))
+}
+
+#[test]
+fn mpop_leaves_copies_by_stls_and_then_takes_them_away() {
+    let appliance = APPLIANCE.get();
+    let folder = tempfile::tempdir().expect("a folder");
     let messages = fill(&appliance, "mpop");
     collect(appliance.pop3, "mpop", messages.len());
-    let mpop = |keep: &str, starttls: &str, port: u16| {
-        let rc = folder.path().join("mpoprc");
-        private(
-            &rc,
-            &format!(
-                "account default\nhost 127.0.0.1\nport {port}\nuser mpop\npassword \"{PASSWORD}\"\ntimeout 50\n\
-                 tls on\ntls_starttls {starttls}\ntls_certcheck off\nkeep {keep}\nreceived_header off\n\
-                 delivery maildir {}\nuidls_file {}\n",
-                maildir.display(),
-                folder.path().join("uidls").display()
-            ),
-        );
-        let mut command = Command::new(&program);
-        command.env("HOME", folder.path()).arg("--quiet").arg("--file").arg(rc);
-        finish(&mut command, PATIENCE);
-        files(&maildir.join("new"))
-    };
-    let held = mpop("on", "on", appliance.pop3.port());
+    let mpop = |keep: &str, starttls: &str, port: u16| mpop(port, folder.path(), "mpop", keep, starttls);
+    let Some(held) = mpop("on", "on", appliance.pop3.port()) else { return };
     assert_held(&held, &messages);
-    assert_eq!(mpop("on", "on", appliance.pop3.port()), held);
+    assert_eq!(mpop("on", "on", appliance.pop3.port()).as_ref(), Some(&held));
     collect(appliance.pop3, "mpop", messages.len());
-    assert_eq!(mpop("off", "off", appliance.pop3s.port()), held);
+    assert_eq!(mpop("off", "off", appliance.pop3s.port()), Some(held));
     collect(appliance.pop3, "mpop", 0);
 }

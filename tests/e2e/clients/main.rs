@@ -4,6 +4,7 @@
 mod collectors;
 mod curl;
 mod senders;
+mod team;
 
 use std::fs;
 use std::path::{Path, PathBuf};
