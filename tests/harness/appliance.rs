@@ -1,11 +1,12 @@
-use std::fs::{self, File};
+use std::fs::{self, DirBuilder, File};
 use std::io::Write;
 use std::net::SocketAddr;
+use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::thread;
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use rustix::process::{Pid, Signal, kill_process};
 use tempfile::TempDir;
@@ -51,6 +52,17 @@ impl Appliance {
         setup.write(folder.path());
         let nowhere = SocketAddr::from(([127, 0, 0, 1], 0));
         Self { folder, setup, child: None, starts: 0, smtp: nowhere, pop3: nowhere, pop3s: nowhere }
+    }
+
+    /// Starts one whose last run ended so long ago: by its clock mail may grow old, if that is believed.
+    pub fn that_ran(setup: Setup, ago: Duration) -> Self {
+        let mut appliance = Self::prepare(setup);
+        let state = appliance.state_dir();
+        DirBuilder::new().mode(0o700).create(&state).expect("made");
+        let now = SystemTime::now().duration_since(UNIX_EPOCH).expect("after 1970");
+        fs::write(state.join("upkeep"), format!("time {}\n", (now - ago).as_millis())).expect("written");
+        appliance.launch();
+        appliance
     }
 
     /// Changes what it was told; [`Appliance::hangup`] or a restart lets it see that.

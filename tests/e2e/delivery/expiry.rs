@@ -1,7 +1,5 @@
-use std::fs::{self, DirBuilder};
-use std::os::unix::fs::DirBuilderExt;
 use std::thread;
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::Duration;
 
 use restante_tests::{Appliance, Setup, collect, deliver, pop3, smtp};
 
@@ -9,12 +7,7 @@ use restante_tests::{Appliance, Setup, collect, deliver, pop3, smtp};
 fn appliance(last_run: Duration) -> Appliance {
     let mut setup = Setup::of(&["bob", "alice"]);
     setup.mailboxes.push_str("expire = \"2 s\"\n");
-    let mut appliance = Appliance::prepare(setup);
-    let state = appliance.state_dir();
-    DirBuilder::new().mode(0o700).create(&state).expect("made");
-    let now = SystemTime::now().duration_since(UNIX_EPOCH).expect("after 1970");
-    fs::write(state.join("upkeep"), format!("time {}\n", (now - last_run).as_millis())).expect("written");
-    appliance.restart();
+    let appliance = Appliance::that_ran(setup, last_run);
     let mut client = smtp(appliance.smtp);
     let both = ["alice@example.test", "bob@example.test"];
     for _ in 0..3 {
