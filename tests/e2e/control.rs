@@ -78,6 +78,75 @@ fn who_says_who_is_there_and_that_nobody_is() {
     assert_eq!(document(&appliance)["sessions"].as_array().map(Vec::len), Some(0));
 }
 
+/// With the daemon, and then without it.
+#[test]
+fn what_was_deleted_comes_back_under_another_name() {
+    let mut appliance = Appliance::start();
+    let mut client = smtp(appliance.smtp);
+    for number in 1..=3 {
+        let mail = format!("From: boss@example.net\r\nSubject: number {number}\r\n\r\nbody\r\n");
+        assert!(deliver(&mut client, &["bob@example.test"], mail.as_bytes()).starts_with("250 "));
+    }
+    let before = collect(appliance.pop3, "bob", 3);
+    let nothing = verb(&appliance, &["undo", "--login", "bob", "--last", "1h"]);
+    assert_eq!((code(&nothing), nothing.out.as_str()), (Some(1), ""), "{nothing:?}");
+    assert!(nothing.err.contains("nothing to bring back"), "{nothing:?}");
+    let mut reader = pop3(appliance.pop3, "bob");
+    for command in ["DELE 1", "DELE 2"] {
+        assert!(reader.command(command).starts_with("+OK"));
+    }
+    reader.quit();
+    collect(appliance.pop3, "bob", 1);
+    let mut trash = pop3(appliance.pop3, "bob+trash");
+    assert_eq!(trash.listing("UIDL").len(), 2, "they can be looked at");
+    trash.quit();
+    let document = |appliance: &Appliance, words: &[&str]| -> Value {
+        let ended = verb(appliance, &[&["undo", "--json", "--login", "bob"], words].concat());
+        assert_eq!(code(&ended), Some(0), "{ended:?}");
+        serde_json::from_str(&ended.out).expect("one document")
+    };
+    let dry = document(&appliance, &["--last", "1h", "--dry-run"]);
+    let subjects = |found: &Value| -> Vec<String> {
+        let undone = found["undone"].as_array().expect("a list");
+        undone.iter().map(|item| item["subject"].as_str().expect("a text").to_owned()).collect()
+    };
+    assert_eq!(subjects(&dry), ["number 1", "number 2"], "{dry}");
+    assert_eq!(dry["undone"][0]["now"], Value::Null, "{dry}");
+    collect(appliance.pop3, "bob", 1);
+    let first = before[0].uid.clone();
+    let wrong = verb(&appliance, &["undo", "--login", "bob", "--id", "r00000000000000ff"]);
+    assert_eq!((code(&wrong), wrong.err.contains("nothing that was deleted from bob")), (Some(66), true));
+    let table = verb(&appliance, &["undo", "--login", "bob@example.test", "--id", &first]);
+    assert_eq!(code(&table), Some(0), "{table:?}");
+    assert!(table.out.contains(&first) && table.out.contains("boss@example.net"), "{table:?}");
+    assert!(table.out.ends_with("1 message brought back into bob\n"), "{table:?}");
+    let after = collect(appliance.pop3, "bob", 2);
+    let back = &after[1];
+    assert!(before.iter().all(|mail| mail.uid != back.uid), "its clients fetch it again");
+    assert!(before[0].octets == back.octets, "as it was");
+    appliance.logged(&["undone: deleted mail is back", "login=\"bob@example.test\"", "messages=1"]);
+    let journey = verb(&appliance, &["trace", &back.uid]);
+    assert!(journey.out.contains(&format!("as {first}")), "{journey:?}");
+    assert!(
+        journey.out.contains(&format!("brought back into bob for its owner as {}", back.uid)),
+        "{journey:?}"
+    );
+    appliance.stop();
+    let offline = document(&appliance, &["--last", "1h"]);
+    assert_eq!(subjects(&offline), ["number 2"], "{offline}");
+    appliance.restart();
+    assert_eq!(
+        collect(appliance.pop3, "bob", 3)[2].uid,
+        offline["undone"][0]["now"].as_str().expect("a name")
+    );
+    let ended = verb(&appliance, &["undo", "--login", "nobody", "--last", "1h"]);
+    assert_eq!(
+        (code(&ended), ended.err.contains("nobody logs in as `nobody`")),
+        (Some(66), true),
+        "{ended:?}"
+    );
+}
+
 #[test]
 fn status_says_how_it_is_in_one_word_and_in_figures() {
     let mut appliance = Appliance::start();

@@ -14,7 +14,6 @@ use crate::control::{NoStore, Reach, Said};
 /// the trash of its mailbox, or others of the team still have it. The daemon is asked; without one the store is opened.
 /// Exits with 1 when there is nothing to bring back.
 #[derive(Debug, clap::Args)]
-#[group(id = "what", required = true, multiple = false, args = ["last", "ids"])]
 pub(crate) struct Args {
     /// Whose deletions: alice, alice+phone, alice/sales
     #[arg(long)]
@@ -23,7 +22,13 @@ pub(crate) struct Args {
     #[arg(long, value_name = "NAME")]
     mailbox: Option<String>,
     /// What was deleted this long ago or later: "1h", "2 days"
-    #[arg(long, value_name = "TIME", value_parser = humantime::parse_duration)]
+    #[arg(
+        long,
+        value_name = "TIME",
+        value_parser = humantime::parse_duration,
+        required_unless_present = "ids",
+        conflicts_with = "ids"
+    )]
     last: Option<Duration>,
     /// These, by what UIDL called them
     #[arg(long = "id", value_name = "UID", num_args = 1..)]
