@@ -1,6 +1,6 @@
 use std::sync::Arc;
 
-use mail::MailboxName;
+use mail::{MailboxName, Uid};
 use queue::{Maildrop, Stamp};
 
 /// How several maildrops are one: by uid, one entry for each message, whatever number of them have it. The first part
@@ -26,6 +26,9 @@ pub(crate) struct Place {
     pub(crate) index: usize,
 }
 
+/// The place of what is not listed; nothing that is has it.
+const HIDDEN: u32 = u32::MAX;
+
 impl Order {
     /// Merges. Lists come in the order of delivery, so both sorts find long runs and are little more than a merge.
     pub(super) fn new<M: Maildrop>(parts: &[Arc<M>], of: Arc<[(MailboxName, Stamp)]>) -> Option<Self> {
@@ -35,41 +38,48 @@ impl Order {
             starts.push(total);
             total = total.checked_add(u32::try_from(part.len()).ok()?)?;
         }
-        let mut bodies = Vec::with_capacity(total as usize);
+        let mut bodies: Vec<(u64, u32)> = Vec::with_capacity(total as usize);
+        let mut names: Vec<(Uid, u32)> = Vec::with_capacity(total as usize);
         for (part, start) in parts.iter().zip(&starts) {
             let entries = (0..).map_while(|index| part.entry(index)).zip(*start..);
-            bodies.extend(entries.map(|(entry, number)| (entry.body, number, entry.uid, entry.octets)));
+            entries.for_each(|(entry, number)| {
+                bodies.push((entry.body, number));
+                names.push((entry.uid, number));
+            });
         }
         // Of equal bodies the one of the earlier part comes first.
-        bodies.sort_by_key(|(body, number, ..)| (*body, *number));
+        bodies.sort();
         let part_of = |number: u32| starts.partition_point(|start| *start <= number);
-        let (mut listed, mut others) = (Vec::with_capacity(bodies.len()), Vec::new());
-        let mut first: Option<(u64, u32)> = None;
-        for (body, number, uid, octets) in bodies {
-            match first {
-                // Twice in one mailbox is twice for a reason.
-                Some((same, stands)) if same == body && part_of(stands) != part_of(number) => {
-                    others.push((stands, number));
-                }
-                Some((same, _)) if same == body => listed.push((uid, number, octets)),
-                Some(_) | None => {
-                    first = Some((body, number));
-                    listed.push((uid, number, octets));
-                }
+        let mut hidden = Vec::new();
+        for same in bodies.chunk_by(|one, next| one.0 == next.0).filter(|same| same.len() > 1) {
+            let (_, stands) = same[0];
+            // Twice in one mailbox is twice for a reason.
+            let others = same[1..].iter().filter(|(_, number)| part_of(*number) != part_of(stands));
+            hidden.extend(others.map(|(_, number)| (stands, *number)));
+        }
+        names.sort();
+        // By number, where each is listed; of what is hidden nobody asks.
+        let mut places = vec![0; total as usize];
+        for (_, number) in &hidden {
+            places[*number as usize] = HIDDEN;
+        }
+        let mut listed = Vec::with_capacity(names.len() - hidden.len());
+        for (_, number) in names {
+            let place = &mut places[number as usize];
+            if *place != HIDDEN {
+                *place = u32::try_from(listed.len()).ok()?;
+                listed.push(number);
             }
         }
-        listed.sort_by_key(|(uid, ..)| *uid);
-        let mut twins = Vec::with_capacity(others.len());
-        if !others.is_empty() {
-            others.sort_unstable();
-            for (at, (_, number, _)) in (0..).zip(&listed) {
-                let from = others.partition_point(|(stands, _)| stands < number);
-                let same = others[from..].iter().take_while(|(stands, _)| stands == number);
-                twins.extend(same.map(|(_, other)| (at, *other)));
-            }
-        }
-        let octets = listed.iter().map(|(_, _, octets)| octets).sum();
-        let listed = listed.into_iter().map(|(_, number, _)| number).collect();
+        let mut twins: Vec<(u32, u32)> =
+            hidden.into_iter().map(|(stands, number)| (places[stands as usize], number)).collect();
+        twins.sort();
+        let found = |number: u32| {
+            let part = part_of(number) - 1;
+            parts[part].entry((number - starts[part]) as usize)
+        };
+        let less: u64 = twins.iter().filter_map(|(_, number)| found(*number)).map(|entry| entry.octets).sum();
+        let octets = parts.iter().map(|part| part.octets()).sum::<u64>() - less;
         Some(Self { of, starts, listed, twins, octets })
     }
 

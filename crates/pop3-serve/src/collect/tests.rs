@@ -152,3 +152,48 @@ proptest! {
         prop_assert_eq!(listed(&collected), wanted);
     }
 }
+
+/// How long it takes to make one maildrop of two of 100,000, and to find that nothing has changed; to be read, not held
+/// against anything: `cargo test -p pop3-serve --release merging -- --ignored --nocapture`.
+#[test]
+#[ignore = "a measurement"]
+fn merging_takes_so_long() {
+    let own = (0..100_000).map(|number| (2 * number, number)).collect::<Vec<_>>();
+    let team = (0..100_000).map(|number| (2 * number + 1, number + 50_000)).collect::<Vec<_>>();
+    let names = names();
+    let parts: Vec<_> =
+        [own, team].into_iter().map(|entries| Arc::new(Names { entries, stamp: 1 })).collect();
+    let mailboxes = [&names[0], &names[1]];
+    let (mut merged, mut found) = (Vec::new(), Vec::new());
+    for _ in 0..21 {
+        let orders = OrderCache::new(16 << 20);
+        let start = std::time::Instant::now();
+        assert!(Collected::new(parts.clone(), &mailboxes, &orders).is_some());
+        merged.push(start.elapsed());
+        let start = std::time::Instant::now();
+        assert!(Collected::new(parts.clone(), &mailboxes, &orders).is_some());
+        found.push(start.elapsed());
+    }
+    merged.sort();
+    found.sort();
+    let (kept, octets) = (merged[10], found[10]);
+    println!("merged in {kept:?}, found again in {octets:?}");
+    let cache = Arc::new(ListingCache::new(64 << 20));
+    let orders = OrderCache::new(16 << 20);
+    let both = Collected::new(parts.clone(), &mailboxes, &orders).expect("few");
+    let alone = Collected::new(parts[..1].to_vec(), &mailboxes[..1], &orders).expect("few");
+    for (name, collected) in [("merged", &both), ("alone", &alone)] {
+        let poll = || {
+            let opened = collected.opened(&names[0], cache.clone());
+            let (mut out, start) = (Vec::with_capacity(8 << 20), std::time::Instant::now());
+            for page in 0..opened.messages().count().div_ceil(crate::listing::PAGE) {
+                opened.page(crate::listing::Kind::Unique, page, &mut out);
+            }
+            (start.elapsed(), opened.messages().count())
+        };
+        let (first, _) = poll();
+        let mut again: Vec<_> = (0..11).map(|_| poll()).collect();
+        again.sort();
+        println!("{name}: UIDL of {} rendered in {first:?}, kept in {:?}", again[0].1, again[5].0);
+    }
+}
