@@ -3,6 +3,7 @@
 
 mod bad;
 mod case;
+mod explained;
 mod fixtures;
 mod house;
 mod property;
