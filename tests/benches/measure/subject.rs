@@ -1,8 +1,5 @@
 use restante_tests::{Appliance, Setup};
 
-/// What systemd/restante.service tells the C library.
-const ALLOCATOR: &str = "MALLOC_MMAP_THRESHOLD_=8388608";
-
 /// Starts the appliance as it is shipped, but for the limits that a benchmark would run into at once.
 pub(crate) fn start(mailboxes: &[String]) -> Appliance {
     Appliance::with(setup(mailboxes, ""))
@@ -23,7 +20,6 @@ fn setup(mailboxes: &[String], store: &str) -> Setup {
     Setup {
         machine: "trusted = [\"127.0.0.0/8\"]".into(),
         smtp_limits: "connections = 30000\nmessages = 1000000\nsession-time = \"1 h\"".into(),
-        wrapper: ["env", ALLOCATOR].map(str::to_owned).to_vec(),
         tables: format!("[limits]\nquota = \"none\"\n[store]\n{store}\n"),
         ..Setup::of(&names)
     }
