@@ -153,8 +153,11 @@ pub(crate) fn resolve(table: &Table, path: &ForwardPath, told: &mut impl Tell) -
 pub(crate) fn always_open(table: &Table, path: &ForwardPath) -> bool {
     let ForwardPath::Address(address) = path else { return true };
     let local = address.local.folded();
+    if !RESERVED.contains(&local.as_str()) {
+        return false;
+    }
     match table.place(&address.domain) {
-        Place::Domain(_) => RESERVED.contains(&local.as_str()),
+        Place::Domain(_) => true,
         Place::Host => local == "postmaster",
         Place::Elsewhere => false,
     }

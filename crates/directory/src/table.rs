@@ -180,6 +180,9 @@ impl Table {
             None if mailbox.as_str().contains('@') => mailbox.as_str().to_owned(),
             None => self.spelled(0, mailbox.as_str()),
         };
+        if spelled.is_ascii() {
+            return spelled;
+        }
         match spelled.rsplit_once('@').map(|(local, domain)| (local, Domain::parse(domain))) {
             Some((local, Ok(domain))) => at(local, &domain.to_ascii()),
             Some((_, Err(_))) | None => spelled,

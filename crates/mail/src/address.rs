@@ -42,9 +42,7 @@ impl LocalPart {
             let inner = quoted.strip_suffix('"').ok_or(AddressError::LocalPart)?;
             return unquote(inner).map(|plain| Self(plain.into()));
         }
-        let atoms =
-            !text.is_empty() && text.split('.').all(|atom| !atom.is_empty() && atom.chars().all(is_atext));
-        if atoms { Ok(Self(text.into())) } else { Err(AddressError::LocalPart) }
+        if is_dot_string(text) { Ok(Self(text.into())) } else { Err(AddressError::LocalPart) }
     }
 
     /// The text without quotes, in the case it came in (RFC 5321 §2.4).
@@ -60,8 +58,7 @@ impl LocalPart {
 
 impl fmt::Display for LocalPart {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let plain = !self.0.is_empty() && self.0.split('.').all(|a| !a.is_empty() && a.chars().all(is_atext));
-        if plain {
+        if is_dot_string(&self.0) {
             return f.write_str(&self.0);
         }
         f.write_str("\"")?;
@@ -165,7 +162,9 @@ impl Address {
 
 impl fmt::Display for Address {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}@{}", self.local, self.domain)
+        self.local.fmt(f)?;
+        f.write_str("@")?;
+        self.domain.fmt(f)
     }
 }
 
@@ -202,11 +201,30 @@ fn unquote(inner: &str) -> Result<String, AddressError> {
     Ok(plain)
 }
 
-/// RFC 5322 §3.2.3 atext, with RFC 6531's UTF8-non-ascii.
-fn is_atext(c: char) -> bool {
-    c.is_ascii_alphanumeric()
-        || "!#$%&'*+-/=?^_`{|}~".contains(c)
-        || (!c.is_ascii() && !c.is_control() && !c.is_whitespace())
+/// A Dot-string (RFC 5321 §4.1.2): what needs no quotes. It is asked of every address that is read or written, most
+/// of which are ASCII.
+fn is_dot_string(text: &str) -> bool {
+    let mut before = b'.';
+    for octet in text.bytes() {
+        if octet == b'.' && before == b'.' {
+            return false;
+        }
+        if octet != b'.' && octet.is_ascii() && !is_ascii_atext(octet) {
+            return false;
+        }
+        before = octet;
+    }
+    before != b'.' && (text.is_ascii() || text.chars().filter(|c| !c.is_ascii()).all(is_atext_beyond_ascii))
+}
+
+/// RFC 5322 §3.2.3 atext.
+fn is_ascii_atext(octet: u8) -> bool {
+    octet.is_ascii_alphanumeric() || b"!#$%&'*+-/=?^_`{|}~".contains(&octet)
+}
+
+/// RFC 6531 §3.3, UTF8-non-ascii; of that, nothing that cannot be seen.
+fn is_atext_beyond_ascii(c: char) -> bool {
+    !c.is_control() && !c.is_whitespace()
 }
 
 /// A sub-domain (RFC 5321 §4.1.2). Underscores are against the letter, and in use.

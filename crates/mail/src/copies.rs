@@ -80,6 +80,17 @@ impl Envelope {
     }
 }
 
+impl Envelope {
+    /// Where each of the [`Envelope::copies`] is kept.
+    pub fn kept_in(&self) -> Vec<MailboxName> {
+        match self.recipients.as_slice() {
+            // Of most mail nobody asks for more than this.
+            [Recipient { mailboxes, ruling: None, .. }] => mailboxes.clone(),
+            _ => self.copies().iter().map(MailboxCopy::kept_in).collect(),
+        }
+    }
+}
+
 impl Recipient {
     /// The mailboxes that it leads to.
     fn goes_to(&self) -> impl Iterator<Item = &MailboxName> {
@@ -130,7 +141,10 @@ mod tests {
 
     /// Where the copies are kept, and who led there.
     fn kept(recipients: Vec<Recipient>) -> Vec<(String, Vec<u16>)> {
-        let copies = envelope(recipients).copies();
+        let envelope = envelope(recipients);
+        let copies = envelope.copies();
+        let kept_in: Vec<_> = copies.iter().map(MailboxCopy::kept_in).collect();
+        assert_eq!(envelope.kept_in(), kept_in, "the short way says the same");
         copies.into_iter().map(|copy| (copy.kept_in().to_string(), copy.recipients)).collect()
     }
 
@@ -165,6 +179,16 @@ mod tests {
         let list = vec![to(&["alice", "bob"], None), to(&["carol"], ruling(Some(&["bob"]), &[])), twin];
         let places = expected(&[("alice", &[0]), ("bob", &[0, 1]), ("alice", &[2]), ("bob", &[2])]);
         assert_eq!(kept(list), places);
+    }
+
+    #[test]
+    fn the_directory_s_answer_stands_where_nobody_ruled() {
+        let places = expected(&[("alice", &[0]), ("bob", &[0])]);
+        assert_eq!(kept(vec![to(&["alice", "bob"], None)]), places);
+        let mut twin = to(&["alice"], None);
+        twin.duplicate = true;
+        assert_eq!(kept(vec![twin]), expected(&[("alice", &[0])]));
+        assert_eq!(kept(vec![to(&[], None)]), expected(&[]));
     }
 
     #[test]

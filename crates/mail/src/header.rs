@@ -15,7 +15,10 @@ pub fn write_field(out: &mut String, name: &str, words: &[&str]) {
             out.push(' ');
             column += 1;
         }
-        out.extend(word.chars().map(|c| if c.is_control() { ' ' } else { c }));
+        match word.contains(char::is_control) {
+            true => out.extend(word.chars().map(|c| if c.is_control() { ' ' } else { c })),
+            false => out.push_str(word),
+        }
         column += word.len();
     }
     out.push_str("\r\n");

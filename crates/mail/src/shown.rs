@@ -27,6 +27,12 @@ struct Shown {
 
 impl Write for Shown {
     fn write_str(&mut self, text: &str) -> fmt::Result {
+        // Most of what is shown is short and plain.
+        let fits = self.text.len() + text.len() <= self.most - '…'.len_utf8();
+        if fits && text.bytes().all(|octet| matches!(octet, b' '..=b'~')) {
+            self.text.push_str(text);
+            return Ok(());
+        }
         for character in text.chars() {
             let obeyed = is_obeyed(character);
             let octets = if obeyed { character.escape_unicode().count() } else { character.len_utf8() };

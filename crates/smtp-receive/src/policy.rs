@@ -67,11 +67,7 @@ pub trait Inspection: Send + 'static {
     ) -> impl Future<Output = Verdict> + Send;
 
     /// It is ours, and called so.
-    fn kept(self, _id: QueueId)
-    where
-        Self: Sized,
-    {
-    }
+    fn kept(&mut self, _id: QueueId) {}
 }
 
 /// What a policy decides of a message.

@@ -98,6 +98,14 @@ struct Field {
     head: Vec<u8>,
 }
 
+impl Field {
+    /// Another one; the room for its head is that of the one before.
+    fn begin(&mut self, at: u64) {
+        (self.at, self.octets) = (at, 0);
+        self.head.clear();
+    }
+}
+
 impl Prescan {
     /// A scan for a message of our own host, whose results fields carry `authserv_id` (RFC 8601 §2.5).
     pub fn new(limits: HeaderLimits, authserv_id: &str) -> Self {
@@ -144,7 +152,7 @@ impl Prescan {
     fn piece(&mut self, piece: &[u8]) {
         if self.line_octets == 0 && !matches!(piece[0], b' ' | b'\t') {
             self.end_of_field();
-            self.field = Field { at: self.line_at, ..Field::default() };
+            self.field.begin(self.line_at);
             self.signatures.field();
         }
         self.signatures.content(piece);

@@ -136,11 +136,13 @@ struct Pickup<'s, S: Store> {
     journal: &'s mut Journal,
 }
 
+/// What happens once in a connection's life is boxed: thousands of connections wait, and each holds room for the longest
+/// that it could be at.
 impl<S: Store> Pickup<'_, S> {
     async fn run(&mut self, mut conn: Conn, implicit_tls: bool) -> Result<End, Reason> {
         let tls = self.service.tls.as_ref();
         if let (true, Some(tls)) = (implicit_tls, tls) {
-            conn = self.secure(conn, tls).await?;
+            conn = Box::pin(self.secure(conn, tls)).await?;
         }
         let peer = Peer {
             tls: implicit_tls,
@@ -176,7 +178,7 @@ impl<S: Store> Pickup<'_, S> {
                     conn.flush(write).await?;
                     // The session offers it with a certificate at hand only.
                     let Some(tls) = tls else { return Err(Reason::Handshake) };
-                    conn = self.secure(conn, tls).await?;
+                    conn = Box::pin(self.secure(conn, tls)).await?;
                     session.secured();
                 }
                 Step::Pause(until) => {
@@ -203,9 +205,9 @@ impl<S: Store> Pickup<'_, S> {
                     }
                     // A client that was told off may still be talking, and would never read why.
                     if matches!(end, End::Faults | End::LoginFailures | End::BehindStls) {
-                        conn.linger(write).await;
+                        Box::pin(conn.linger(write)).await;
                     }
-                    conn.close(write).await;
+                    Box::pin(conn.close(write)).await;
                     return Ok(end);
                 }
             }
@@ -258,7 +260,7 @@ impl<S: Store> Pickup<'_, S> {
             Ask::Login(credentials) => {
                 // The password may take its time: nobody waits for the answers before it.
                 conn.flush(self.service.params.write_timeout).await?;
-                Ok(Answer::Login(self.login(conn.peer(), &credentials).await))
+                Ok(Answer::Login(Box::pin(self.login(conn.peer(), &credentials)).await))
             }
             Ask::Fetch(_) if self.stop.is_cancelled() => {
                 conn.flush(self.service.params.write_timeout).await?;
@@ -275,7 +277,7 @@ impl<S: Store> Pickup<'_, S> {
                 if self.hold().is_some_and(|hold| !hold.begin_update()) {
                     return Err(Reason::TakenOver);
                 }
-                Ok(Answer::Delete(self.delete(&places).await))
+                Ok(Answer::Delete(Box::pin(self.delete(&places)).await))
             }
         }
     }

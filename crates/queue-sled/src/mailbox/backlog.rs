@@ -1,7 +1,7 @@
 use std::collections::HashMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-use mail::{Envelope, MailboxCopy, MailboxName, QueueId};
+use mail::{Envelope, MailboxName, QueueId};
 use queue::Amount;
 
 use crate::index::Effect;
@@ -48,7 +48,7 @@ impl Backlog {
 
     /// Takes a message in; once, however often it is told.
     pub(crate) fn add(&self, id: QueueId, octets: u64, envelope: &Envelope) {
-        let mailboxes = envelope.copies().iter().map(MailboxCopy::kept_in).collect();
+        let mailboxes = envelope.kept_in().into_boxed_slice();
         self.lock().add(id, Owed { octets, mailboxes });
     }
 

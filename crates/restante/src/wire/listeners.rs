@@ -30,9 +30,9 @@ impl<H> Clone for Reloadable<H> {
 }
 
 impl<H: Handler + Sync> Handler for Reloadable<H> {
-    async fn handle(self, conn: Conn, permit: Permit) {
-        let handler = H::clone(&self.0.load());
-        handler.handle(conn, permit).await;
+    /// No future of its own around the other's, which would hold the connection once more.
+    fn handle(self, conn: Conn, permit: Permit) -> impl Future<Output = ()> + Send {
+        H::clone(&self.0.load()).handle(conn, permit)
     }
 
     fn refusal(&self, why: Refused) -> &'static [u8] {

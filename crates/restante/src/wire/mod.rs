@@ -19,6 +19,8 @@ mod pickups;
 mod reload;
 mod rules;
 mod signals;
+#[cfg(test)]
+mod waiting;
 
 use std::path::{Path, PathBuf};
 

@@ -1,7 +1,8 @@
 use std::io::ErrorKind;
+use std::mem;
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use mail::{Envelope, MailboxCopy, MailboxName, Protocol, QueueId};
+use mail::{Envelope, MailboxName, Protocol, QueueId};
 use queue::{Incoming, Store, StoreError};
 use tokio::time::Instant;
 
@@ -40,8 +41,8 @@ impl<S: Store, P: Policy> Message<S, P> {
     }
 
     /// The connection ended before the message did.
-    pub(super) fn cut_off(self, journal: &mut Journal, reason: Reason) {
-        journal.cut_off(&self.entry, self.incoming.map_or(0, |incoming| incoming.octets()), reason);
+    pub(super) fn cut_off(&self, journal: &mut Journal, reason: Reason) {
+        journal.cut_off(&self.entry, self.octets(), reason);
     }
 }
 
@@ -53,7 +54,7 @@ impl<S: Store, P: Policy> Intake<'_, S, P> {
             (Ok(incoming), Some(envelope)) => {
                 let inspection = self.policy.begin(envelope);
                 let entry = self.journal.entry(envelope);
-                self.message = Some(Message { entry, inspection, incoming: Ok(incoming) });
+                self.message = Some(Box::new(Message { entry, inspection, incoming: Ok(incoming) }));
                 Answer::Proceed
             }
             (Ok(_), None) => Answer::Refused(Refusal::Unavailable),
@@ -63,29 +64,31 @@ impl<S: Store, P: Policy> Intake<'_, S, P> {
 
     /// The session gives the message up.
     pub(super) fn abandon(&mut self) {
-        if let Some(Message { entry, incoming, .. }) = self.message.take() {
-            self.journal.abandoned(entry, incoming.map_or(0, |incoming| incoming.octets()));
+        if let Some(message) = self.message.take() {
+            let octets = message.octets();
+            self.journal.abandoned(message.entry, octets);
         }
     }
 
-    pub(super) async fn finish(&mut self, envelope: Envelope, octets: u64) -> Answer {
+    pub(super) async fn finish(&mut self, envelope: Box<Envelope>, octets: u64) -> Answer {
         // The session asks for the end of what it had begun.
-        let Some(message) = self.message.take() else { return Answer::Refused(Refusal::Unavailable) };
-        let Message { entry, inspection, incoming } = message;
-        match self.take(inspection, incoming, envelope, octets).await {
+        let Some(mut message) = self.message.take() else { return Answer::Refused(Refusal::Unavailable) };
+        let outcome = self.take(&mut message, envelope, octets).await;
+        let entry = &message.entry;
+        match outcome {
             Ok(Taken { id, refused, kept_in }) => {
-                self.journal.queued(&entry, octets, id, kept_in, &refused);
+                self.journal.queued(entry, octets, id, kept_in, &refused);
                 if let Some(address) = self.journal.peer() {
                     self.permit.gate().behaved(address, Instant::now());
                 }
                 Answer::Queued { id, refused }
             }
             Err(NotTaken::ForAll(refusal)) => {
-                self.journal.refused(&entry, octets, &refusal);
+                self.journal.refused(entry, octets, &refusal);
                 Answer::Refused(refusal)
             }
             Err(NotTaken::ForEach(refused)) => {
-                refused.iter().for_each(|refusal| self.journal.refused(&entry, octets, refusal));
+                refused.iter().for_each(|refusal| self.journal.refused(entry, octets, refusal));
                 Answer::RefusedEach(refused)
             }
         }
@@ -94,11 +97,12 @@ impl<S: Store, P: Policy> Intake<'_, S, P> {
     /// The one place where a message becomes ours.
     async fn take(
         &mut self,
-        mut inspection: InspectionOf<P>,
-        incoming: Result<S::Incoming, StoreError>,
-        mut envelope: Envelope,
+        message: &mut Message<S, P>,
+        mut envelope: Box<Envelope>,
         octets: u64,
     ) -> Result<Taken, NotTaken> {
+        let Message { inspection, incoming, .. } = message;
+        let incoming = mem::replace(incoming, Err(StoreError::Unavailable));
         let mut incoming = incoming.map_err(|error| self.store_refuses("write a message", &error))?;
         let verdict = inspection.finish(&mut envelope, octets, &mut incoming).await;
         let outgrown = envelope.recipients.iter().enumerate();
@@ -106,9 +110,9 @@ impl<S: Store, P: Policy> Intake<'_, S, P> {
         let outgrown: Vec<usize> = outgrown.map(|(place, _)| place).collect();
         let refused = leave_out(verdict, &outgrown, &mut envelope)?;
         envelope.trace.received_ms = now_ms();
-        let kept_in = envelope.copies().iter().map(MailboxCopy::kept_in).collect();
+        let kept_in = envelope.kept_in();
         let id =
-            incoming.commit(envelope).await.map_err(|error| self.store_refuses("keep a message", &error))?;
+            incoming.commit(*envelope).await.map_err(|error| self.store_refuses("keep a message", &error))?;
         inspection.kept(id);
         Ok(Taken { id, refused, kept_in })
     }

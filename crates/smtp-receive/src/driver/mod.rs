@@ -109,7 +109,8 @@ struct Intake<'s, S: Store, P: Policy> {
     scarce: watch::Receiver<bool>,
     session: Session,
     policy: P::Session,
-    message: Option<Message<S, P>>,
+    /// Boxed: a connection that waits has none.
+    message: Option<Box<Message<S, P>>>,
     /// What the transaction may bring to its mailboxes, from its first recipient on.
     claim: Option<Claim>,
     /// The 250 for a message waits to be written.
@@ -117,11 +118,16 @@ struct Intake<'s, S: Store, P: Policy> {
     journal: Journal,
 }
 
+/// What happens once in a connection's life, or with a message alone, is boxed: thousands of connections wait, and each
+/// holds room for the longest that it could be at.
 impl<S: Store, P: Policy> Intake<'_, S, P> {
     async fn run(&mut self, mut conn: Conn) -> Reason {
         let mut last = Reason::Fault;
+        let mut now = Instant::now();
         loop {
-            let (taken, step) = self.session.step(conn.input(), Instant::now().into_std());
+            let (taken, step) = self.session.step(conn.input(), now.into_std());
+            // What is only put down takes no time.
+            let is_brief = matches!(step, Step::Send(_) | Step::Abandon);
             if self.session.envelope().is_none() && !matches!(step, Step::Ask(Ask::Finish { .. })) {
                 self.claim = None;
             }
@@ -161,7 +167,7 @@ impl<S: Store, P: Policy> Intake<'_, S, P> {
                 }
                 Step::StartTls => {
                     conn.consume(taken);
-                    match self.start_tls(conn).await {
+                    match Box::pin(self.start_tls(conn)).await {
                         Ok(secured) => conn = secured,
                         Err(reason) => return reason,
                     }
@@ -169,12 +175,15 @@ impl<S: Store, P: Policy> Intake<'_, S, P> {
                 }
                 Step::Close => {
                     conn.consume(taken);
-                    self.close(conn, last).await;
+                    Box::pin(self.close(conn, last)).await;
                     return last;
                 }
             };
             if let Err(reason) = done {
                 return reason;
+            }
+            if !is_brief || conn.queued() == 0 {
+                now = Instant::now();
             }
         }
     }
@@ -255,8 +264,7 @@ impl<S: Store, P: Policy> Intake<'_, S, P> {
             Ask::Recipient { path, declared } => self.recipient(path, declared).await,
             Ask::Begin { expected } => self.begin(expected),
             Ask::Finish { envelope, octets } => {
-                // What the end of a message needs is much, and most of the time a connection is at none.
-                let answer = Box::pin(self.finish(*envelope, octets)).await;
+                let answer = Box::pin(self.finish(envelope, octets)).await;
                 // Now the store counts it, or nobody does.
                 self.claim = None;
                 answer

@@ -162,7 +162,7 @@ impl Session {
         if !rest.is_empty() {
             self.due.push_back(Step::Content(rest));
         }
-        let ask = Ask::Finish { envelope: Box::new(transaction.envelope), octets: receiving.octets };
+        let ask = Ask::Finish { envelope: transaction.envelope, octets: receiving.octets };
         self.ask(Asked::Finish(transaction.hello, replies), ask);
         Progress::Again
     }

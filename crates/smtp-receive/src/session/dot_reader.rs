@@ -1,4 +1,9 @@
-use memchr::memmem;
+use std::sync::LazyLock;
+
+use memchr::memmem::Finder;
+
+/// What a line begins with that may end the message; made once, since every read asks for it.
+static LINE_WITH_DOT: LazyLock<Finder<'static>> = LazyLock::new(|| Finder::new(b"\r\n."));
 
 /// Finds the end of data and the stuffed dots (RFC 5321 §4.1.1.4, §4.5.2). It knows CRLF alone: nothing else
 /// begins a line, so nothing else can end a message.
@@ -60,7 +65,7 @@ impl DotReader {
 
     /// Everything up to the next line that begins with a dot.
     fn text(&mut self, text: &[u8]) -> Found {
-        if let Some(at) = memmem::find(text, b"\r\n.") {
+        if let Some(at) = LINE_WITH_DOT.find(text) {
             self.0 = At::LineStart;
             return Found::Text(at + 2);
         }

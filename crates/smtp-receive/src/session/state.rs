@@ -85,7 +85,8 @@ impl Hello {
 #[derive(Debug)]
 pub(crate) struct Transaction {
     pub(crate) hello: Hello,
-    pub(crate) envelope: Envelope,
+    /// States are moved by value, from one to the next.
+    pub(crate) envelope: Box<Envelope>,
     /// What SIZE declared: an estimate that the message may miss (RFC 1870 §6.1, §6.3).
     pub(crate) declared: Option<u64>,
     /// There was a RCPT, whatever became of it.

@@ -37,7 +37,7 @@ pub(crate) struct Examined {
 pub(super) struct Case {
     pub(super) gate: Arc<Checkpoint>,
     pub(super) origin: Origin,
-    pub(super) facts: Facts,
+    pub(super) facts: Box<Facts>,
     pub(super) asking: Asking,
     pub(super) told: Option<Told>,
 }
@@ -68,10 +68,11 @@ impl Inspection for Examined {
         }
     }
 
-    fn kept(self, id: QueueId) {
-        let Case { gate, facts, told, .. } = self.case;
-        if let (Some(trace), Some(Told { recipients, header })) = (&gate.trace, told) {
-            trace.tell(Judged { judged: id.to_string(), facts: Box::new(facts), recipients }, header);
+    fn kept(&mut self, id: QueueId) {
+        let Case { gate, facts, told, .. } = &mut self.case;
+        if let (Some(trace), Some(Told { recipients, header })) = (&gate.trace, told.take()) {
+            let facts = std::mem::take(facts);
+            trace.tell(Judged { judged: id.to_string(), facts, recipients }, header);
         }
     }
 }

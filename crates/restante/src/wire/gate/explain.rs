@@ -64,5 +64,5 @@ pub(crate) async fn explain(
         }
     };
     envelope.fields = super::fields::ruled(envelope, case.gate.limits.octets, &mut content).await?;
-    Ok(Explained { facts: case.facts, recipients, verdict })
+    Ok(Explained { facts: *case.facts, recipients, verdict })
 }

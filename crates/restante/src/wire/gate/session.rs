@@ -15,13 +15,13 @@ use super::origin::Origin;
 pub(crate) struct Visit {
     gate: Arc<Checkpoint>,
     origin: Origin,
-    facts: Facts,
+    facts: Box<Facts>,
     asking: Asking,
 }
 
 impl Visit {
     pub(super) fn new(gate: Arc<Checkpoint>, origin: Origin) -> Self {
-        Self { gate, origin, facts: Facts::default(), asking: Asking::Nothing }
+        Self { gate, origin, facts: Box::default(), asking: Asking::Nothing }
     }
 
     /// What name servers said goes into the facts. False when it is there already, or nobody is asked.
@@ -81,7 +81,7 @@ impl SessionPolicy for Visit {
 
     async fn sender(&mut self, envelope: &Envelope) -> Decision {
         let (trace, sender) = (&envelope.trace, &envelope.reverse_path);
-        self.facts = Facts {
+        *self.facts = Facts {
             now_ms: now_ms(),
             ip: self.origin.ip(),
             helo: Known::Is(trace.helo.clone()),

@@ -67,6 +67,6 @@ fn ask(session: &mut Session, hello: Hello, reverse_path: ReversePath, parameter
         fields: Vec::new(),
     };
     let declared = parameters.size;
-    let transaction = Transaction { hello, envelope, declared, tried: false };
+    let transaction = Transaction { hello, envelope: Box::new(envelope), declared, tried: false };
     session.ask(Asked::Sender(transaction), Ask::Sender { reverse_path, declared });
 }
