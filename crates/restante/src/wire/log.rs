@@ -5,6 +5,7 @@ use tracing_subscriber::fmt;
 use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::util::SubscriberInitExt;
 
+use super::log_fields::Fields;
 use super::log_writer::LogWriter;
 use crate::config::{Log, LogFormat, LogLevel};
 
@@ -36,8 +37,8 @@ pub(super) fn begin(log: &Log) -> io::Result<LogWriter> {
     let registry = tracing_subscriber::registry().with(filter);
     // A second call in one process (only tests do that) keeps the first's.
     let _ = match (&log.format, journal) {
-        (LogFormat::Text, false) => registry.with(layer).try_init(),
-        (LogFormat::Text, true) => registry.with(layer.without_time()).try_init(),
+        (LogFormat::Text, false) => registry.with(layer.fmt_fields(Fields)).try_init(),
+        (LogFormat::Text, true) => registry.with(layer.without_time().fmt_fields(Fields)).try_init(),
         (LogFormat::Json, _) => registry.with(layer.json().flatten_event(true)).try_init(),
     };
     Ok(writer)

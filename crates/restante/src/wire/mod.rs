@@ -11,6 +11,7 @@ mod grey;
 mod known;
 mod listeners;
 mod log;
+mod log_fields;
 mod log_writer;
 mod manager;
 mod params;
