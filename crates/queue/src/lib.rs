@@ -22,6 +22,7 @@
 pub mod contract;
 mod error;
 mod memory;
+mod octets;
 mod record;
 mod runs;
 mod served;

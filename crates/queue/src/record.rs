@@ -45,6 +45,7 @@ pub struct RouteEntry {
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct Additions {
     /// Header fields put on top, each with its CRLF.
+    #[serde(with = "crate::octets")]
     pub prelude: Vec<u8>,
     /// Runs of the octets received that are left out, ascending and apart.
     pub cuts: Vec<Cut>,

@@ -1,3 +1,4 @@
+use std::fmt::{self, Write};
 use std::net::IpAddr;
 
 use jiff::Timestamp;
@@ -67,26 +68,49 @@ fn words(list: &[String]) -> Vec<&str> {
 
 fn received(out: &mut String, host: &Host, id: QueueId, envelope: &Envelope) {
     let trace = &envelope.trace;
-    let from = match trace.peer {
-        Some(ip) if ip.is_ipv6() => format!("from {} ([IPv6:{ip}])", trace.helo),
-        Some(ip) => format!("from {} ([{ip}])", trace.helo),
-        None => format!("from {} (local)", trace.helo),
-    };
-    let tls = trace.tls.as_ref().map(|tls| format!("(version={} cipher={})", tls.version, tls.cipher));
-    let by = format!("by {}", host.name);
-    let with = format!("with {}", protocol(trace, envelope.smtputf8));
-    let id = format!("id {id}");
+    let mut words = Words::default();
+    match trace.peer {
+        Some(ip) if ip.is_ipv6() => words.add(format_args!("from {} ([IPv6:{ip}])", trace.helo)),
+        Some(ip) => words.add(format_args!("from {} ([{ip}])", trace.helo)),
+        None => words.add(format_args!("from {} (local)", trace.helo)),
+    }
+    words.add(format_args!("by {}", host.name));
+    words.add(format_args!("with {}", protocol(trace, envelope.smtputf8)));
+    if let Some(tls) = &trace.tls {
+        words.add(format_args!("(version={} cipher={})", tls.version, tls.cipher));
+    }
     // More than one recipient in `for` would tell each of the blind copies of the others (RFC 5321 §7.2,
     // §7.6).
-    let single = match envelope.recipients.as_slice() {
-        [only] => Some(format!("for <{}>;", only.path)),
-        _ => None,
-    };
-    let id = if single.is_some() { id } else { format!("{id};") };
-    let date = date(trace.received_ms);
-    let all = [Some(from), Some(by), Some(with), tls, Some(id), single, Some(date)];
-    let words: Vec<&str> = all.iter().flatten().map(String::as_str).collect();
-    write_field(out, "Received", &words);
+    match envelope.recipients.as_slice() {
+        [only] => {
+            words.add(format_args!("id {id}"));
+            words.add(format_args!("for <{}>;", only.path));
+        }
+        _ => words.add(format_args!("id {id};")),
+    }
+    words.add(format_args!("{}", date(trace.received_ms)));
+    write_field(out, "Received", &words.all());
+}
+
+/// Words of a field, which is folded between them and never inside one: in one piece of memory.
+#[derive(Default)]
+struct Words {
+    text: String,
+    /// Where each ends.
+    ends: Vec<usize>,
+}
+
+impl Words {
+    fn add(&mut self, word: fmt::Arguments<'_>) {
+        // A String takes all.
+        let _ = self.text.write_fmt(word);
+        self.ends.push(self.text.len());
+    }
+
+    fn all(&self) -> Vec<&str> {
+        let starts = std::iter::once(&0).chain(&self.ends);
+        starts.zip(&self.ends).map(|(start, end)| &self.text[*start..*end]).collect()
+    }
 }
 
 /// The names of RFC 3848 §1 and RFC 6531 §4.3.

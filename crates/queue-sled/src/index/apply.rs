@@ -1,3 +1,4 @@
+use std::collections::hash_map::Entry;
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::Arc;
 
@@ -219,6 +220,17 @@ impl Index {
             Some(pending) => Ok(pending.clone()),
             None => self.kv.get(key),
         }
+    }
+
+    /// A row to be changed where it stands: what is pending of it, else what the index has.
+    pub(super) fn row(&mut self, key: Vec<u8>) -> Result<&mut Option<Vec<u8>>, IndexError> {
+        Ok(match self.pending.entry(key) {
+            Entry::Occupied(pending) => pending.into_mut(),
+            Entry::Vacant(none) => {
+                let value = self.kv.get(none.key())?;
+                none.insert(value)
+            }
+        })
     }
 
     pub(super) fn put(&mut self, key: Vec<u8>, value: Vec<u8>) {

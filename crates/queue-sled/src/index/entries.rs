@@ -40,10 +40,9 @@ impl Index {
         known.row.octets += row.octets;
         known.row.entries.add(&uid.0.to_be_bytes(), &packed);
         if let Some(first) = last {
-            let key = keys::entry(name, first);
-            let mut value = self.get(&key)?.ok_or(MISSING)?;
-            if chunk::push(&mut value, first, uid, &packed) {
-                self.put(key, value);
+            let row = self.row(keys::entry(name, first))?;
+            let value = row.as_mut().ok_or(MISSING)?;
+            if chunk::push(value, first, uid, &packed) {
                 return Ok(());
             }
         }

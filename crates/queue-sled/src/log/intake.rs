@@ -87,12 +87,34 @@ impl Intake {
     /// Leaves a record. Records of one caller are written in the order they were left.
     pub(crate) async fn submit(&self, job: Job) -> Result<(), StoreError> {
         let permit = self.room.acquire().await.map_err(|_| StoreError::Unavailable)?;
+        self.leave([job], permit)
+    }
+
+    /// The same for several that are there at once, so that they are written together.
+    pub(crate) async fn submit_all(&self, jobs: Vec<Job>) -> Result<(), StoreError> {
+        let mut jobs = jobs.into_iter();
+        loop {
+            let part: Vec<Job> = jobs.by_ref().take(BATCH_RECORDS).collect();
+            let places = u32::try_from(part.len()).expect("a batch has few records");
+            if places == 0 {
+                return Ok(());
+            }
+            let permit = self.room.acquire_many(places).await.map_err(|_| StoreError::Unavailable)?;
+            self.leave(part, permit)?;
+        }
+    }
+
+    fn leave(
+        &self,
+        jobs: impl IntoIterator<Item = Job>,
+        permit: SemaphorePermit<'_>,
+    ) -> Result<(), StoreError> {
         let mut state = self.lock();
         if state.closed {
             return Err(StoreError::Unavailable);
         }
         permit.forget();
-        state.jobs.push_back(job);
+        state.jobs.extend(jobs);
         if std::mem::take(&mut state.idle) {
             drop(state);
             self.ready.notify_one();

@@ -138,12 +138,8 @@ impl SledStore {
         &self,
         draft: Draft,
     ) -> Result<oneshot::Receiver<Result<Outcome, StoreError>>, StoreError> {
-        let (waiter, outcome) = oneshot::channel();
-        let answer = Answer::Applied(waiter);
-        self.engine
-            .intake
-            .submit(Job { draft, envelope: None, octets: 0, held: Held::Nothing, answer })
-            .await?;
+        let (job, outcome) = applied(draft);
+        self.engine.intake.submit(job).await?;
         Ok(outcome)
     }
 
@@ -185,21 +181,22 @@ impl Store for SledStore {
     }
 
     async fn deliver(&self, routes: Vec<Route>) -> Result<Vec<Delivered>, StoreError> {
-        let mut waiting = Vec::with_capacity(routes.len());
+        let (mut jobs, mut waiting) = (Vec::with_capacity(routes.len()), Vec::with_capacity(routes.len()));
         let mut refused = None;
         for route in &routes {
-            let submitted = match Draft::route(route) {
-                Ok(draft) => self.submit(draft).await,
-                Err(error) => Err(too_long(error)),
-            };
-            match submitted {
-                Ok(outcome) => waiting.push(outcome),
+            match Draft::route(route) {
+                Ok(draft) => {
+                    let (job, outcome) = applied(draft);
+                    jobs.push(job);
+                    waiting.push(outcome);
+                }
                 Err(error) => {
-                    refused = Some(error);
+                    refused = Some(too_long(error));
                     break;
                 }
             }
         }
+        self.engine.intake.submit_all(jobs).await?;
         let mut delivered = Vec::with_capacity(waiting.len());
         // They are answered in order: who waits for the last one is woken once, not once for each.
         for waiter in waiting.into_iter().rev() {
@@ -342,6 +339,13 @@ impl Store for SledStore {
         })
         .await
     }
+}
+
+/// A record, and who will be told when it has been applied.
+fn applied(draft: Draft) -> (Job, oneshot::Receiver<Result<Outcome, StoreError>>) {
+    let (waiter, outcome) = oneshot::channel();
+    let answer = Answer::Applied(waiter);
+    (Job { draft, envelope: None, octets: 0, held: Held::Nothing, answer }, outcome)
 }
 
 async fn outcome(waiter: oneshot::Receiver<Result<Outcome, StoreError>>) -> Result<Outcome, StoreError> {

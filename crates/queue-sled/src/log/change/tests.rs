@@ -86,6 +86,23 @@ fn whole_route() -> Route {
     route
 }
 
+/// What is written in one run was written octet by octet once, and is read on.
+#[test]
+fn octets_look_the_same_in_one_run_and_one_by_one() {
+    #[derive(Serialize)]
+    struct OneByOne {
+        prelude: Vec<u8>,
+        cuts: Vec<Cut>,
+        terminate: bool,
+    }
+    for octets in [0, 1, 127, 128, 70_000] {
+        let run =
+            Additions { prelude: vec![0xe9; octets], cuts: vec![Cut { at: 1, octets: 2 }], terminate: true };
+        let Additions { prelude, cuts, terminate } = run.clone();
+        assert_eq!(head(&run), head(&OneByOne { prelude, cuts, terminate }));
+    }
+}
+
 /// As another version writes them.
 fn later(kind: Kind, meta: &impl Serialize) -> Draft {
     Draft::new(kind, 0, head(meta)).expect("short")
