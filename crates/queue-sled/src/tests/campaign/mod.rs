@@ -95,7 +95,8 @@ fn a_batch_is_torn_in_many_ways() {
         None => lane("torn tails", TAILS, 0..1, Campaign::run),
     };
     assert!(totals.begun > 20, "the batches have few records");
-    assert!(totals.over_old > 20, "no segment is used again");
+    // One life has between some and a hundred, as its threads take turns.
+    assert!(totals.over_old > 5, "no segment is used again");
 }
 
 /// Once, and from an operation on for good. A short lane leaves out operations.
