@@ -198,16 +198,36 @@ pub struct Client {
     pub ip: Option<IpAddr>,
 }
 
+/// Who is told of events, and must not wait.
+pub trait Listen: Send + Sync {
+    /// Whether there is room for an event now.
+    fn has_room(&self) -> bool {
+        true
+    }
+
+    /// Keeps an event, or counts it when there is no room after all.
+    fn keep(&self, event: Event);
+
+    /// Counts an event for which there was no room: it was not even made.
+    fn miss(&self) {}
+}
+
+impl<F: Fn(Event) + Send + Sync> Listen for F {
+    fn keep(&self, event: Event) {
+        self(event);
+    }
+}
+
 /// Where events go. Clones go to the same place; the default goes nowhere.
 ///
 /// Telling never waits: whoever keeps events drops what he has no room for, and counts it.
 #[derive(Clone, Default)]
-pub struct Journeys(Option<Arc<dyn Fn(Event) + Send + Sync>>);
+pub struct Journeys(Option<Arc<dyn Listen>>);
 
 impl Journeys {
-    /// Hands every event to `keep`, which must not wait.
-    pub fn new(keep: impl Fn(Event) + Send + Sync + 'static) -> Self {
-        Self(Some(Arc::new(keep)))
+    /// Hands every event to `listener`.
+    pub fn new(listener: impl Listen + 'static) -> Self {
+        Self(Some(Arc::new(listener)))
     }
 
     /// Whether anybody listens.
@@ -215,10 +235,12 @@ impl Journeys {
         self.0.is_some()
     }
 
-    /// Tells what `event` makes, if anybody listens.
+    /// Tells what `event` makes, if anybody listens and has room for it.
     pub fn tell(&self, event: impl FnOnce() -> Event) {
-        if let Some(keep) = &self.0 {
-            keep(event());
+        match &self.0 {
+            Some(listener) if listener.has_room() => listener.keep(event()),
+            Some(listener) => listener.miss(),
+            None => {}
         }
     }
 }

@@ -2,14 +2,14 @@ use std::fs::File;
 use std::io::{self, Write};
 use std::os::unix::fs::MetadataExt;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
 use jiff::Timestamp;
 use jiff::civil::Date;
-use mail::{Event, Journeys};
+use mail::{Event, Journeys, Listen};
 use tracing::{error, info, warn};
 
 use super::days::{Bounds, Folder, day_of};
@@ -47,26 +47,63 @@ impl Kept {
     }
 }
 
-/// Where the gate tells what it knew of a message. Telling never waits.
+/// The near end of the channel to the scribe. Telling never waits.
 #[derive(Clone)]
-pub(crate) struct Judgements {
+struct Ear {
     events: SyncSender<Told>,
+    /// How many events are in the channel: whoever has one to tell makes it only where there is room for it.
+    waiting: Arc<AtomicUsize>,
     lost: Arc<AtomicU64>,
 }
 
-impl Judgements {
-    pub(crate) fn tell(&self, judged: Judged, header: Vec<u8>) {
-        if self.events.try_send(Some((Timestamp::now(), Kept::Judged(judged, header)))).is_err() {
-            self.lost.fetch_add(1, Ordering::Relaxed);
+impl Ear {
+    fn tell(&self, kept: Kept) {
+        self.waiting.fetch_add(1, Ordering::Relaxed);
+        if self.events.try_send(Some((Timestamp::now(), kept))).is_err() {
+            self.waiting.fetch_sub(1, Ordering::Relaxed);
+            self.miss();
         }
+    }
+}
+
+impl Listen for Ear {
+    fn has_room(&self) -> bool {
+        self.waiting.load(Ordering::Relaxed) < WAITING
+    }
+
+    fn keep(&self, event: Event) {
+        self.tell(Kept::Event(event));
+    }
+
+    fn miss(&self) {
+        self.lost.fetch_add(1, Ordering::Relaxed);
+    }
+}
+
+/// Where the gate tells what it knew of a message.
+#[derive(Clone)]
+pub(crate) struct Judgements(Ear);
+
+impl Judgements {
+    /// Whether what was known would be kept now.
+    pub(crate) fn has_room(&self) -> bool {
+        self.0.has_room()
+    }
+
+    pub(crate) fn tell(&self, judged: Judged, header: Vec<u8>) {
+        self.0.tell(Kept::Judged(judged, header));
+    }
+
+    /// There was no room, and nothing was prepared.
+    pub(crate) fn miss(&self) {
+        self.0.miss();
     }
 }
 
 /// Keeps the trace, from a thread of its own: who tells of an event never waits for the disk, and a disk that
 /// takes nothing costs lines of the trace and no mail. Lines are not synced: a power cut takes the last of them.
 pub(crate) struct Keeper {
-    events: SyncSender<Told>,
-    lost: Arc<AtomicU64>,
+    ear: Ear,
     thread: JoinHandle<()>,
 }
 
@@ -74,32 +111,28 @@ impl Keeper {
     /// Begins to keep what is told.
     pub(crate) fn start(folder: Folder, bounds: Bounds) -> io::Result<Self> {
         let (events, told) = sync_channel(WAITING);
-        let lost = Arc::new(AtomicU64::new(0));
-        let scribe =
-            Scribe { folder, bounds, told, lost: lost.clone(), file: None, failed: None, tidied: None };
+        let ear = Ear { events, waiting: Arc::default(), lost: Arc::default() };
+        let (waiting, lost) = (ear.waiting.clone(), ear.lost.clone());
+        let scribe = Scribe { folder, bounds, told, waiting, lost, file: None, failed: None, tidied: None };
         let thread = thread::Builder::new().name("trace".into()).spawn(move || scribe.run())?;
-        Ok(Self { events, lost, thread })
+        Ok(Self { ear, thread })
     }
 
     /// Where to tell.
     pub(crate) fn journeys(&self) -> Journeys {
-        let (events, lost) = (self.events.clone(), self.lost.clone());
-        Journeys::new(move |event| {
-            if events.try_send(Some((Timestamp::now(), Kept::Event(event)))).is_err() {
-                lost.fetch_add(1, Ordering::Relaxed);
-            }
-        })
+        Journeys::new(self.ear.clone())
     }
 
     /// Where the gate tells.
     pub(crate) fn judgements(&self) -> Judgements {
-        Judgements { events: self.events.clone(), lost: self.lost.clone() }
+        Judgements(self.ear.clone())
     }
 
     /// Returns when all that was told before is written, or when the disk takes nothing for some seconds.
     pub(crate) fn stop(self) {
         let until = Instant::now() + PATIENCE;
-        while self.events.try_send(None).is_err() && !self.thread.is_finished() && Instant::now() < until {
+        while self.ear.events.try_send(None).is_err() && !self.thread.is_finished() && Instant::now() < until
+        {
             thread::sleep(GATHER);
         }
         while !self.thread.is_finished() {
@@ -117,6 +150,7 @@ struct Scribe {
     folder: Folder,
     bounds: Bounds,
     told: Receiver<Told>,
+    waiting: Arc<AtomicUsize>,
     lost: Arc<AtomicU64>,
     file: Option<(Date, File)>,
     /// Since when nothing can be written.
@@ -135,6 +169,7 @@ impl Scribe {
             match self.told.recv_timeout(LOOK) {
                 Ok(Some((at, event))) => {
                     thread::sleep(GATHER);
+                    self.waiting.fetch_sub(1, Ordering::Relaxed);
                     count += 1;
                     date = Some(day_of(at));
                     event.line(at).write(&mut lines);
@@ -146,6 +181,7 @@ impl Scribe {
             while !stopped && lines.len() < WRITE {
                 match self.told.try_recv() {
                     Ok(Some((at, event))) => {
+                        self.waiting.fetch_sub(1, Ordering::Relaxed);
                         count += 1;
                         // One file for all that is written at once: midnight is not so exact.
                         event.line(at).write(&mut lines);
@@ -244,6 +280,10 @@ mod tests {
         lines
     }
 
+    fn events(lines: &[Line]) -> u64 {
+        lines.iter().filter(|line| matches!(line.what, What::Event(_))).count() as u64
+    }
+
     fn event(number: u64) -> Event {
         Event::Discarded { id: QueueId(number) }
     }
@@ -270,7 +310,7 @@ mod tests {
         // A file stands where the folder should be: nothing can be written.
         fs::write(dir.path().join("trace"), "in the way").expect("written");
         let keeper = Keeper::start(Folder::of(dir.path()), BOUNDS).expect("started");
-        let lost = keeper.lost.clone();
+        let lost = keeper.ear.lost.clone();
         let journeys = keeper.journeys();
         let told = 3 * WAITING as u64;
         let since = Instant::now();
@@ -281,12 +321,36 @@ mod tests {
     }
 
     #[test]
+    fn what_finds_no_room_is_counted_and_not_even_made() {
+        let dir = tempfile::tempdir().expect("a folder");
+        let folder = Folder::of(dir.path());
+        let keeper = Keeper::start(folder.clone(), BOUNDS).expect("started");
+        let (lost, journeys, judgements) = (keeper.ear.lost.clone(), keeper.journeys(), keeper.judgements());
+        let (mut made, mut told) = (0, 0);
+        while lost.load(Ordering::Relaxed) < 1000 && told < 100 * WAITING as u64 {
+            told += 1;
+            journeys.tell(|| {
+                made += 1;
+                event(made)
+            });
+        }
+        keeper.stop();
+        assert!(judgements.has_room(), "it comes back");
+        let lost_for_good = told - made;
+        assert!(lost_for_good > 900, "{lost_for_good} of {told} were not made");
+        let lines = lines(&folder);
+        let said: u64 =
+            lines.iter().map(|line| if let What::Lost { lost } = line.what { lost } else { 0 }).sum();
+        assert_eq!(said + lost.load(Ordering::Relaxed) + events(&lines), told);
+    }
+
+    #[test]
     fn one_day_takes_no_more_than_all_days_may() {
         let dir = tempfile::tempdir().expect("a folder");
         let folder = Folder::of(dir.path());
         let bounds = Bounds { octets: 2000, ..BOUNDS };
         let keeper = Keeper::start(folder.clone(), bounds).expect("started");
-        let (lost, journeys) = (keeper.lost.clone(), keeper.journeys());
+        let (lost, journeys) = (keeper.ear.lost.clone(), keeper.journeys());
         for number in 0..20 {
             journeys.tell(|| event(number));
             // Each a write of its own.

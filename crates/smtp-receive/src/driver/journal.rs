@@ -144,6 +144,9 @@ impl Journal {
 
     pub(super) fn replied(&mut self, reply: &Reply) {
         let abandoned = self.abandoned.take();
+        if abandoned.is_none() && !matches!(reply, Reply::Fault(_)) {
+            return;
+        }
         let (status, why) = match reply {
             Reply::Fault(fault) => ("refused", fault.said()),
             Reply::Ended(ending) => ("refused", ending.said()),

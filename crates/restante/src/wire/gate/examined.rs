@@ -13,7 +13,7 @@ use super::asking::Asking;
 use super::fields;
 use super::origin::Origin;
 use super::outcome::{Decided, settle};
-use crate::trace::{Judged, Ruled};
+use crate::trace::{Judged, Judgements, Ruled};
 use crate::wire::parsing::Whole;
 
 /// Octets of a header section that the trace is given.
@@ -70,9 +70,13 @@ impl Inspection for Examined {
 
     fn kept(&mut self, id: QueueId) {
         let Case { gate, facts, told, .. } = &mut self.case;
-        if let (Some(trace), Some(Told { recipients, header })) = (&gate.trace, told.take()) {
-            let facts = std::mem::take(facts);
-            trace.tell(Judged { judged: id.to_string(), facts, recipients }, header);
+        match (&gate.trace, told.take()) {
+            (Some(trace), Some(Told { recipients, header })) => {
+                let facts = std::mem::take(facts);
+                trace.tell(Judged { judged: id.to_string(), facts, recipients }, header);
+            }
+            (Some(trace), None) => trace.miss(),
+            (None, _) => {}
         }
     }
 }
@@ -102,7 +106,7 @@ impl Case {
             return Ok(Verdict::Refuse(too_many_copies()));
         }
         envelope.fields = fields::ruled(envelope, self.gate.limits.octets, content).await?;
-        if self.gate.trace.is_some() {
+        if self.gate.trace.as_ref().is_some_and(Judgements::has_room) {
             let is_read = self.gate.reads.content;
             let header = if is_read { Vec::new() } else { fields::section(HEADER, content).await? };
             self.told = Some(Told { recipients: self.ruled(&envelope.recipients, shadows), header });
