@@ -12,7 +12,7 @@ use super::listeners::Reloadable;
 
 /// What each may take.
 const SMTP: usize = 4_096;
-const POP3: usize = 3_584;
+const POP3: usize = 4_096;
 
 /// Octets of the future that serves one connection from its first octet to its last.
 fn future_of<H, F>(_: fn(H, Conn, Permit) -> F) -> usize {
