@@ -7,7 +7,7 @@ use std::os::unix::fs::PermissionsExt;
 use std::os::unix::net::UnixStream;
 use std::os::unix::process::CommandExt;
 use std::process::Command;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use restante_tests::{Appliance, Ended, Setup, collect, deliver, pop3, run, smtp};
 use rustix::process::Uid;
@@ -125,7 +125,13 @@ fn what_was_deleted_comes_back_under_another_name() {
     assert!(before.iter().all(|mail| mail.uid != back.uid), "its clients fetch it again");
     assert!(before[0].octets == back.octets, "as it was");
     appliance.logged(&["undone: deleted mail is back", "login=\"bob@example.test\"", "messages=1"]);
-    let journey = verb(&appliance, &["trace", &back.uid]);
+    // The trace is written behind the answers.
+    let until = Instant::now() + SOON;
+    let mut journey = verb(&appliance, &["trace", &back.uid]);
+    while journey.out.is_empty() && Instant::now() < until {
+        std::thread::sleep(Duration::from_millis(50));
+        journey = verb(&appliance, &["trace", &back.uid]);
+    }
     assert!(journey.out.contains(&format!("as {first}")), "{journey:?}");
     assert!(
         journey.out.contains(&format!("brought back into bob for its owner as {}", back.uid)),
