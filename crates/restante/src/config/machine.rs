@@ -8,6 +8,7 @@ use std::time::Duration;
 use net::{ListenAddress, Networks};
 use toml::de::DeValue;
 
+use super::care;
 use super::section::Section;
 use super::settings::{
     Authenticity, BareNewline, Config, Greylist, Limits, LogFormat, LogLevel, LoginLimits, Pop3, Pop3Limits,
@@ -22,8 +23,6 @@ const TIB: u64 = 1 << 40;
 const SECOND: Duration = Duration::from_secs(1);
 const HOUR: Duration = Duration::from_secs(60 * 60);
 pub(super) const DAY: Duration = Duration::from_secs(24 * 60 * 60);
-/// A century.
-const AGE: Duration = Duration::from_secs(36_525 * 86_400);
 
 /// Where the values stand that are checked later than the file is read.
 #[derive(Debug, Clone, Default)]
@@ -77,20 +76,12 @@ pub(super) fn read(top: &mut Section<'_, '_>, dir: &Path) -> (Config, Places) {
     });
     top.table("greylist", |s| greylist(s, &mut config.greylist));
     top.table("quarantine", |s| {
-        s.set("keep", &mut config.quarantine.keep, duration(SECOND..=AGE));
+        s.set("keep", &mut config.quarantine.keep, duration(SECOND..=Duration::from_secs(36_525 * 86_400)));
         s.set("size", &mut config.quarantine.size, size(MIB..=TIB));
         s.set("digest", &mut config.quarantine.digest, value::time_of_day);
     });
-    top.table("guard", |s| {
-        s.set("messages", &mut config.guard.messages, or_none(count(1..=1_000_000_000)));
-        s.set("kept", &mut config.guard.kept, duration(Duration::ZERO..=AGE));
-        s.set("trash", &mut config.guard.trash, duration(SECOND..=AGE));
-    });
-    top.table("watchdog", |s| {
-        s.set("mailbox", &mut config.watchdog.mailbox, or_none(duration(SECOND..=AGE)));
-        s.set("robot", &mut config.watchdog.robot, or_none(duration(SECOND..=AGE)));
-        s.set_list("ignore", &mut config.watchdog.ignore, value::text);
-    });
+    top.table("guard", |s| care::guard(s, &mut config.guard));
+    top.table("watchdog", |s| care::watchdog(s, &mut config.watchdog));
     top.table("store", |s| store(s, &mut config.store));
     top.table("log", |s| {
         s.set("format", &mut config.log.format, choice(&FORMATS));

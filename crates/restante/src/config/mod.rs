@@ -5,6 +5,7 @@
 //! [`value`], the directory checks what mailboxes and addresses mean, and [`permission`] and [`tls`] look
 //! at the files themselves. Read [`load`] first.
 
+mod care;
 mod cut;
 mod edit;
 mod fault;
@@ -26,6 +27,7 @@ mod team;
 mod tls;
 mod value;
 
+pub use care::{Guard, Quarantine, Watchdog};
 pub use edit::{Edit, EditError};
 pub use fault::{Fault, Faults, Severity};
 pub use finding::Finding;
@@ -34,9 +36,9 @@ pub use overlay::Overlay;
 pub(crate) use rules::last_good;
 pub use rules::{Origin, Rules};
 pub use settings::{
-    Authenticity, BareNewline, BlockLists, Config, Greylist, Guard, Limits, Lmtp, Log, LogFormat, LogLevel,
-    LoginLimits, Pop3, Pop3Limits, Quarantine, Relay, Scanner, Smtp, SmtpLimits, Store, Tls, Trace,
-    Utf8Fallback, Watchdog, WhenDown,
+    Authenticity, BareNewline, BlockLists, Config, Greylist, Limits, Lmtp, Log, LogFormat, LogLevel,
+    LoginLimits, Pop3, Pop3Limits, Relay, Scanner, Smtp, SmtpLimits, Store, Tls, Trace, Utf8Fallback,
+    WhenDown,
 };
 pub use shipped::shipped;
 pub use source::File;

@@ -8,6 +8,8 @@ use std::time::Duration;
 use directory::Allowance;
 use net::{ListenAddress, Networks};
 
+use super::care::{Guard, Quarantine, Watchdog};
+
 const KIB: u64 = 1024;
 const MIB: u64 = 1024 * KIB;
 const GIB: u64 = 1024 * MIB;
@@ -506,57 +508,6 @@ pub struct Greylist {
 impl Default for Greylist {
     fn default() -> Self {
         Self { enabled: false, wait: 5 * MINUTE, within: DAY, known: 35 * DAY, most: 100_000 }
-    }
-}
-
-/// `[guard]`: very much old mail that is deleted at once.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Guard {
-    /// From how many messages on; none: nothing is guarded.
-    pub messages: Option<u64>,
-    /// How long they had been there.
-    pub kept: Duration,
-    /// How long they stay in the trash.
-    pub trash: Duration,
-}
-
-impl Default for Guard {
-    fn default() -> Self {
-        Self { messages: Some(200), kept: 14 * DAY, trash: 30 * DAY }
-    }
-}
-
-/// `[watchdog]`: mail that nobody collects any more.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Watchdog {
-    /// How long nobody may collect a mailbox; none: as long as nobody does.
-    pub mailbox: Option<Duration>,
-    /// The same of a team's robot.
-    pub robot: Option<Duration>,
-    /// Mailboxes that are not watched.
-    pub ignore: Vec<String>,
-}
-
-impl Default for Watchdog {
-    fn default() -> Self {
-        Self { mailbox: Some(26 * 60 * MINUTE), robot: Some(15 * MINUTE), ignore: Vec::new() }
-    }
-}
-
-/// `[quarantine]`: what is held back from each mailbox.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Quarantine {
-    /// How long.
-    pub keep: Duration,
-    /// How much of one mailbox's, in octets: past it the oldest go first.
-    pub size: u64,
-    /// When each mailbox is told once a day of what is newly held back from it; none: never.
-    pub digest: Option<jiff::civil::Time>,
-}
-
-impl Default for Quarantine {
-    fn default() -> Self {
-        Self { keep: 30 * DAY, size: GIB, digest: Some(jiff::civil::Time::constant(7, 0, 0, 0)) }
     }
 }
 
