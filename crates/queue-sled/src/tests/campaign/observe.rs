@@ -1,13 +1,13 @@
 //! What a store shows to those who ask it, held against what it must hold.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
-use mail::{QueueId, Uid};
-use queue::contract::{name, view};
-use queue::{Maildrop, Message, Store};
+use mail::{MailboxName, QueueId, Uid};
+use queue::contract::view;
+use queue::{Maildrop, Message, Store, ViewState};
 
 use super::ledger::Expected;
-use super::model::{Change, Mail, Mailbox, Model};
+use super::model::{Change, Mail, Mailbox, Model, base};
 use crate::SledStore;
 
 /// Everything that can be seen of a store.
@@ -15,6 +15,8 @@ use crate::SledStore;
 pub(super) struct Observed {
     queued: BTreeMap<u32, (QueueId, u64, bool)>,
     mailboxes: BTreeMap<String, Seen>,
+    /// What can be undone, by mailbox and view.
+    deleted: BTreeMap<(String, String), BTreeSet<Uid>>,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -24,6 +26,7 @@ struct Seen {
     /// What each view lists, the owner's first.
     views: BTreeMap<String, Vec<(Uid, u64, Mail)>>,
     joined: Vec<String>,
+    states: Vec<ViewState>,
 }
 
 impl Observed {
@@ -31,16 +34,26 @@ impl Observed {
     pub(super) async fn of(store: &SledStore) -> Result<Self, String> {
         // Who opens a mailbox waits for all that is durable.
         let statuses = store.mailboxes().await.map_err(|error| format!("no list of mailboxes: {error}"))?;
-        let mut mailboxes = BTreeMap::new();
+        let (mut mailboxes, mut deleted) = (BTreeMap::new(), BTreeMap::new());
         for status in statuses {
             let joined: Vec<String> = status.views.iter().map(|view| view.as_str().to_owned()).collect();
             let mut views = BTreeMap::new();
             for view in std::iter::once("").chain(joined.iter().map(String::as_str)) {
-                let listed = listed(store, status.name.as_str(), view).await;
+                let listed = listed(store, &status.name, view).await;
                 views.insert(view.to_owned(), listed.map_err(|why| format!("{}: {why}", status.name))?);
             }
+            let mailbox = status.name.trashed_from().unwrap_or_else(|| status.name.clone());
+            for name in [&mailbox, &status.name] {
+                for of in std::iter::once("").chain(joined.iter().map(String::as_str)) {
+                    let told = store.deletions(name, &view(of), 0).await;
+                    let told = told.map_err(|error| format!("no deletions of {name}: {error}"))?;
+                    let uids = told.into_iter().flat_map(|deletion| deletion.uids).collect();
+                    deleted.insert((name.to_string(), of.to_owned()), uids);
+                }
+            }
+            let states = store.views(&status.name).await.map_err(|error| format!("no views: {error}"))?;
             let (messages, octets) = (status.usage.messages, status.usage.octets);
-            mailboxes.insert(status.name.to_string(), Seen { messages, octets, views, joined });
+            mailboxes.insert(status.name.to_string(), Seen { messages, octets, views, joined, states });
         }
         let mut queued = BTreeMap::new();
         for message in store.queued(None, usize::MAX).await.map_err(|error| format!("no queue: {error}"))? {
@@ -50,7 +63,7 @@ impl Observed {
                 return Err(format!("message {number} is queued twice"));
             }
         }
-        Ok(Self { queued, mailboxes })
+        Ok(Self { queued, mailboxes, deleted })
     }
 
     fn knows(&self, number: u32) -> bool {
@@ -70,10 +83,13 @@ impl Observed {
                         model.apply(change, None);
                     }
                 }
-                Change::Accept(_) | Change::Route { .. } | Change::Seen(_) => {}
+                Change::Accept(_) | Change::Route { .. } => {}
                 Change::Hold { .. }
-                | Change::Delete(_)
+                | Change::Delete(..)
+                | Change::Seen(..)
                 | Change::Purge { .. }
+                | Change::Trash { .. }
+                | Change::Undo(_)
                 | Change::Join { .. }
                 | Change::Leave { .. } => left.push(change),
             }
@@ -116,6 +132,13 @@ impl Observed {
             let seen = self.mailboxes.get(name).ok_or(format!("I1: the mailbox {name} is lost"))?;
             seen.agrees(name, mailbox, given).map_err(|why| format!("mailbox {name}: {why}"))?;
         }
+        for ((name, view), uids) in &self.deleted {
+            let wanted = model.undoable(name, view);
+            if *uids != wanted {
+                return Err(format!("{view:?} of {name} can undo {uids:?} and should {wanted:?}"));
+            }
+        }
+        let mailboxes = &model.mailboxes;
         match self.mailboxes.keys().find(|name| !mailboxes.contains_key(*name)) {
             Some(name) => Err(format!("I3: the mailbox {name} should be empty: {:?}", self.mailboxes[name])),
             None => Ok(()),
@@ -137,6 +160,15 @@ impl Seen {
         for (view, listed) in &self.views {
             self.view_agrees(view, listed, name, mailbox, given)
                 .map_err(|why| format!("view {view:?}: {why}"))?;
+        }
+        for (state, (name, view)) in self.states.iter().zip(&mailbox.views) {
+            let there = mailbox.entries.iter().filter_map(|entry| entry.uid);
+            let fetched: BTreeSet<Uid> = there.clone().filter(|uid| state.fetched.contains(*uid)).collect();
+            let wanted = there.filter(|uid| view.fetched.contains(uid)).collect();
+            if (state.offered, &fetched) != (view.offered.unwrap_or(Uid(0)), &wanted) {
+                let (offered, of) = (state.offered.0, view.offered.map_or(0, |uid| uid.0));
+                return Err(format!("{name:?} was offered {offered} of {of}, has {fetched:?} of {wanted:?}"));
+            }
         }
         let entries = mailbox.entries.len() as u64;
         if self.messages != entries {
@@ -170,7 +202,7 @@ impl Seen {
             let entry =
                 entry.ok_or(format!("I2/I3: {uid} of message {} should not be there", mail.number))?;
             entry.uid = Some(*uid);
-            let owner = (name.to_owned(), mail.number);
+            let owner = (base(name).to_owned(), mail.number);
             if given.insert(*uid, owner.clone()).is_some_and(|before| before != owner) {
                 return Err(format!("I4: {uid} was another message's"));
             }
@@ -192,18 +224,22 @@ impl Seen {
 
 /// What every entry of a mailbox has put on top.
 fn prelude(mailbox: &str) -> String {
-    format!("Delivered-To: {mailbox}\r\n")
+    format!("Delivered-To: {}\r\n", base(mailbox))
 }
 
-async fn listed(store: &SledStore, mailbox: &str, view_: &str) -> Result<Vec<(Uid, u64, Mail)>, String> {
-    let maildrop = store.open(&name(mailbox), &view(view_)).await;
+async fn listed(
+    store: &SledStore,
+    mailbox: &MailboxName,
+    view_: &str,
+) -> Result<Vec<(Uid, u64, Mail)>, String> {
+    let maildrop = store.open(mailbox, &view(view_)).await;
     let maildrop = maildrop.map_err(|error| format!("view {view_:?} does not open: {error}"))?;
     let mut listed = Vec::new();
     for index in 0..maildrop.len() {
         let (uid, octets) = maildrop.entry(index).map(|entry| (entry.uid, entry.octets)).expect("within");
         let served =
             read(&maildrop, index).await.map_err(|error| format!("I1: {uid} cannot be read: {error}"))?;
-        let body = served.strip_prefix(prelude(mailbox).as_bytes());
+        let body = served.strip_prefix(prelude(mailbox.as_str()).as_bytes());
         let mail = body.and_then(Mail::of).ok_or(format!("I2: {uid} is not what came in"))?;
         if served.len() as u64 != octets {
             return Err(format!("I2: {uid} has {} octets and said {octets}", served.len()));

@@ -3,12 +3,12 @@
 use std::path::Path;
 use std::time::Duration;
 
-use mail::{QueueId, Uid};
+use mail::{MailboxName, QueueId, Uid};
 use queue::contract::{envelope, name, route, view};
-use queue::{Delivered, Expunge, Incoming, Join, Store, StoreError};
+use queue::{Delivered, Expunge, Fetched, Incoming, Join, Store, StoreError, Unwanted};
 
 use super::ledger::Ledger;
-use super::model::{Change, Group, Mail, Model, Told};
+use super::model::{Change, From, Group, Mail, Model, Told, trash};
 use super::observe::Observed;
 use crate::backup::Held;
 use crate::disk::simulated::Chance;
@@ -60,7 +60,7 @@ impl Script {
             self.all_at_once(&model).await;
             return Ok(());
         }
-        match self.chance.below(25) {
+        match self.chance.below(29) {
             0..=3 => self.accepts(1).await,
             4 | 5 => {
                 let several = 2 + self.chance.below(6);
@@ -80,6 +80,8 @@ impl Script {
             20 => self.give_up().await,
             21 | 22 => self.tidy().await?,
             23 => self.freeze().await?,
+            24 => self.trash(&model).await,
+            25..=27 => self.undo(&model).await,
             _ if self.may_reopen => self.reopen().await?,
             _ => self.store.checkpoint_soon(),
         }
@@ -153,14 +155,49 @@ impl Script {
             second.filter(|second| first.as_ref().is_some_and(|first| first.mailbox != second.mailbox));
         let groups: Vec<_> = first.into_iter().chain(second).collect();
         if !groups.is_empty() {
-            self.together(vec![Change::Delete(groups)]).await;
+            let unwanted = self.unwanted();
+            self.together(vec![Change::Delete(groups, unwanted)]).await;
         }
     }
 
     async fn seen(&mut self, model: &Model) {
         if let Some(group) = self.group(model) {
-            self.together(vec![Change::Seen(group)]).await;
+            let offered = group.uids.last().copied().unwrap_or(Uid(0));
+            self.together(vec![Change::Seen(group, offered)]).await;
         }
+    }
+
+    fn unwanted(&mut self) -> Unwanted {
+        match self.chance.below(5) {
+            0 => Unwanted::Stays,
+            1 | 2 => Unwanted::ToTrash,
+            _ => Unwanted::Goes,
+        }
+    }
+
+    async fn trash(&mut self, model: &Model) {
+        if let Some(Group { mailbox, uids, .. }) = self.group(model) {
+            self.together(vec![Change::Trash { mailbox, uids }]).await;
+        }
+    }
+
+    /// Some of what a view may have back, and something that it may not.
+    async fn undo(&mut self, model: &Model) {
+        let names: Vec<_> =
+            MAILBOXES.iter().copied().filter(|name| !undoable(model, name).is_empty()).collect();
+        if names.is_empty() {
+            return;
+        }
+        let mailbox = self.chance.pick(&names).to_owned();
+        let joined = model
+            .mailboxes
+            .get(&mailbox)
+            .map_or_else(Vec::new, |mailbox| mailbox.views.keys().cloned().collect());
+        let view =
+            if joined.is_empty() { String::new() } else { joined[self.chance.below(joined.len())].clone() };
+        let mut uids = undoable(model, &mailbox);
+        uids.retain(|_| self.chance.one_in(2));
+        self.together(vec![Change::Undo(Group { mailbox, view, uids })]).await;
     }
 
     async fn purge(&mut self, model: &Model) {
@@ -181,9 +218,16 @@ impl Script {
         let view = self.chance.pick(&VIEWS).to_owned();
         let joined = model.mailboxes.get(&mailbox).is_some_and(|mailbox| mailbox.views.contains_key(&view));
         let change = if joined {
-            Change::Leave { mailbox, view }
+            Change::Leave { mailbox, view, unwanted: self.unwanted() }
         } else {
-            Change::Join { mailbox, view, all: self.chance.one_in(2) }
+            let entries = model.mailboxes.get(&mailbox).map_or(&[][..], |mailbox| &mailbox.entries);
+            let uids: Vec<Uid> = entries.iter().filter_map(|entry| entry.uid).collect();
+            let from = match self.chance.below(4) {
+                0 | 1 => From::All,
+                2 if !uids.is_empty() => From::After(uids[self.chance.below(uids.len())]),
+                _ => From::Now,
+            };
+            Change::Join { mailbox, view, from }
         };
         self.together(vec![change]).await;
     }
@@ -200,10 +244,11 @@ impl Script {
             })
             .collect();
         // Nobody deletes by name where mail arrives: what is whose turn would not be known.
+        let unwanted = self.unwanted();
         changes.extend(
             self.group(model)
                 .filter(|group| !routed.contains(&group.mailbox))
-                .map(|group| Change::Delete(vec![group])),
+                .map(|group| Change::Delete(vec![group], unwanted)),
         );
         self.together(changes).await;
     }
@@ -313,19 +358,50 @@ async fn perform(store: &SledStore, change: Change) -> Result<Told, StoreError> 
             let id = id_of(store, number).await?;
             store.hold(id, held).await.map(|_| Told::Done)
         }
-        Change::Delete(groups) => {
+        Change::Delete(groups, unwanted) => {
+            let expunge = |Group { mailbox, view: of, uids }: Group| Expunge {
+                mailbox: kept(&mailbox),
+                view: view(&of),
+                uids,
+                unwanted,
+            };
             store.delete(groups.into_iter().map(expunge).collect()).await.map(|()| Told::Done)
         }
-        Change::Seen(group) => store.seen(fetched(group)).await.map(|()| Told::Done),
-        Change::Purge { mailbox, uids } => store.purge(&name(&mailbox), uids).await.map(|()| Told::Done),
-        Change::Join { mailbox, view: of, all } => {
-            let from = if all { Join::All } else { Join::Now };
-            store.join(&name(&mailbox), &view(&of), from).await.map(|()| Told::Done)
+        Change::Seen(Group { mailbox, view: of, uids }, offered) => {
+            let group = Fetched { mailbox: kept(&mailbox), view: view(&of), uids, offered };
+            store.seen(group).await.map(|()| Told::Done)
         }
-        Change::Leave { mailbox, view: of } => {
-            store.leave(&name(&mailbox), &view(&of), queue::Unwanted::Goes).await.map(|()| Told::Done)
+        Change::Purge { mailbox, uids } => store.purge(&kept(&mailbox), uids).await.map(|()| Told::Done),
+        Change::Trash { mailbox, uids } => store.trash(&kept(&mailbox), uids).await.map(|()| Told::Done),
+        Change::Undo(Group { mailbox, view: of, uids }) => {
+            store.undo(&kept(&mailbox), &view(&of), uids).await.map(Told::Back)
+        }
+        Change::Join { mailbox, view: of, from } => {
+            let from = match from {
+                From::All => Join::All,
+                From::Now => Join::Now,
+                From::After(uid) => Join::After(uid),
+            };
+            store.join(&kept(&mailbox), &view(&of), from).await.map(|()| Told::Done)
+        }
+        Change::Leave { mailbox, view: of, unwanted } => {
+            store.leave(&kept(&mailbox), &view(&of), unwanted).await.map(|()| Told::Done)
         }
     }
+}
+
+fn kept(mailbox: &str) -> MailboxName {
+    MailboxName::kept(mailbox).expect("a mailbox")
+}
+
+/// What some view of a mailbox may have back, and a few more.
+fn undoable(model: &Model, mailbox: &str) -> Vec<Uid> {
+    let deleted = model.deleted.iter().filter(|((of, _), _)| of == mailbox).flat_map(|(_, uids)| uids);
+    let trashed = model.mailboxes.get(&trash(mailbox)).into_iter().flat_map(|trash| &trash.entries);
+    let mut uids: Vec<Uid> = deleted.copied().chain(trashed.filter_map(|entry| entry.uid)).collect();
+    uids.sort_unstable();
+    uids.dedup();
+    uids
 }
 
 /// The id of a queued message, as a router finds it.
@@ -335,12 +411,4 @@ async fn id_of(store: &SledStore, number: u32) -> Result<QueueId, StoreError> {
     let queued = store.queued(None, usize::MAX).await?;
     let queued = queued.iter().find(|queued| queued.envelope.trace.helo == number.to_string());
     Ok(queued.ok_or(StoreError::Damaged("a message is not queued".into()))?.id)
-}
-
-fn fetched(Group { mailbox, view: of, uids }: Group) -> queue::Fetched {
-    queue::Fetched { mailbox: name(&mailbox), view: view(&of), uids, offered: mail::Uid(0) }
-}
-
-fn expunge(Group { mailbox, view: of, uids }: Group) -> Expunge {
-    Expunge { mailbox: name(&mailbox), view: view(&of), uids, unwanted: queue::Unwanted::Goes }
 }
