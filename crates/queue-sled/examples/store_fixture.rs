@@ -11,7 +11,7 @@ use queue::contract::{accept, deliver, listed, name, route, view};
 use queue::{Expunge, Join, Store};
 use queue_sled::SledStore;
 
-use fixture::{Contents, Fixture, Packed, contents, params};
+use fixture::{Contents, Fixture, Packed, contents, params, teams};
 
 /// Octets of a block: segments are mostly zeros, and long bodies of a fixture repeat themselves.
 const BLOCK: usize = 64;
@@ -35,13 +35,15 @@ async fn main() {
     let folder = tempfile::tempdir().expect("a folder");
     let path = folder.path().join("store");
     let (store, _) = SledStore::open(&path, params()).expect("made");
-    moved(&store).await;
     team(&store).await;
+    trash(&store).await;
+    moved(&store).await;
     rest(&store).await;
-    let contents = contents(&store).await;
+    let (contents, teams) = (contents(&store).await, teams(&store).await);
     store.close().await.expect("closed");
-    let fixture = pack(&path, contents);
-    std::fs::write(file, postcard::to_stdvec(&fixture).expect("packed")).expect("written");
+    let mut octets = postcard::to_stdvec(&pack(&path, contents)).expect("packed");
+    octets.extend(postcard::to_stdvec(&teams).expect("packed"));
+    std::fs::write(file, octets).expect("written");
 }
 
 /// What is left of the first segment moves, and the segment goes: the snap alone knows of it.
@@ -76,6 +78,32 @@ async fn team(store: &SledStore) {
     store.delete(vec![group("team", "carol", &teams[..2])]).await.expect("deleted");
     store.delete(vec![group("team", "dave", &teams[1..2])]).await.expect("deleted");
     store.purge(&name("team"), teams[5..].to_vec()).await.expect("purged");
+}
+
+/// What was deleted, and what came back of it; also of mail that was held back.
+async fn trash(store: &SledStore) {
+    let into_trash = |mailbox: &str, member: &str, uids: &[mail::Uid]| Expunge {
+        unwanted: queue::Unwanted::ToTrash,
+        ..group(mailbox, member, uids)
+    };
+    let mut uids = Vec::new();
+    for n in 40..50 {
+        uids.push(deliver(store, &body(n), &["frank", "team"]).await);
+    }
+    let franks: Vec<_> = uids.iter().map(|uids| uids[0]).collect();
+    let teams: Vec<_> = uids.iter().map(|uids| uids[1]).collect();
+    store.delete(vec![into_trash("frank", "", &franks[4..7])]).await.expect("deleted");
+    store.delete(vec![into_trash("frank", "", &franks[..2])]).await.expect("deleted");
+    let frank = (name("frank"), view(""));
+    assert_eq!(store.undo(&frank.0, &frank.1, vec![franks[1], franks[5]]).await.expect("undone").len(), 2);
+    store.delete(vec![into_trash("team", "carol", &teams[2..8])]).await.expect("deleted");
+    store.delete(vec![into_trash("team", "dave", &teams[6..])]).await.expect("deleted");
+    store.trash(&name("team"), teams[..1].to_vec()).await.expect("moved");
+    let carol = store.undo(&name("team"), &view("carol"), vec![teams[0], teams[3]]).await;
+    assert_eq!(carol.expect("undone").len(), 2);
+    let mut held = route(accept(store, &body(51)).await, &["frank"]);
+    held.entries[0].mailbox = name("frank").quarantine();
+    store.deliver(vec![held]).await.expect("delivered");
 }
 
 /// Mail of another server, a body beside the log, and what is not delivered.

@@ -12,10 +12,10 @@ use queue::Store;
 use queue::contract::{deliver, listed};
 use queue_sled::SledStore;
 
-use fixture::{Fixture, Packed, contents, params};
+use fixture::{Fixture, Packed, Teams, contents, params, teams};
 
-/// One for each format.
-const FIXTURES: [&str; 1] = ["format-1.store"];
+/// One for each format of a store and of the rows in its snap.
+const FIXTURES: [&str; 2] = ["format-1.store", "format-1-teams.store"];
 
 /// Writes the store into a folder that is not there.
 fn expand(fixture: &Fixture, store: &Path) {
@@ -32,17 +32,19 @@ fn expand(fixture: &Fixture, store: &Path) {
     }
 }
 
-fn fixture(name: &str) -> Fixture {
+fn fixture(name: &str) -> (Fixture, Option<Teams>) {
     let path = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures").join(name);
     let octets = std::fs::read(path).expect("the fixture");
     assert!(octets.len() < 200 << 10, "{} octets", octets.len());
-    postcard::from_bytes(&octets).expect("a fixture")
+    let (fixture, rest) = postcard::take_from_bytes(&octets).expect("a fixture");
+    let teams = (!rest.is_empty()).then(|| postcard::from_bytes(rest).expect("teams"));
+    (fixture, teams)
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_store_of_every_earlier_format_is_read_as_it_was() {
     for name in FIXTURES {
-        let fixture = fixture(name);
+        let (fixture, known) = fixture(name);
         let names: Vec<_> = fixture.files.iter().map(|file| &file.name).collect();
         assert!(names.iter().any(|name| name.ends_with(".idx")), "a snap is a format, too: {names:?}");
         assert!(names.iter().any(|name| name.ends_with(".msg")), "{names:?}");
@@ -54,6 +56,9 @@ async fn a_store_of_every_earlier_format_is_read_as_it_was() {
             let (store, report) = SledStore::open(&path, params()).expect("opens");
             assert!(report.damaged.is_empty() && !report.created, "{name}: {report}");
             assert_eq!(contents(&store).await, fixture.contents, "{name}, round {round}");
+            if let Some(known) = &known {
+                assert_eq!(teams(&store).await, *known, "{name}, round {round}");
+            }
             store.close().await.expect("closed");
         }
         let (store, _) = SledStore::open(&path, params()).expect("opens");
@@ -66,11 +71,13 @@ async fn a_store_of_every_earlier_format_is_read_as_it_was() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn without_the_snap_the_fixture_could_not_be_read() {
-    let folder = tempfile::tempdir().expect("a folder");
-    let path = folder.path().join("store");
-    expand(&fixture(FIXTURES[0]), &path);
-    std::fs::remove_dir_all(path.join("snap")).expect("removed");
-    // Otherwise it would prove nothing about the rows that a snap has.
-    assert!(matches!(SledStore::open(&path, params()), Err(queue_sled::OpenError::Salvage(_))));
+async fn without_the_snap_the_fixtures_could_not_be_read() {
+    for name in FIXTURES {
+        let folder = tempfile::tempdir().expect("a folder");
+        let path = folder.path().join("store");
+        expand(&fixture(name).0, &path);
+        std::fs::remove_dir_all(path.join("snap")).expect("removed");
+        // Otherwise it would prove nothing about the rows that a snap has.
+        assert!(matches!(SledStore::open(&path, params()), Err(queue_sled::OpenError::Salvage(_))), "{name}");
+    }
 }

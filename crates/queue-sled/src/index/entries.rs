@@ -121,35 +121,24 @@ impl Index {
         name: &MailboxName,
         uid: Uid,
     ) -> Result<(Option<Uid>, Option<Uid>), IndexError> {
-        let chunks = self.chunks(name)?;
-        let from = chunks.partition_point(|first| *first <= uid).saturating_sub(1);
-        let (mut before, mut after) = (None, None);
+        let from = self.chunks(name)?.partition_point(|first| *first <= uid).saturating_sub(1);
+        let here = self.uids_at(name, from)?;
+        let mut before = here.iter().rfind(|other| **other < uid).copied();
+        let mut after = here.iter().find(|other| **other > uid).copied();
         // A chunk that is there has an entry, but the first of it may be gone.
-        for at in from.saturating_sub(1)..from + 2 {
-            let Some(first) = self.chunks(name)?.get(at).copied() else { break };
-            // The one before is seldom needed.
-            if at < from && self.has_below(name, from, uid)? {
-                continue;
-            }
-            let value = self.get(&keys::entry(name, first))?.ok_or(MISSING)?;
-            for other in chunk::uids(&value, first)? {
-                if other < uid {
-                    before = Some(other);
-                } else if other > uid && after.is_none() {
-                    after = Some(other);
-                }
-            }
-            if after.is_some() {
-                break;
-            }
+        if before.is_none() && from > 0 {
+            before = self.uids_at(name, from - 1)?.last().copied();
+        }
+        if after.is_none() {
+            after = self.uids_at(name, from + 1)?.first().copied();
         }
         Ok((before, after))
     }
 
-    fn has_below(&mut self, name: &MailboxName, at: usize, uid: Uid) -> Result<bool, IndexError> {
-        let Some(first) = self.chunks(name)?.get(at).copied() else { return Ok(false) };
-        let value = self.get(&keys::entry(name, first))?.ok_or(MISSING)?;
-        Ok(chunk::uids(&value, first)?.first().is_some_and(|lowest| *lowest < uid))
+    /// The uids of one chunk of a mailbox; none of one that is not there.
+    fn uids_at(&mut self, name: &MailboxName, ordinal: usize) -> Result<Vec<Uid>, IndexError> {
+        let Some(first) = self.chunks(name)?.get(ordinal).copied() else { return Ok(Vec::new()) };
+        chunk::uids(&self.get(&keys::entry(name, first))?.ok_or(MISSING)?, first)
     }
 
     /// Takes an entry out; what it was, if it was there.

@@ -6,10 +6,10 @@ use std::collections::BTreeMap;
 use mail::{MailboxName, Uid, ViewName};
 use serde::Deserialize;
 
-use super::chunk;
 use super::keys::{self, Set};
 use super::kv::{IndexError, IndexKv, Op};
 use super::rows::{Digest, FORMAT, StateRow, ViewRow, decode, encode};
+use super::{chunk, packed_runs};
 
 /// The format of such rows.
 pub(crate) const FORMAT_2: u32 = 2;
@@ -66,9 +66,9 @@ pub(crate) fn upgrade(kv: &dyn IndexKv) -> Result<(), IndexError> {
     })?;
     for ((mailbox, view), marks) in views.iter().filter(|(_, marks)| !marks.is_empty()) {
         for (set, bit) in [(Set::Done, DONE), (Set::Fetched, FETCHED)] {
-            for (first, last) in runs(kv, mailbox, |uid| marks.get(&uid).is_some_and(|mark| mark & bit != 0))?
-            {
-                let (key, value) = (keys::run(mailbox, view, set, first), last.0.to_be_bytes().to_vec());
+            let runs = runs(kv, mailbox, |uid| marks.get(&uid).is_some_and(|mark| mark & bit != 0))?;
+            for (first, value) in packed_runs::pack(&runs) {
+                let key = keys::run(mailbox, view, set, first);
                 new.add(&key, &value);
                 ops.push((key, Some(value)));
             }

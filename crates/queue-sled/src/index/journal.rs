@@ -15,17 +15,23 @@ const OLDEST: usize = 4;
 /// Something that a view was done with, and when by the wall clock.
 pub(crate) type Noted = (u64, Uid);
 
-/// What a row has.
-pub(crate) fn read(value: &[u8]) -> Result<Vec<Noted>, IndexError> {
-    let mut noted = Vec::new();
+/// Gives what a row has to `each`.
+fn scan(value: &[u8], mut each: impl FnMut(Noted)) -> Result<(), IndexError> {
     let (mut rest, mut before) = (value, (0u64, 0u64));
     while !rest.is_empty() {
         let bad = |_| IndexError::Damaged("a row of deletions");
         let ((time, uid), behind) = postcard::take_from_bytes::<(i64, i64)>(rest).map_err(bad)?;
         before = (before.0.wrapping_add_signed(time), before.1.wrapping_add_signed(uid));
-        noted.push((before.0, Uid(before.1)));
+        each((before.0, Uid(before.1)));
         rest = behind;
     }
+    Ok(())
+}
+
+/// What a row has.
+pub(crate) fn read(value: &[u8]) -> Result<Vec<Noted>, IndexError> {
+    let mut noted = Vec::new();
+    scan(value, |next| noted.push(next))?;
     Ok(noted)
 }
 
@@ -69,7 +75,9 @@ impl Index {
         if let Some(number) = last {
             let old = self.noted(mailbox, view, number)?;
             let mut value = old.clone();
-            push(&mut value, read(&old)?.last().copied().unwrap_or((0, Uid(0))), noted);
+            let mut before = (0, Uid(0));
+            scan(&old, |next| before = next)?;
+            push(&mut value, before, noted);
             if value.len() <= VALUE_MAX {
                 self.put_summed(keys::journal(mailbox, view, number), Some(old), Some(value));
                 return Ok(());

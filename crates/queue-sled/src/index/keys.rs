@@ -51,7 +51,8 @@ pub(crate) enum Set {
     Fetched = 2,
 }
 
-/// `S` mailbox, view, set, uid: a run of entries that a view is done with, or has fetched.
+/// `S` mailbox, view, set, uid: runs of entries that a view is done with, or has fetched, the first of which begins
+/// there.
 pub(crate) fn run(name: &MailboxName, view: &ViewName, set: Set, first: Uid) -> Vec<u8> {
     let mut key = viewed(b'S', name, view, 9);
     key.push(set as u8);

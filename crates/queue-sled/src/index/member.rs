@@ -1,5 +1,6 @@
 //! A view that has joined a mailbox, as the writer of the index knows it, and the rows that say so.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -9,10 +10,11 @@ use queue::{Runs, ViewState};
 use super::apply::{Effect, Index};
 use super::keys::{self, Set};
 use super::kv::IndexError;
+use super::packed_runs;
 use super::rows::{Digest, ViewRow, decode, encode};
 
-/// How a view stands. What it has fetched and is done with are a row for each run: a member costs octets for a
-/// mailbox and not for a message.
+/// How a view stands. What it has fetched and is done with are runs: a member costs octets for a mailbox and
+/// not for a message.
 #[derive(Debug, Clone)]
 pub(crate) struct Member {
     pub(crate) row: ViewRow,
@@ -191,27 +193,18 @@ impl Index {
         self.put_summed(keys::view(name, view), old.as_ref().map(encode), new.as_ref().map(encode));
     }
 
-    /// Writes the runs in which two sets differ.
+    /// Writes the rows in which two sets differ.
     fn put_runs(&mut self, name: &MailboxName, view: &ViewName, set: Set, (old, new): (&Runs, &Runs)) {
-        let (mut old, mut new) = (old.runs(), new.runs());
-        let value = |last: Uid| last.0.to_be_bytes().to_vec();
-        loop {
-            let (from, to) = match (old.first().copied(), new.first().copied()) {
-                (None, None) => break,
-                (from, None) => (from, None),
-                (None, to) => (None, to),
-                (Some(from), Some(to)) if from.0 < to.0 => (Some(from), None),
-                (Some(from), Some(to)) if from.0 > to.0 => (None, Some(to)),
-                both => both,
-            };
-            old = &old[usize::from(from.is_some())..];
-            new = &new[usize::from(to.is_some())..];
-            if from != to
-                && let Some((first, _)) = from.or(to)
-            {
-                let last = |run: Option<(Uid, Uid)>| run.map(|(_, last)| value(last));
-                self.put_summed(keys::run(name, view, set, first), last(from), last(to));
+        let (gone, come) = packed_runs::differing(old.runs(), new.runs());
+        let mut gone: BTreeMap<Uid, Vec<u8>> = gone.into_iter().collect();
+        for (first, new) in come {
+            let old = gone.remove(&first);
+            if old.as_ref() != Some(&new) {
+                self.put_summed(keys::run(name, view, set, first), old, Some(new));
             }
+        }
+        for (first, old) in gone {
+            self.put_summed(keys::run(name, view, set, first), Some(old), None);
         }
     }
 
@@ -232,14 +225,10 @@ impl Index {
         let mut prefix = Vec::new();
         kv.scan(keys::RUNS, &[], &mut |key, value| {
             found.add(key, value);
-            let (first, last) = (keys::number(key).ok_or(KEY)?, value.first_chunk().ok_or(KEY)?);
-            let run = (Uid(first), Uid(u64::from_be_bytes(*last)));
+            let first = Uid(keys::number(key).ok_or(KEY)?);
             let of = &key[..key.len() - 8];
             if let Some((.., runs)) = current.as_mut().filter(|_| prefix == of) {
-                if runs.last().is_some_and(|(_, before)| *before >= run.0) {
-                    return Err(IndexError::Damaged("the runs of a view"));
-                }
-                runs.push(run);
+                packed_runs::unpack(first, value, runs)?;
                 return Ok(true);
             }
             self.keep_runs(current.take())?;
@@ -250,7 +239,9 @@ impl Index {
                 Some(2) => Set::Fetched,
                 Some(_) | None => return Err(KEY),
             };
-            current = Some((name, view, set, vec![run]));
+            let mut runs = Vec::new();
+            packed_runs::unpack(first, value, &mut runs)?;
+            current = Some((name, view, set, runs));
             Ok(true)
         })?;
         self.keep_runs(current)

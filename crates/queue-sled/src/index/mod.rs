@@ -17,6 +17,7 @@ pub(crate) mod keys;
 pub(crate) mod kv;
 mod lag;
 pub(crate) mod member;
+mod packed_runs;
 pub(crate) mod rebuild;
 mod relocation;
 mod removal;

@@ -150,7 +150,7 @@ fn place() -> Place {
     Place::with_segments(SEGMENT)
 }
 
-fn run(image: &Place) -> (Salvaged, BTreeMap<String, Vec<u8>>) {
+pub(super) fn run(image: &Place) -> (Salvaged, BTreeMap<String, Vec<u8>>) {
     let out = image.folder.path().join("out");
     let salvaged = salvage(&image.path(), &out, Wanted::default(), &mut |_| {}).expect("salvaged");
     let mut files = BTreeMap::new();
@@ -172,7 +172,7 @@ fn read(root: &Path, folder: &Path, files: &mut BTreeMap<String, Vec<u8>>) {
     }
 }
 
-fn check(image: &Place) -> Checked {
+pub(super) fn check(image: &Place) -> Checked {
     let disk: Arc<dyn Disk> = Arc::new(RealDisk);
     let index = SledIndex { cache: 4 << 20 };
     check_on(&disk, Some(&index), &image.path(), None, true, &mut |_| {}).expect("checked")
