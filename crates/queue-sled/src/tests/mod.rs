@@ -15,6 +15,7 @@ mod restore;
 mod salvage;
 mod snaps;
 mod space;
+mod trash;
 mod waiting;
 
 use std::collections::{BTreeMap, BTreeSet};
