@@ -96,14 +96,22 @@ fn held_mail_is_listed_shown_released_and_deleted() {
     let uids: Vec<_> = collect(appliance.pop3, "alice", 2).into_iter().map(|mail| mail.uid).collect();
     assert_eq!(uids[0], mine[0].uid, "a uid stays");
 
-    let trace = verb(&appliance, &["trace", &uids[0], "--json"]);
-    assert_eq!(trace.status.code(), Some(1), "a released mail goes by its own uid: {trace:?}");
-    let trace = verb(&appliance, &["trace", uid(first)]);
-    assert!(
-        trace.out.contains("removed from alice+quarantine: released to alice by an admin"),
-        "{}",
-        trace.out
-    );
+    // One journey from before to after, by whichever of its names; also of what was done without the daemon.
+    let me = run(std::process::Command::new("id").arg("-un"), SOON).out.trim().to_owned();
+    appliance.logged(&["let out of quarantine", uid(first), &format!("by=\"{me}\"")]);
+    for word in [&uids[0], uid(first), &uids[1], uid(&messages[1])] {
+        let trace = verb(&appliance, &["trace", word]);
+        for part in [
+            "accepted from <sender@client.example>",
+            "delivered to alice+quarantine as r",
+            "delivered to alice as r",
+            &format!("let out of the quarantine of alice by {me}: goes on as message "),
+            &format!("removed from alice+quarantine: released to alice by {me}"),
+        ] {
+            assert!(trace.out.contains(part), "{word}: {part:?} is missing in\n{}", trace.out);
+        }
+        assert_eq!(trace.out.matches("\nmessage ").count() + 1, 1, "{}", trace.out);
+    }
 }
 
 /// One message a day that names what is held back, whatever restarts; and a stranger's words stay in their lines.
@@ -247,4 +255,63 @@ fn rules_are_tried_on_the_mail_of_before_and_counted() {
     assert!(of_alice.out.contains("2 of 2 recipients"), "{}", of_alice.out);
     let tests = verb(&appliance, &["rules", "test"]);
     assert_eq!((tests.status.code(), tests.out.contains("no tests")), (Some(0), true), "{tests:?}");
+}
+
+/// Stored mail is asked about by its octets, mail that is gone by what the trace kept, and none twice.
+#[test]
+fn other_rules_are_tried_on_stored_mail_with_its_body_and_on_what_the_trace_knows() {
+    let mut setup = Setup::of(&["postmaster", "alice", "bob"]);
+    setup.rules = String::new();
+    let mut appliance = Appliance::with(setup);
+    let mut client = smtp(appliance.smtp);
+    let both = ["alice@example.test", "bob@example.test"];
+    let wanted = b"Subject: one\r\n\r\nplease pay the invoice now\r\n";
+    assert!(deliver(&mut client, &both, wanted).starts_with("250 "));
+    assert!(
+        deliver(&mut client, &["alice@example.test"], b"Subject: two\r\n\r\nhello\r\n").starts_with("250 ")
+    );
+    assert!(deliver(&mut client, &["bob@example.test"], wanted).starts_with("250 "));
+    collect(appliance.pop3, "alice", 2);
+    collect(appliance.pop3, "bob", 2);
+    let other = appliance.config_dir().join("other.toml");
+    fs::write(
+        &other,
+        "[[rule]]\nname = \"pay\"\nwhen = { body = \"*invoice*\" }\nthen = { deliver = [\"postmaster\"] }\n",
+    )
+    .expect("written");
+    let diff = |appliance: &Appliance| -> (Option<i32>, Value) {
+        let ended = verb(appliance, &["rules", "diff", other.to_str().expect("text"), "--json"]);
+        (ended.status.code(), serde_json::from_str(&ended.out).unwrap_or_else(|_| panic!("{ended:?}")))
+    };
+    let figures = |document: &Value| {
+        ["stored", "gone", "recipients", "cannot_tell"].map(|key| document[key].as_u64().expect("a number"))
+    };
+    let until = Instant::now() + SOON;
+    while !verb(&appliance, &["trace", "bob", "--full"]).out.contains("fetched from bob") {
+        assert!(Instant::now() < until);
+    }
+    let (code, document) = diff(&appliance);
+    assert_eq!((code, figures(&document)), (Some(1), [3, 0, 4, 0]), "{document}");
+    assert_eq!(document["moves"][0]["recipients"], 3, "{document}");
+    let table = verb(&appliance, &["rules", "diff", other.to_str().expect("text")]).out;
+    assert!(table.starts_with("recipients  old ") && table.contains("delivered to postmaster"), "{table}");
+
+    // One is gone from one of its mailboxes, and one for good.
+    for (user, message) in [("alice", 1), ("bob", 2)] {
+        let mut session = pop3(appliance.pop3, user);
+        assert!(session.command(&format!("DELE {message}")).starts_with("+OK"));
+        session.quit();
+    }
+    let (code, document) = diff(&appliance);
+    assert_eq!((code, figures(&document)), (Some(1), [2, 1, 4, 1]), "{document}");
+    assert_eq!(document["moves"][0]["recipients"], 2, "{document}");
+    // Without the daemon, and without the trace.
+    assert!(appliance.stop().success());
+    assert_eq!(figures(&diff(&appliance).1), [2, 1, 4, 1]);
+    fs::remove_dir_all(appliance.state_dir().join("trace")).expect("removed");
+    let (code, document) = diff(&appliance);
+    assert_eq!((code, figures(&document)), (Some(1), [2, 0, 3, 0]), "{document}");
+    let long_ago =
+        verb(&appliance, &["rules", "diff", other.to_str().expect("text"), "--since", "2038-01-01"]);
+    assert!(long_ago.status.success() && long_ago.out.starts_with("0 of 0 recipients"), "{long_ago:?}");
 }

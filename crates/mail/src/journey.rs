@@ -115,6 +115,19 @@ pub enum Event {
         #[serde(with = "text")]
         now: Uid,
     },
+    /// An admin let it out of quarantine: it goes on as another message.
+    Unquarantined {
+        /// Whose mail it is.
+        mailbox: MailboxName,
+        /// What it was called in quarantine.
+        #[serde(with = "text")]
+        uid: Uid,
+        /// What it is now.
+        #[serde(with = "text")]
+        id: QueueId,
+        /// Who did it.
+        by: String,
+    },
     /// The appliance removed it.
     Removed {
         /// From whose mailbox.

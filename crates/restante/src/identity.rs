@@ -25,6 +25,17 @@ pub fn service_user() -> Option<User> {
     user_in(&fs::read_to_string("/etc/passwd").ok()?)
 }
 
+/// What a user is called in `/etc/passwd`; its number where that does not say.
+pub fn user_name(uid: u32) -> String {
+    let known = fs::read_to_string("/etc/passwd").unwrap_or_default();
+    let found = known.lines().find_map(|line| {
+        let mut fields = line.split(':');
+        let name = fields.next()?;
+        (fields.nth(1)?.parse() == Ok(uid)).then(|| name.to_owned())
+    });
+    found.unwrap_or_else(|| format!("user {uid}"))
+}
+
 /// The groups that the user `restante` is in.
 pub fn groups_of_service() -> Vec<u32> {
     let groups = fs::read_to_string("/etc/group").unwrap_or_default();

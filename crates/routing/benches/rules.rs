@@ -98,6 +98,7 @@ fn content(subject: &str, fields: usize, field: &str, names: usize, name: &str, 
         attachments: (0..names).map(attachment).collect(),
         content_type: "multipart/mixed".into(),
         too_complex: false,
+        header_only: false,
         body: Some(body),
     }
 }

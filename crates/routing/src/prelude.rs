@@ -39,13 +39,13 @@ pub(crate) fn render(
         }
     }
     if let Some(reason) = &ruling.quarantine {
-        write_field(&mut out, "X-Restante-Quarantine", &[reason]);
+        ruled(&mut out, "X-Restante-Quarantine", &[reason]);
     }
     if let Some(last) = ruling.rules.len().checked_sub(1) {
         let comma =
             |(place, rule): (usize, &String)| format!("{rule}{}", if place < last { "," } else { "" });
         let rules: Vec<String> = ruling.rules.iter().enumerate().map(comma).collect();
-        write_field(&mut out, "X-Restante-Rule", &words(&rules));
+        ruled(&mut out, "X-Restante-Rule", &words(&rules));
     }
     if let Some(results) = &envelope.results {
         out.push_str(&(host.results)(&host.name, results, envelope.trace.peer));
@@ -60,6 +60,17 @@ pub(crate) fn render(
         write_subject(&mut out, &ruling.tags, subject.map_or(&[][..], |field| &field.value));
     }
     out
+}
+
+/// What an admin has called something, in whichever script: encoded where it is not ASCII (RFC 2047), for nobody has
+/// asked the client whether it reads anything else.
+fn ruled(out: &mut String, name: &str, words: &[&str]) {
+    if words.iter().all(|word| word.is_ascii()) {
+        return write_field(out, name, words);
+    }
+    let mut field = Vec::new();
+    write_text(&mut field, name, &words.join(" "));
+    out.push_str(&String::from_utf8_lossy(&field));
 }
 
 fn words(list: &[String]) -> Vec<&str> {
@@ -212,6 +223,20 @@ mod tests {
         );
         let added = "\r\nX-Dept: =?utf-8?q?B=C3=BCro__Bcc=3A_x?=\r\nSubject: [SPAM] Hello\r\n";
         assert!(behind.ends_with(added), "{behind}");
+    }
+
+    /// RFC 2047 §2: what is not ASCII in the names of rules is encoded.
+    #[test]
+    fn rules_and_reasons_have_names_in_any_script() {
+        let ruling = Ruling {
+            rules: vec!["Büro".into(), "two".into()],
+            quarantine: Some("gefälscht".into()),
+            ..Ruling::default()
+        };
+        let text = rendered_as(&envelope(&["a@example.test"]), &[0], ruling);
+        assert!(text.is_ascii(), "{text}");
+        assert!(text.contains("\r\nX-Restante-Rule: =?utf-8?q?B=C3=BCro=2C_two?=\r\n"), "{text}");
+        assert!(text.contains("\r\nX-Restante-Quarantine: =?utf-8?q?gef=C3=A4lscht?=\r\n"), "{text}");
     }
 
     /// RFC 5321 §4.4, §4.5.5.

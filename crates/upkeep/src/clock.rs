@@ -1,3 +1,4 @@
+use std::fmt;
 use std::time::{Duration, Instant};
 
 /// How far the wall clock may be from where it was expected, and how long it must have run well after it was not.
@@ -10,7 +11,7 @@ const DAY: Duration = Duration::from_secs(24 * 60 * 60);
 /// from where it was expected, at a look or since the last run, nothing grows old until the appliance has run
 /// for a day: time enough for somebody to see what the log says and to put the clock right.
 #[derive(Debug)]
-pub(crate) struct AgeClock {
+pub struct AgeClock {
     /// The wall clock at the last look, in this run or an earlier one.
     last_ms: Option<u64>,
     /// How long nothing grows old yet, in time of running.
@@ -24,7 +25,7 @@ pub(crate) struct AgeClock {
 
 /// What the clock says.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Reading {
+pub enum Reading {
     /// What is older than its age at this instant, in milliseconds since 1970, may go.
     Now(u64),
     /// Nothing may go in so much more time of running.
@@ -33,23 +34,36 @@ pub(crate) enum Reading {
 
 impl AgeClock {
     /// Goes on from what [`AgeClock::kept`] said.
-    pub(crate) fn new(last_ms: Option<u64>, suspended: Duration, doubted: bool) -> Self {
+    pub fn new(last_ms: Option<u64>, suspended: Duration, doubted: bool) -> Self {
         Self { last_ms, suspended, doubted, looked: None, anchor: None }
     }
 
     /// What the next run must know.
-    pub(crate) fn kept(&self) -> (Option<u64>, Duration, bool) {
+    pub fn kept(&self) -> (Option<u64>, Duration, bool) {
         (self.last_ms, self.suspended, self.doubted)
     }
 
     /// Whether somebody should look at the clock: nothing grows old because it has jumped, not because nothing was
     /// known of it.
-    pub(crate) fn is_doubted(&self) -> bool {
+    pub fn is_doubted(&self) -> bool {
         self.doubted
     }
 
+    /// Goes on from what was written of one, as its text; from nothing where that is damaged.
+    pub fn read(text: &str) -> Self {
+        let mut words = text.split_whitespace();
+        let last_ms = words.next().and_then(|word| word.parse().ok());
+        let suspended = words.next().and_then(|word| word.parse().ok()).map(Duration::from_millis);
+        match (last_ms, suspended, words.next()) {
+            (Some(last_ms), Some(suspended), Some(doubted)) => {
+                Self::new(Some(last_ms), suspended, doubted == "doubted")
+            }
+            _ => Self::new(None, Duration::ZERO, false),
+        }
+    }
+
     /// Looks at both clocks.
-    pub(crate) fn look(&mut self, wall_ms: u64, now: Instant) -> Reading {
+    pub fn look(&mut self, wall_ms: u64, now: Instant) -> Reading {
         let ran =
             self.looked.replace(now).map_or(Duration::ZERO, |before| now.saturating_duration_since(before));
         let expected = self.last_ms.replace(wall_ms).map(|last| last.saturating_add(ms(ran)));
@@ -66,6 +80,15 @@ impl AgeClock {
         self.doubted = false;
         let (wall, since) = *self.anchor.get_or_insert((wall_ms, now));
         Reading::Now(wall_ms.min(wall.saturating_add(ms(now.saturating_duration_since(since)))))
+    }
+}
+
+/// What [`AgeClock::read`] reads.
+impl fmt::Display for AgeClock {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Some(last_ms) = self.last_ms else { return Ok(()) };
+        let word = if self.doubted { "doubted" } else { "believed" };
+        writeln!(f, "{last_ms} {} {word}", ms(self.suspended))
     }
 }
 
@@ -147,6 +170,19 @@ mod tests {
         let wall = world.wall;
         assert_eq!(world.run(HOUR), Reading::Now(wall + ms(HOUR)));
         assert!(!world.clock.is_doubted());
+    }
+
+    #[test]
+    fn a_clock_that_was_written_down_goes_on() {
+        let mut world = World::new(Some(TODAY), Duration::ZERO);
+        world.wall += 40 * ms(DAY);
+        assert_eq!(world.look(), Reading::Suspended(DAY));
+        world.run(HOUR);
+        let read = AgeClock::read(&world.clock.to_string());
+        assert_eq!(read.kept(), (Some(world.wall), DAY - HOUR, true));
+        for damaged in ["", "soon", "7", "7 8", "x 8 doubted"] {
+            assert_eq!(AgeClock::read(damaged).kept(), (None, Duration::ZERO, false), "{damaged}");
+        }
     }
 
     #[test]

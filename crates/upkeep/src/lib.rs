@@ -28,6 +28,7 @@ mod watchdog;
 mod words;
 
 pub use caretaker::{Care, Caring, Guard, Watchdog, lacks_nothing};
+pub use clock::{AgeClock, Reading};
 pub use concerns::{Concern, Concerns};
 pub use digest::{Head, ReadHead};
 pub use expiring::Expiring;

@@ -29,6 +29,13 @@ impl SledMaildrop {
         Self { reader, snapshot, pin }
     }
 
+    /// Opens the `index`-th as it came in: nothing is put around it, and nothing hidden.
+    pub async fn received(&self, index: usize) -> Result<SledMessage, StoreError> {
+        let place = self.place(index)?;
+        let (reader, pin) = (self.reader.clone(), self.pin.clone());
+        unblocked(move |wait| SledMessage::open_received(&reader, &place, wait, pin.clone())).await
+    }
+
     fn place(&self, index: usize) -> Result<Place, StoreError> {
         let none = || StoreError::Damaged("no such message".into());
         self.snapshot.get(index).map(|(place, _)| *place).ok_or_else(none)
@@ -117,6 +124,29 @@ impl SledMessage {
         if whole.octets() != place.octets {
             return Err(damaged(place, &body, "is not as long as it was"));
         }
+        Self::begin(reader, place, additions, body, range, wait, pin)
+    }
+
+    fn open_received(
+        reader: &Arc<Reader>,
+        place: &Place,
+        wait: Wait,
+        pin: Arc<Pin>,
+    ) -> Result<Self, StoreError> {
+        let body = reader.body(place, wait)?;
+        Self::begin(reader, place, Additions::default(), body, 0..u64::MAX, wait, pin)
+    }
+
+    fn begin(
+        reader: &Arc<Reader>,
+        place: &Place,
+        additions: Additions,
+        body: Body,
+        range: Range<u64>,
+        wait: Wait,
+        pin: Arc<Pin>,
+    ) -> Result<Self, StoreError> {
+        let whole = Served::new(&additions, body.octets);
         if reader.suspects.contains(place) {
             inspect(place, &body, wait)?;
             reader.suspects.clear(place);

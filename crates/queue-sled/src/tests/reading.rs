@@ -53,6 +53,32 @@ fn a_long_list_of_additions_is_read_whole() {
     });
 }
 
+#[test]
+fn what_came_in_is_there_without_what_is_served_around_it() {
+    let place = Place::new(small());
+    block_on(async {
+        let (store, _) = place.open();
+        for octets in [6, 300 << 10] {
+            let body = [b"X-Hidden: 1\r\n\r\n".to_vec(), vec![b'x'; octets]].concat();
+            let id = queue::contract::accept(&store, &body).await;
+            let mut route = queue::contract::route(id, &["alice"]);
+            let cuts = vec![Cut { at: 0, octets: 13 }];
+            route.entries[0].additions =
+                Additions { prelude: b"On-Top: 1\r\n".to_vec(), cuts, terminate: true };
+            store.deliver(vec![route]).await.expect("delivered");
+            let maildrop = store.open(&name("alice"), &view("")).await.expect("opened");
+            let last = maildrop.len() - 1;
+            assert!(read(&maildrop, last).await.starts_with(b"On-Top: 1\r\n\r\nx"));
+            let mut message = maildrop.received(last).await.expect("opened");
+            let mut found = Vec::new();
+            while let Some(chunk) = message.chunk().await.expect("read") {
+                found.extend_from_slice(&chunk);
+            }
+            assert!(found == body, "{octets}");
+        }
+    });
+}
+
 /// Overwrites an octet of the first run of `what`, and says what to do to put it right.
 fn rot(path: &Path, what: u8) -> impl Fn() + use<> {
     let octets = std::fs::read(path).expect("read");

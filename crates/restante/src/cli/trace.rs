@@ -3,7 +3,7 @@ use std::time::{Duration, SystemTime};
 use jiff::tz::TimeZone;
 use jiff::{Timestamp, civil};
 
-use super::{Answer, Context, Failure, json};
+use super::{Answer, Context, Failure, counted, json};
 use crate::control;
 use crate::trace::{Folder, Query, search, story, table};
 
@@ -39,6 +39,7 @@ pub(crate) fn run(context: &mut Context<'_>, args: &Args) -> Result<Answer, Fail
     let folder = Folder::of(&config.state_dir);
     let query = Query { words: args.words.clone(), since: args.since, until: args.until, limit: args.limit };
     let found = search(&folder, &query).map_err(|error| failed(&folder, error))?;
+    passed(found.passed);
     if args.json {
         json::print(context, &found)?;
     } else {
@@ -61,11 +62,25 @@ pub(crate) fn run(context: &mut Context<'_>, args: &Args) -> Result<Answer, Fail
                 found.lost
             ));
         }
+        if found.more_refusals > 0 {
+            super::say(&format!(
+                "restante: {} refusals of that time were only counted: there were too many",
+                found.more_refusals
+            ));
+        }
         if found.journeys.is_empty() {
             super::say("restante: nothing in the trace fits; fewer words, or an earlier --since, find more");
         }
     }
     Ok(if found.journeys.is_empty() { Answer::No } else { Answer::Yes })
+}
+
+/// Says how many lines of the trace are of another version.
+pub(super) fn passed(lines: u64) {
+    if lines > 0 {
+        let lines = counted(usize::try_from(lines).unwrap_or(usize::MAX), "line");
+        super::say(&format!("restante: {lines} of the trace, of another version of restante, passed by"));
+    }
 }
 
 /// The trace cannot be read.

@@ -10,6 +10,7 @@ use tokio::time::timeout;
 use super::fault::{Code, Fault};
 use super::frame::{Frame, OCTETS_MAX, Progress};
 use super::input::{CHUNK, Input, Received};
+use crate::identity;
 
 /// How long a caller may take.
 #[derive(Debug, Clone, Copy)]
@@ -51,6 +52,14 @@ impl Call {
     pub(super) fn new(stream: UnixStream, patience: Patience) -> Self {
         let (input, chunk) = (Input::default(), Vec::new());
         Self { stream, patience, input, chunk, output: Vec::new(), sent: 0, ended: false, told: None }
+    }
+
+    /// Who is calling, by the kernel's word: the name of a user of this machine.
+    pub fn caller(&self) -> String {
+        match self.stream.peer_cred() {
+            Ok(caller) => identity::user_name(caller.uid()),
+            Err(_) => "somebody".into(),
+        }
     }
 
     /// The next item of the client's with its octets; nothing when it has no more.

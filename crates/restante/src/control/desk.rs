@@ -28,6 +28,7 @@ pub struct Desk {
     pub memo: PathBuf,
     pub(super) directory: Option<Directory>,
     pub(super) running: Option<Running>,
+    journeys: Journeys,
     /// Held by the one import that may be at work.
     pub(super) importing: Mutex<()>,
 }
@@ -74,8 +75,9 @@ impl Desk {
     pub fn running(store: SledStore, config_dir: PathBuf, directory: Directory, running: Running) -> Self {
         let memo = memo(&running.state_dir);
         let (pickups, importing) = (running.pickups.clone(), Mutex::default());
+        let journeys = running.journeys.clone();
         let (directory, running) = (Some(directory), Some(running));
-        Self { store, config_dir, pickups, memo, directory, running, importing }
+        Self { store, config_dir, pickups, memo, directory, running, journeys, importing }
     }
 
     /// The desk of a process that has the store and no servers. Without a directory the configuration has faults.
@@ -86,7 +88,14 @@ impl Desk {
         directory: Option<Directory>,
     ) -> Self {
         let (pickups, memo) = (wire::recall_pickups(state_dir), memo(state_dir));
-        Self { store, config_dir, pickups, memo, directory, running: None, importing: Mutex::default() }
+        let (journeys, importing) = (Journeys::default(), Mutex::default());
+        Self { store, config_dir, pickups, memo, directory, running: None, journeys, importing }
+    }
+
+    /// The same, and `journeys` are told what becomes of mail.
+    #[must_use]
+    pub fn with_journeys(self, journeys: Journeys) -> Self {
+        Self { journeys, ..self }
     }
 
     /// Who has a mailbox. A daemon always knows; without one it needs a configuration without faults.
@@ -96,9 +105,9 @@ impl Desk {
         self.directory.as_ref().ok_or_else(faults)
     }
 
-    /// Who is told what becomes of mail; nobody where no daemon runs.
+    /// Who is told what becomes of mail.
     pub fn journeys(&self) -> Journeys {
-        self.running.as_ref().map(|running| running.journeys.clone()).unwrap_or_default()
+        self.journeys.clone()
     }
 
     /// What only a running daemon can say or do.

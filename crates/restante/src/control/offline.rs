@@ -18,6 +18,7 @@ use super::holder::holder;
 use super::reach::NoStore;
 use crate::cli::{Failure, say};
 use crate::config::{self, Config};
+use crate::trace::{Folder, Keeper};
 use crate::{identity, wire};
 
 /// The store, opened by ourselves, and one call served from it. It is closed when this is dropped.
@@ -126,13 +127,19 @@ impl Serving {
     async fn serve(self, store: SledStore) {
         let directory = config::load(&self.config_dir).ok();
         let directory = directory.map(|loaded| Directory::new(loaded.table, VerifierParams::default()));
-        let desk = Desk::offline(store.clone(), self.config_dir, &self.config.state_dir, directory);
+        // What is done to mail without the daemon is told as well; where that fails, mail is done to all the same.
+        let trace = Keeper::start(Folder::of(&self.config.state_dir), wire::trace_bounds(&self.config)).ok();
+        let journeys = trace.as_ref().map(Keeper::journeys).unwrap_or_default();
+        let state_dir = &self.config.state_dir;
+        let desk =
+            Desk::offline(store.clone(), self.config_dir, state_dir, directory).with_journeys(journeys);
         let stream =
             self.stream.set_nonblocking(true).and_then(|()| tokio::net::UnixStream::from_std(self.stream));
         match stream {
             Ok(stream) => answer(Call::new(stream, Patience::default()), &desk, &self.stop).await,
             Err(error) => say(&format!("restante: {error}")),
         }
+        trace.into_iter().for_each(Keeper::stop);
         if let Err(error) = store.close().await {
             say(&format!("restante: the store was not closed cleanly: {error}; the next start repairs it"));
         }

@@ -55,7 +55,7 @@ impl Judged {
                 catch_unwind(AssertUnwindSafe(|| Content::read(header, &ContentLimits::default(), want)));
             if let Ok(read) = read {
                 // Of what stands behind the header nothing is known.
-                self.facts.content = Known::Is(Content { size, too_complex: true, ..read.content });
+                self.facts.content = Known::Is(Content { size, header_only: true, ..read.content });
             }
         }
         if let Known::Is(content) = &mut self.facts.content {
@@ -109,7 +109,7 @@ pub(super) mod tests {
         assert_eq!(judged.field("received"), None);
         assert_eq!(judged.field("x-long").map(|value| value.chars().count()), Some(VALUE));
         assert_eq!(
-            judged.facts.content.known().map(|content| (content.size, content.too_complex)),
+            judged.facts.content.known().map(|content| (content.size, content.header_only)),
             Some((9, true))
         );
         let again = judged.clone().prepare(b"Subject: other\r\n\r\n");

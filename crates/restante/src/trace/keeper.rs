@@ -1,6 +1,5 @@
-use std::fs::File;
-use std::io::{self, Write};
-use std::os::unix::fs::MetadataExt;
+use std::fs;
+use std::io;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel};
@@ -11,10 +10,12 @@ use jiff::Timestamp;
 use jiff::civil::Date;
 use mail::{Event, Journeys, Listen};
 use tracing::{error, info, warn};
+use upkeep::{AgeClock, Reading};
 
-use super::days::{Bounds, Folder, day_of};
+use super::days::{Bounds, Folder, Kind, day_of};
 use super::judged::Judged;
 use super::line::{Line, What};
+use super::pen::Pen;
 
 /// Events that wait to be written at most; what comes when so many wait is lost, and counted.
 const WAITING: usize = 16 << 10;
@@ -38,6 +39,14 @@ enum Kept {
 }
 
 impl Kept {
+    /// Where it is written.
+    fn kind(&self) -> Kind {
+        match self {
+            Self::Event(Event::Refused { .. } | Event::CutOff { .. }) => Kind::Refused,
+            Self::Event(_) | Self::Judged(..) => Kind::Mail,
+        }
+    }
+
     fn line(self, at: Timestamp) -> Line {
         let what = match self {
             Self::Event(event) => What::Event(event),
@@ -113,7 +122,20 @@ impl Keeper {
         let (events, told) = sync_channel(WAITING);
         let ear = Ear { events, waiting: Arc::default(), lost: Arc::default() };
         let (waiting, lost) = (ear.waiting.clone(), ear.lost.clone());
-        let scribe = Scribe { folder, bounds, told, waiting, lost, file: None, failed: None, tidied: None };
+        let clock = fs::read_to_string(folder.clock()).unwrap_or_default();
+        let scribe = Scribe {
+            folder,
+            bounds,
+            told,
+            waiting,
+            lost,
+            mail: Pen::new(Kind::Mail),
+            refused: Pen::new(Kind::Refused),
+            more: 0,
+            failed: None,
+            tidied: None,
+            clock: AgeClock::read(&clock),
+        };
         let thread = thread::Builder::new().name("trace".into()).spawn(move || scribe.run())?;
         Ok(Self { ear, thread })
     }
@@ -152,120 +174,174 @@ struct Scribe {
     told: Receiver<Told>,
     waiting: Arc<AtomicUsize>,
     lost: Arc<AtomicU64>,
-    file: Option<(Date, File)>,
+    mail: Pen,
+    refused: Pen,
+    /// Refusals for which there was no more room, and that are to be told of by their number.
+    more: u64,
     /// Since when nothing can be written.
     failed: Option<Instant>,
     tidied: Option<Instant>,
+    clock: AgeClock,
+}
+
+/// What is written at once.
+#[derive(Default)]
+struct Batch {
+    /// One day for all of it: midnight is not so exact.
+    date: Option<Date>,
+    mail: Vec<u8>,
+    mail_count: u64,
+    refused: Vec<u8>,
+    refused_count: u64,
+}
+
+impl Batch {
+    fn add(&mut self, at: Timestamp, kept: Kept) {
+        self.date.get_or_insert_with(|| day_of(at));
+        let (lines, count) = match kept.kind() {
+            Kind::Mail => (&mut self.mail, &mut self.mail_count),
+            Kind::Refused => (&mut self.refused, &mut self.refused_count),
+        };
+        *count += 1;
+        kept.line(at).write(lines);
+    }
+
+    fn len(&self) -> usize {
+        self.mail.len() + self.refused.len()
+    }
 }
 
 impl Scribe {
     fn run(mut self) {
         let mut stopped = false;
         while !stopped {
-            self.tidy();
-            let mut lines = Vec::new();
-            let mut date = None;
-            let mut count = 0;
+            let tidied = self.tidy();
+            let mut batch = Batch::default();
             match self.told.recv_timeout(LOOK) {
                 Ok(Some((at, event))) => {
                     thread::sleep(GATHER);
                     self.waiting.fetch_sub(1, Ordering::Relaxed);
-                    count += 1;
-                    date = Some(day_of(at));
-                    event.line(at).write(&mut lines);
+                    batch.add(at, event);
                 }
                 Ok(None) => stopped = true,
                 Err(RecvTimeoutError::Timeout) => {}
                 Err(RecvTimeoutError::Disconnected) => return,
             }
-            while !stopped && lines.len() < WRITE {
+            while !stopped && batch.len() < WRITE {
                 match self.told.try_recv() {
                     Ok(Some((at, event))) => {
                         self.waiting.fetch_sub(1, Ordering::Relaxed);
-                        count += 1;
-                        // One file for all that is written at once: midnight is not so exact.
-                        event.line(at).write(&mut lines);
+                        batch.add(at, event);
                     }
                     Ok(None) => stopped = true,
                     Err(_) => break,
                 }
             }
+            let at = Timestamp::now();
             let lost = self.lost.swap(0, Ordering::Relaxed);
             if lost > 0 {
-                let at = Timestamp::now();
-                Line { at, what: What::Lost { lost } }.write(&mut lines);
+                batch.mail_count += lost;
+                Line { at, what: What::Lost { lost } }.write(&mut batch.mail);
             }
-            if !lines.is_empty() {
-                self.write(date.unwrap_or_else(|| day_of(Timestamp::now())), &lines, count + lost);
+            self.write(batch);
+            if tidied || stopped {
+                self.tell_of_more(at);
             }
         }
     }
 
     /// What cannot be written is lost, and told of when something can.
-    fn write(&mut self, date: Date, lines: &[u8], count: u64) {
-        if self.failed.is_some_and(|since| since.elapsed() < LOOK) {
-            self.lost.fetch_add(count, Ordering::Relaxed);
+    fn write(&mut self, batch: Batch) {
+        let Batch { date, mail, mail_count, refused, refused_count } = batch;
+        let date = date.unwrap_or_else(|| day_of(Timestamp::now()));
+        if !refused.is_empty() {
+            match self.attempt(Kind::Refused, date, &refused) {
+                Written::Yes => {}
+                Written::Full(left) => self.more += left,
+                Written::No => drop(self.lost.fetch_add(refused_count, Ordering::Relaxed)),
+            }
+        }
+        if !mail.is_empty() && !matches!(self.attempt(Kind::Mail, date, &mail), Written::Yes) {
+            self.lost.fetch_add(mail_count, Ordering::Relaxed);
+        }
+    }
+
+    /// Says how many refusals found no more room: among the mail, where there is some.
+    fn tell_of_more(&mut self, at: Timestamp) {
+        if self.more == 0 {
             return;
         }
-        let most = self.bounds.octets;
-        match self.open(date).and_then(|file| append(file, lines, most)) {
-            Ok(()) => {
+        let mut line = Vec::new();
+        Line { at, what: What::More { more_refusals: self.more } }.write(&mut line);
+        if matches!(self.attempt(Kind::Mail, day_of(at), &line), Written::Yes) {
+            self.more = 0;
+        }
+    }
+
+    fn attempt(&mut self, kind: Kind, date: Date, lines: &[u8]) -> Written {
+        if self.failed.is_some_and(|since| since.elapsed() < LOOK) {
+            return Written::No;
+        }
+        let pen = match kind {
+            Kind::Mail => &mut self.mail,
+            Kind::Refused => &mut self.refused,
+        };
+        let full = match pen.write(&self.folder, date, lines, self.bounds.octets) {
+            Ok(0) => {
                 if self.failed.take().is_some() {
                     info!("the trace is written again");
                 }
+                return Written::Yes;
             }
-            Err(error) => {
-                if self.failed.is_none() {
-                    let folder = self.folder.path().display();
-                    error!(%error, %folder, "the trace cannot be written: journeys of mail are not recorded; mail is");
-                }
-                self.failed = Some(Instant::now());
-                self.file = None;
-                self.lost.fetch_add(count, Ordering::Relaxed);
+            Ok(left) if kind == Kind::Refused => return Written::Full(left),
+            Ok(_) => {
+                let text = "today's file would take more than the `size` of [trace]";
+                io::Error::new(io::ErrorKind::StorageFull, text)
             }
+            Err(error) => error,
+        };
+        if self.failed.is_none() {
+            let folder = self.folder.path().display();
+            error!(error = %full, %folder, "the trace cannot be written: journeys of mail are not recorded; mail is");
         }
+        self.failed = Some(Instant::now());
+        Written::No
     }
 
-    fn open(&mut self, date: Date) -> io::Result<&mut File> {
-        // Somebody may have removed it, or all of the folder: what is written to it then nobody could read.
-        let is_there = |file: &File| file.metadata().is_ok_and(|found| found.nlink() > 0);
-        if self.file.as_ref().is_none_or(|(of, file)| *of != date || !is_there(file)) {
-            self.file = None;
-        }
-        match &mut self.file {
-            Some((_, file)) => Ok(file),
-            none => {
-                let file = self.folder.open(date)?;
-                Ok(&mut none.insert((date, file)).1)
-            }
-        }
-    }
-
-    fn tidy(&mut self) {
+    /// Whether it was time to.
+    fn tidy(&mut self) -> bool {
         if self.tidied.is_some_and(|last| last.elapsed() < LOOK) {
-            return;
+            return false;
         }
-        self.tidied = Some(Instant::now());
-        if let Err(error) = self.folder.tidy(day_of(Timestamp::now()), self.bounds) {
+        let first = self.tidied.replace(Instant::now()).is_none();
+        let now = Timestamp::now();
+        let wall_ms = u64::try_from(now.as_millisecond()).unwrap_or_default();
+        let believed = match self.clock.look(wall_ms, Instant::now()) {
+            Reading::Now(ms) => i64::try_from(ms).ok().and_then(|ms| Timestamp::from_millisecond(ms).ok()),
+            Reading::Suspended(_) => None,
+        };
+        if let Err(error) = fs::write(self.folder.clock(), self.clock.to_string()) {
+            warn!(%error, "the next start does not know the clock of the trace: no day of it grows old at first");
+        }
+        if let Err(error) = self.folder.tidy(day_of(now), believed.map(day_of), self.bounds) {
             error!(%error, folder = %self.folder.path().display(), "old days of the trace stay for now");
         }
+        !first
     }
 }
 
-/// Strangers decide how much there is to tell: not even one day may take more than all of the trace.
-fn append(file: &mut File, lines: &[u8], most: u64) -> io::Result<()> {
-    if file.metadata()?.len().saturating_add(lines.len() as u64) > most {
-        let text = "today's file would take more than the `size` of [trace]";
-        return Err(io::Error::new(io::ErrorKind::StorageFull, text));
-    }
-    file.write_all(lines)
+/// What became of lines.
+enum Written {
+    Yes,
+    /// For so many their day has no more room.
+    Full(u64),
+    /// Nothing can be written.
+    No,
 }
 
 #[cfg(test)]
 mod tests {
-    use std::fs;
-
-    use mail::QueueId;
+    use mail::{Arrival, Phase, QueueId};
 
     use super::*;
 
@@ -275,7 +351,7 @@ mod tests {
         let mut lines = Vec::new();
         for day in folder.days().expect("listed") {
             let text = fs::read(&day.path).expect("read");
-            lines.extend(text.split(|octet| *octet == b'\n').filter_map(Line::read));
+            lines.extend(text.split(|octet| *octet == b'\n').filter_map(|line| Line::read(line).ok()));
         }
         lines
     }
@@ -362,6 +438,37 @@ mod tests {
         let kept = lines(&folder).len() as u64;
         assert!(octets <= 2000 && kept >= 10, "{kept} lines, {octets} octets");
         assert_eq!(lost.load(Ordering::Relaxed), 120 - kept);
+    }
+
+    #[test]
+    fn a_flood_of_refusals_is_counted_and_takes_no_room_from_mail() {
+        let dir = tempfile::tempdir().expect("a folder");
+        let folder = Folder::of(dir.path());
+        let keeper = Keeper::start(folder.clone(), Bounds { octets: 16_000, ..BOUNDS }).expect("started");
+        let (lost, journeys) = (keeper.ear.lost.clone(), keeper.journeys());
+        let refused = || Event::Refused {
+            arrival: Arrival::default(),
+            phase: Phase::Rcpt,
+            code: 550,
+            rule: None,
+            reason: "550 5.1.1 nobody".into(),
+        };
+        for _ in 0..10 {
+            (0..20).for_each(|_| journeys.tell(refused));
+            thread::sleep(GATHER + Duration::from_millis(20));
+        }
+        (0..50).for_each(|number| journeys.tell(|| event(number)));
+        keeper.stop();
+        let kept = lines(&folder);
+        let count = |is: &dyn Fn(&What) -> bool| kept.iter().filter(|line| is(&line.what)).count() as u64;
+        let refusals = count(&|what| matches!(what, What::Event(Event::Refused { .. })));
+        let more = kept.iter().find_map(|line| match line.what {
+            What::More { more_refusals } => Some(more_refusals),
+            What::Event(_) | What::Judged(_) | What::Lost { .. } => None,
+        });
+        assert_eq!(count(&|what| matches!(what, What::Event(Event::Discarded { .. }))), 50);
+        assert!((1..200).contains(&refusals), "{refusals}");
+        assert_eq!((more, lost.load(Ordering::Relaxed)), (Some(200 - refusals), 0));
     }
 
     #[test]

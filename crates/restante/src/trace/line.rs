@@ -1,5 +1,6 @@
 use jiff::Timestamp;
 use mail::Event;
+use serde::de::IgnoredAny;
 use serde::{Deserialize, Serialize};
 
 use super::judged::Judged;
@@ -22,6 +23,10 @@ pub(crate) enum What {
     Lost {
         lost: u64,
     },
+    /// So many refusals of the day stand here by their number alone: there was no more room for them.
+    More {
+        more_refusals: u64,
+    },
 }
 
 impl Line {
@@ -36,10 +41,22 @@ impl Line {
         to.push(b'\n');
     }
 
-    /// None for what is no line of ours: the tail of one that a crash cut off, or one of a later version.
-    pub(crate) fn read(octets: &[u8]) -> Option<Self> {
-        serde_json::from_slice(octets).ok()
+    /// What is no line of ours is told apart: the tail of one that a crash cut off, and one of another version.
+    pub(crate) fn read(octets: &[u8]) -> Result<Self, Unread> {
+        serde_json::from_slice(octets).map_err(|_| match serde_json::from_slice::<IgnoredAny>(octets) {
+            Ok(IgnoredAny) => Unread::Strange,
+            Err(_) => Unread::Torn,
+        })
     }
+}
+
+/// Why a line is not read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Unread {
+    /// It is not whole.
+    Torn,
+    /// It is whole, and has a shape of another version's.
+    Strange,
 }
 
 #[cfg(test)]
@@ -84,6 +101,7 @@ mod tests {
             },
             Event::Parked { mailbox: alice.clone(), view: bob.clone(), uid, sessions: 5, client },
             Event::Undone { mailbox: alice.clone(), view: bob, was: uid, now: Uid(2) },
+            Event::Unquarantined { mailbox: alice.clone(), uid, id, by: "root".into() },
             Event::Removed { mailbox: alice.clone(), uids: vec![uid, Uid(1)], reason: "too old".into() },
             Event::Released {
                 mailbox: alice.clone(),
@@ -96,14 +114,15 @@ mod tests {
         let at: Timestamp = "2026-11-28T09:30:00.125Z".parse().expect("a time");
         let lines = events.map(|event| Line { at, what: What::Event(event) });
         let judged = What::Judged(crate::trace::judged::tests::judged("6a2b000000001000"));
-        let others = [What::Lost { lost: 7 }, judged].map(|what| Line { at, what });
+        let others =
+            [What::Lost { lost: 7 }, What::More { more_refusals: 9 }, judged].map(|what| Line { at, what });
         for line in lines.into_iter().chain(others) {
             let mut text = Vec::new();
             line.write(&mut text);
             assert_eq!(text.pop(), Some(b'\n'));
-            assert_eq!(Line::read(&text).as_ref(), Some(&line), "{}", String::from_utf8_lossy(&text));
+            assert_eq!(Line::read(&text).as_ref(), Ok(&line), "{}", String::from_utf8_lossy(&text));
             let cut = &text[..text.len() - 1];
-            assert_eq!(Line::read(cut), None, "a line that was cut off");
+            assert_eq!(Line::read(cut), Err(Unread::Torn), "a line that was cut off");
         }
     }
 
@@ -114,5 +133,7 @@ mod tests {
         let mut again = Vec::new();
         read.write(&mut again);
         assert_eq!(String::from_utf8_lossy(&again).trim_end(), line);
+        let older = line.replace("\"uid\":", "\"number\":");
+        assert_eq!(Line::read(older.as_bytes()), Err(Unread::Strange));
     }
 }

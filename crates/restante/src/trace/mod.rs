@@ -5,6 +5,8 @@ mod days;
 mod judged;
 mod keeper;
 mod line;
+mod pen;
+mod places;
 mod search;
 mod story;
 
@@ -12,5 +14,6 @@ pub(crate) use days::{Bounds, Folder};
 pub(crate) use judged::{Judged, Ruled};
 pub(crate) use keeper::{Judgements, Keeper};
 pub(crate) use line::What;
+pub(crate) use places::Places;
 pub(crate) use search::{Query, each, search};
 pub(crate) use story::{story, table};

@@ -9,10 +9,10 @@ use serde::{Serialize, Serializer};
 
 use super::days::{Day, Folder, day_of};
 use super::judged::Judged;
-use super::line::{Line, What};
+use super::line::{Line, Unread, What};
 
 /// No line of ours is longer: a QUIT that deletes two million messages. A file may be anything by now.
-const LINE_MAX: u64 = 64 << 20;
+pub(super) const LINE_MAX: u64 = 64 << 20;
 
 /// What is looked for.
 #[derive(Debug, Clone, Default)]
@@ -36,6 +36,10 @@ pub(crate) struct Found {
     pub(crate) more: bool,
     /// Events of that time that the trace had no room for.
     pub(crate) lost: u64,
+    /// Refusals of that time of which only the number is known: there were too many.
+    pub(crate) more_refusals: u64,
+    /// Lines that another version has written, and this one does not read.
+    pub(crate) passed: u64,
 }
 
 /// One message's journey, or one refusal: that has no name, and one line.
@@ -51,20 +55,26 @@ pub(crate) struct Journey {
 struct Matches {
     ids: BTreeSet<QueueId>,
     uids: BTreeSet<Uid>,
+    /// What was let out of quarantine, and as what it went on: all of it, for there is little.
+    released: Vec<(Uid, QueueId)>,
     /// Without a name: refused, or cut off.
     nameless: VecDeque<Line>,
     more: bool,
     lost: u64,
+    more_refusals: u64,
 }
 
 /// Looks through the trace in three passes: which events match; under which names their messages were
-/// delivered; and all that happened to these. What is in memory is what is found, and names.
+/// delivered; and all that happened to these. What is in memory is what is found, and names. What was let out of
+/// quarantine is one journey, from before to after.
 pub(crate) fn search(folder: &Folder, query: &Query) -> io::Result<Found> {
     let days = folder.days()?;
     let limit = query.limit.max(1);
     let mut matches = matching(&days, query, limit)?;
-    let owners = owners(&days, &mut matches)?;
-    matches.ids.extend(owners.values());
+    let (owners, ties, passed) = owners(&days, &mut matches)?;
+    let first = |id: QueueId| ties.get(&id).copied().unwrap_or(id);
+    matches.ids.extend(owners.iter().filter(|(uid, _)| matches.uids.contains(uid)).map(|(_, id)| *id));
+    matches.ids = matches.ids.iter().map(|id| first(*id)).collect();
     // Ids grow in the order of arrival.
     while matches.ids.len() > limit {
         matches.ids.pop_first();
@@ -74,10 +84,10 @@ pub(crate) fn search(folder: &Folder, query: &Query) -> io::Result<Found> {
     let mut strays = Vec::new();
     each_event(&days, |line, event| {
         let (id, uids) = names(event);
-        let of: BTreeSet<QueueId> =
-            id.into_iter().chain(uids.iter().filter_map(|uid| owners.get(uid).copied())).collect();
+        let of = id.into_iter().chain(uids.iter().filter_map(|uid| owners.get(uid).copied()));
+        let of: BTreeSet<QueueId> = of.map(first).collect();
         for id in of.intersection(&matches.ids) {
-            let mine = |uid: &Uid| owners.get(uid) == Some(id);
+            let mine = |uid: &Uid| owners.get(uid).is_some_and(|owner| first(*owner) == *id);
             journeys.entry(*id).or_default().push(narrowed(line, mine));
         }
         // The delivery of these is not in the trace any more.
@@ -103,16 +113,41 @@ pub(crate) fn search(folder: &Folder, query: &Query) -> io::Result<Found> {
     found.sort_by_key(|journey| journey.lines.first().map(|line| line.at));
     let more = matches.more || found.len() > limit;
     let journeys = found.split_off(found.len().saturating_sub(limit));
-    Ok(Found { journeys, more, lost: matches.lost })
+    Ok(Found { journeys, more, lost: matches.lost, more_refusals: matches.more_refusals, passed })
 }
 
-/// Whose each name is that matches. What was undone has two: the message of the one is that of the other.
-fn owners(days: &[Day], matches: &mut Matches) -> io::Result<BTreeMap<Uid, QueueId>> {
+/// What went on as another message is that message's journey too: by its later name, its first. Both match where one
+/// does.
+fn ties(matches: &mut Matches, owners: &Owners) -> Ties {
+    let mut ties = BTreeMap::new();
+    for (uid, now) in &matches.released {
+        let before = owners.get(uid).copied();
+        let is_meant = matches.ids.contains(now)
+            || matches.uids.contains(uid)
+            || before.is_some_and(|before| matches.ids.contains(&before))
+            || owners.iter().any(|(uid, id)| id == now && matches.uids.contains(uid));
+        if is_meant {
+            matches.ids.extend(before.into_iter().chain([*now]));
+            ties.extend(before.map(|before| (*now, before)));
+        }
+    }
+    ties
+}
+
+/// Whose each uid is.
+type Owners = BTreeMap<Uid, QueueId>;
+/// Of what went on as another message, by its later name: its first.
+type Ties = BTreeMap<QueueId, QueueId>;
+
+/// Whose each name is that matches, and each that was in quarantine; and how many lines are another version's. What was
+/// undone has two names: the message of the one is that of the other.
+fn owners(days: &[Day], matches: &mut Matches) -> io::Result<(Owners, Ties, u64)> {
+    let held: BTreeSet<Uid> = matches.released.iter().map(|(uid, _)| *uid).collect();
     loop {
-        let (mut owners, mut undone) = (BTreeMap::new(), Vec::new());
-        each_event(days, |_, event| {
+        let (mut owners, mut undone) = (Owners::new(), Vec::new());
+        let passed = each_event(days, |_, event| {
             if let Event::Delivered { id, uid, .. } = *event
-                && (matches.ids.contains(&id) || matches.uids.contains(&uid))
+                && (matches.ids.contains(&id) || matches.uids.contains(&uid) || held.contains(&uid))
             {
                 owners.insert(uid, id);
             }
@@ -124,20 +159,22 @@ fn owners(days: &[Day], matches: &mut Matches) -> io::Result<BTreeMap<Uid, Queue
                 undone.push((was, now));
             }
         })?;
+        let before = matches.ids.len();
+        let ties = ties(matches, &owners);
+        let mut more = matches.ids.len() > before;
         // Only the later name matched: the delivery told of the earlier one.
         let earlier = undone.iter().rev().filter(|(_, now)| !owners.contains_key(now));
-        let mut more = false;
         for (was, now) in earlier {
             more |= matches.uids.contains(now) && matches.uids.insert(*was);
         }
         if !more {
-            return Ok(owners);
+            return Ok((owners, ties, passed));
         }
     }
 }
 
 fn matching(days: &[Day], query: &Query, limit: usize) -> io::Result<Matches> {
-    let words: Vec<String> = query.words.iter().map(|word| fold(word)).collect();
+    let words: Vec<String> = query.words.iter().map(|word| plain(&fold(word))).collect();
     let wanted = words.iter().find_map(|word| word.parse::<Uid>().ok());
     let mut matches = Matches::default();
     // What was written at midnight may stand in the file of the day before.
@@ -145,8 +182,15 @@ fn matching(days: &[Day], query: &Query, limit: usize) -> io::Result<Matches> {
     let last = query.until.map(day_of);
     let in_time =
         |day: &&Day| first.is_none_or(|first| day.date >= first) && last.is_none_or(|last| day.date <= last);
-    for day in days.iter().filter(in_time) {
+    for day in days {
+        let in_time = in_time(&day);
         each_line(day, |line| {
+            if let What::Event(Event::Unquarantined { uid, id, .. }) = &line.what {
+                matches.released.push((*uid, *id));
+            }
+            if !in_time {
+                return;
+            }
             let is_early = query.since.is_some_and(|since| line.at < since);
             if is_early || query.until.is_some_and(|until| line.at > until) {
                 return;
@@ -173,6 +217,7 @@ fn matching(days: &[Day], query: &Query, limit: usize) -> io::Result<Matches> {
                 What::Judged(judged) if words.iter().all(|word| told_of(judged, word)) => {
                     matches.ids.extend(judged.judged.parse::<QueueId>());
                 }
+                What::More { more_refusals } => matches.more_refusals += more_refusals,
                 What::Event(_) | What::Judged(_) => {}
             }
         })?;
@@ -180,38 +225,49 @@ fn matching(days: &[Day], query: &Query, limit: usize) -> io::Result<Matches> {
     Ok(matches)
 }
 
-fn each_event(days: &[Day], mut each: impl FnMut(&Line, &Event)) -> io::Result<()> {
+fn each_event(days: &[Day], mut each: impl FnMut(&Line, &Event)) -> io::Result<u64> {
+    let mut passed = 0;
     for day in days {
-        each_line(day, |line| {
+        passed += each_line(day, |line| {
             if let What::Event(event) = &line.what {
                 each(&line, event);
             }
         })?;
     }
-    Ok(())
+    Ok(passed)
 }
 
-/// Every line that is kept, day by day.
-pub(crate) fn each(folder: &Folder, mut each: impl FnMut(Line)) -> io::Result<()> {
-    folder.days()?.iter().try_for_each(|day| each_line(day, &mut each))
+/// Every line that is kept, day by day; how many are there that this version does not read.
+pub(crate) fn each(folder: &Folder, mut each: impl FnMut(Line)) -> io::Result<u64> {
+    folder.days()?.iter().try_fold(0, |passed, day| Ok(passed + each_line(day, &mut each)?))
 }
 
-/// Every line of ours of a day; a day that is removed meanwhile has none.
-fn each_line(day: &Day, mut each: impl FnMut(Line)) -> io::Result<()> {
+/// Every line of ours of a day; a day that is removed meanwhile has none. Returned is how many lines another version has
+/// written.
+fn each_line(day: &Day, mut each: impl FnMut(Line)) -> io::Result<u64> {
+    each_line_at(day, |_, line| each(line))
+}
+
+/// The same, with the place where each begins.
+pub(super) fn each_line_at(day: &Day, mut each: impl FnMut(u64, Line)) -> io::Result<u64> {
     let file = match File::open(&day.path) {
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(0),
         file => file?,
     };
     let mut lines = BufReader::with_capacity(256 << 10, file);
-    let mut octets = Vec::new();
+    let (mut octets, mut at, mut passed) = (Vec::new(), 0, 0);
     loop {
         octets.clear();
-        if lines.by_ref().take(LINE_MAX).read_until(b'\n', &mut octets)? == 0 {
-            return Ok(());
+        let read = lines.by_ref().take(LINE_MAX).read_until(b'\n', &mut octets)?;
+        if read == 0 {
+            return Ok(passed);
         }
-        if let Some(line) = Line::read(&octets) {
-            each(line);
+        match Line::read(&octets) {
+            Ok(line) => each(at, line),
+            Err(Unread::Strange) => passed += 1,
+            Err(Unread::Torn) => {}
         }
+        at += read as u64;
     }
 }
 
@@ -222,6 +278,7 @@ fn names(event: &Event) -> (Option<QueueId>, Vec<Uid>) {
         Event::Delivered { id, uid, .. } => (Some(*id), vec![*uid]),
         Event::Fetched { uid, .. } | Event::Parked { uid, .. } => (None, vec![*uid]),
         Event::Undone { was, now, .. } => (None, vec![*was, *now]),
+        Event::Unquarantined { uid, id, .. } => (Some(*id), vec![*uid]),
         Event::Deleted { uids, .. }
         | Event::Removed { uids, .. }
         | Event::Released { uids, .. }
@@ -259,6 +316,12 @@ fn told_of(judged: &Judged, word: &str) -> bool {
             .any(|rule| has(rule))
 }
 
+/// Of the UIDL of a mail that was let out of quarantine, what it was called there.
+fn plain(word: &str) -> String {
+    let uid = word.strip_prefix("released-").filter(|uid| uid.parse::<Uid>().is_ok());
+    uid.unwrap_or(word).to_owned()
+}
+
 /// Whether a folded word stands anywhere in an event.
 fn mentions(event: &Event, word: &str) -> bool {
     let has = |text: &str| fold(text).contains(word);
@@ -292,6 +355,9 @@ fn mentions(event: &Event, word: &str) -> bool {
         }
         Event::Undone { mailbox, view, was, now } => {
             is_uid(was) || is_uid(now) || has(mailbox.as_str()) || has(view.as_str())
+        }
+        Event::Unquarantined { mailbox, uid, id, by } => {
+            is_id(id) || is_uid(uid) || has(mailbox.as_str()) || has(by)
         }
         Event::Removed { mailbox, uids, reason }
         | Event::Released { mailbox, uids, reason }
@@ -366,7 +432,7 @@ mod tests {
             let at: Timestamp = at.parse().expect("a time");
             let mut line = Vec::new();
             Line { at, what: What::Event(event) }.write(&mut line);
-            let mut file = folder.open(day_of(at)).expect("opened");
+            let mut file = folder.open(day_of(at), crate::trace::days::Kind::Mail).expect("opened");
             file.write_all(&line).expect("written");
             file.write_all(b"{\"at\": what is this\n").expect("written");
         }
@@ -399,6 +465,67 @@ mod tests {
     }
 
     #[test]
+    fn what_was_let_out_of_quarantine_is_one_journey_by_whichever_name() {
+        let dir = tempfile::tempdir().expect("a folder");
+        let folder = Folder::of(dir.path());
+        let quarantine = alice().quarantine();
+        let held = |id, uid| Event::Delivered { id: QueueId(id), mailbox: quarantine.clone(), uid: Uid(uid) };
+        let removed =
+            |uid| Event::Removed { mailbox: quarantine.clone(), uids: vec![Uid(uid)], reason: "x".into() };
+        let out = |uid, id| Event::Unquarantined {
+            mailbox: alice(),
+            uid: Uid(uid),
+            id: QueueId(id),
+            by: "root".into(),
+        };
+        let fetched = Event::Fetched { mailbox: alice(), uid: Uid(203), client: client("alice") };
+        let events = [
+            ("2026-11-27T10:00:00Z", accepted(1, "shop@vendor.test")),
+            ("2026-11-27T10:00:01Z", held(1, 101)),
+            ("2026-11-27T11:00:00Z", accepted(2, "other@vendor.test")),
+            ("2026-11-27T11:00:01Z", held(2, 102)),
+            ("2026-11-28T08:00:00Z", delivered(3, 203)),
+            ("2026-11-28T08:00:01Z", out(101, 3)),
+            ("2026-11-28T08:00:02Z", removed(101)),
+            ("2026-11-28T09:00:00Z", fetched),
+            ("2026-11-28T09:00:03Z", removed(102)),
+        ];
+        for (at, event) in events {
+            let at: Timestamp = at.parse().expect("a time");
+            let mut line = Vec::new();
+            Line { at, what: What::Event(event) }.write(&mut line);
+            let mut file = folder.open(day_of(at), crate::trace::days::Kind::Mail).expect("opened");
+            file.write_all(&line).expect("written");
+        }
+        let whole = (vec![(Some(1), 6)], false);
+        let (before, after) = (Uid(101).to_string(), Uid(203).to_string());
+        let shown = format!("released-{before}");
+        for word in ["shop@vendor", &before, &after, &shown, &QueueId(1).to_string(), &QueueId(3).to_string()]
+        {
+            assert_eq!(found(&folder, &[word], 9), whole, "{word}");
+        }
+        assert_eq!(found(&folder, &["root"], 9), whole, "by who did it");
+        assert_eq!(found(&folder, &["other@vendor"], 9), (vec![(Some(2), 3)], false));
+        assert_eq!(found(&folder, &["vendor.test"], 9), (vec![(Some(1), 6), (Some(2), 3)], false));
+    }
+
+    #[test]
+    fn lines_of_another_version_are_counted() {
+        let dir = tempfile::tempdir().expect("a folder");
+        let folder = folder(&dir);
+        assert_eq!(
+            search(&folder, &Query { limit: 9, ..Query::default() }).expect("read").passed,
+            0,
+            "torn ones"
+        );
+        let day = day_of("2026-11-27T10:00:00Z".parse().expect("a time"));
+        let mut file = folder.open(day, crate::trace::days::Kind::Mail).expect("opened");
+        file.write_all(b"{\"at\":\"2026-11-27T10:00:00Z\",\"event\":\"beamed\"}\n").expect("written");
+        assert_eq!(search(&folder, &Query { limit: 9, ..Query::default() }).expect("read").passed, 1);
+        assert_eq!(each(&folder, |_| {}).expect("read"), 1);
+    }
+
+    #[test]
     fn one_deletion_of_many_is_told_of_each_alone() {
         let dir = tempfile::tempdir().expect("a folder");
         let folder = folder(&dir);
@@ -414,7 +541,7 @@ mod tests {
         let dir = tempfile::tempdir().expect("a folder");
         let folder = folder(&dir);
         let at: Timestamp = "2026-11-28T09:00:00Z".parse().expect("a time");
-        let mut file = folder.open(day_of(at)).expect("opened");
+        let mut file = folder.open(day_of(at), crate::trace::days::Kind::Mail).expect("opened");
         let undone = |was, now| {
             let view = mail::ViewName::owner();
             Event::Undone { mailbox: alice(), view, was: Uid(was), now: Uid(now) }

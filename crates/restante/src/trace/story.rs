@@ -59,6 +59,7 @@ fn sentence(line: &Line) -> String {
     let event = match &line.what {
         What::Event(event) => event,
         What::Judged(judged) => return known(judged),
+        What::More { more_refusals } => return format!("{more_refusals} more refusals"),
         What::Lost { lost } => return format!("{lost} events are missing here"),
     };
     match event {
@@ -97,6 +98,9 @@ fn sentence(line: &Line) -> String {
         ),
         Event::Undone { mailbox, view, was: _, now } => {
             format!("brought back into {mailbox} for {} as {now}", shown_view(view))
+        }
+        Event::Unquarantined { mailbox, uid: _, id, by } => {
+            format!("let out of the quarantine of {mailbox} by {by}: goes on as message {id}")
         }
         Event::Removed { mailbox, uids: _, reason } => format!("removed from {mailbox}: {reason}"),
         // The reason begins with the word.
@@ -179,13 +183,15 @@ fn ends(journey: &Journey) -> (String, String) {
                 | Event::Deleted { .. }
                 | Event::Parked { .. }
                 | Event::Undone { .. }
+                | Event::Unquarantined { .. }
                 | Event::Removed { .. }
                 | Event::Released { .. }
                 | Event::Trashed { .. }
                 | Event::Left { .. },
             )
             | What::Judged(_)
-            | What::Lost { .. } => {}
+            | What::Lost { .. }
+            | What::More { .. } => {}
         }
     }
     ("-".into(), "-".into())
@@ -209,9 +215,15 @@ fn state(journey: &Journey) -> String {
             What::Event(Event::Undone { mailbox, .. }) => delivered.push(mailbox.as_str()),
             // It is still there for others.
             What::Event(Event::Deleted { view: Some(_), .. } | Event::Parked { .. }) => {}
-            What::Event(Event::Released { .. } | Event::Trashed { .. } | Event::Left { .. })
+            What::Event(
+                Event::Unquarantined { .. }
+                | Event::Released { .. }
+                | Event::Trashed { .. }
+                | Event::Left { .. },
+            )
             | What::Judged(_)
-            | What::Lost { .. } => {}
+            | What::Lost { .. }
+            | What::More { .. } => {}
         }
     }
     if delivered.is_empty() && gone == 0 && fetched == 0 {

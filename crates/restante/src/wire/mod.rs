@@ -18,6 +18,7 @@ mod params;
 mod parsing;
 mod pickups;
 mod reload;
+mod replay;
 mod rules;
 mod signals;
 #[cfg(test)]
@@ -28,8 +29,9 @@ use std::path::{Path, PathBuf};
 pub(crate) use appliance::prepare;
 pub use appliance::{Appliance, ServeError};
 pub(crate) use explain::{Question, Reply, explain};
-pub(crate) use params::store as store_params;
+pub(crate) use params::{store as store_params, trace as trace_bounds};
 pub(crate) use pickups::recall as recall_pickups;
+pub(crate) use replay::Replay;
 pub(crate) use rules::fall_back;
 
 /// Where the look after views, trash and pickups keeps what the next run must know.

@@ -77,7 +77,7 @@ pub(super) fn care(config: &Config, directory: &Directory) -> Care {
 }
 
 /// How much of the trace is kept.
-pub(super) fn trace(config: &Config) -> Bounds {
+pub(crate) fn trace(config: &Config) -> Bounds {
     let days = config.trace.keep.as_secs().div_ceil(24 * 60 * 60);
     Bounds { days: u32::try_from(days).unwrap_or(u32::MAX), octets: config.trace.size }
 }

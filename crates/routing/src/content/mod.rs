@@ -73,6 +73,7 @@ impl Content {
             attachments: collector.attachments,
             content_type: content_type.unwrap_or_else(|| "text/plain".to_owned()),
             too_complex: walk.excess.is_some(),
+            header_only: false,
             body: collector.body,
         };
         Read { content, excess: walk.excess }

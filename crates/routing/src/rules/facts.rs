@@ -90,6 +90,9 @@ pub struct Content {
     pub content_type: String,
     /// It has more parts, or deeper ones, than are looked at: conditions on content cannot tell.
     pub too_complex: bool,
+    /// Only its header section was read: what is in it is not known.
+    #[serde(default)]
+    pub header_only: bool,
     /// The text of all text parts, decoded; HTML without its tags. Not in the trace.
     #[serde(skip)]
     pub body: Option<String>,

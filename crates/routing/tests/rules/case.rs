@@ -124,6 +124,7 @@ fn facts(mail: &Table) -> Facts {
         attachments: texts(mail, "attachment").into_iter().map(attachment).collect(),
         content_type: text(mail, "content-type").unwrap_or("text/plain").into(),
         too_complex: mail.get("too-complex").and_then(Value::as_bool).unwrap_or_default(),
+        header_only: false,
         body: Some(text(mail, "body").unwrap_or_default().into()),
     };
     let spam = |score: i64| Spam {

@@ -1,28 +1,33 @@
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 use std::fs;
 use std::path::PathBuf;
 
 use directory::{Directory, Resolution, VerifierParams};
 use jiff::Timestamp;
-use mail::ForwardPath;
-use routing::rules::{Judgement, RuleSet, To};
+use mail::{Envelope, ForwardPath, QueueId, Uid};
+use routing::rules::{Facts, Judgement, RuleSet, To};
 use serde::Serialize;
 
 use crate::cli::failure::counted;
-use crate::cli::trace::{failed, instant};
+use crate::cli::progress::Bar;
+use crate::cli::trace::{failed, instant, passed};
 use crate::cli::{Answer, Context, Failure, json, ruling};
 use crate::config;
-use crate::control;
-use crate::trace::{Folder, Judged, What, each};
+use crate::control::verb::stored::{self, Item, Stored};
+use crate::control::{self, NoStore, Reach, Said};
+use crate::trace::{Folder, Places, What, each};
+use crate::wire::Replay;
 
 /// Examples of each move.
 const EXAMPLES: usize = 3;
+/// Messages that cannot be read, of those that are named.
+const BROKEN: usize = 100;
 
 /// Say what other rules would have done with the mail of the last days
 ///
-/// Both sets are asked about every recipient that the trace has kept, by the facts that were known when the mail came;
-/// nothing is changed. What depends on the text of a body cannot be told, and is counted. Exits with 1 when anything
-/// goes elsewhere.
+/// Both sets are asked about every recipient of mail that is stored, by its very octets, and of mail that is gone, as
+/// far as the trace has kept what was known of it: of that the text of the body is not known, and what depends on it is
+/// counted. Nothing is changed. Exits with 1 when anything goes elsewhere.
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
     /// The other rules, in the place of rules.toml
@@ -41,11 +46,20 @@ pub(super) struct Args {
 /// What `--json` prints.
 #[derive(Debug, Default, Serialize)]
 struct Document {
+    /// Messages that are stored.
+    stored: u64,
+    /// Messages that are gone, and that the trace knows.
+    gone: u64,
     /// Recipients that were asked about.
     recipients: u64,
-    /// Of these, for how many one of the sets cannot tell without the body.
+    /// Of these, for how many one of the sets cannot tell: without the body of mail that is gone, or what a scanner
+    /// said of mail that the trace does not know.
     cannot_tell: u64,
     moves: Vec<Move>,
+    /// Stored messages that could not be read.
+    unreadable: u64,
+    /// Some of them, with why.
+    broken: Vec<String>,
 }
 
 #[derive(Debug, Clone, Serialize)]
@@ -53,7 +67,7 @@ struct Move {
     old: String,
     new: String,
     recipients: u64,
-    /// Queue ids of some.
+    /// Queue ids of some, or their UIDLs where the trace does not know them.
     examples: Vec<String>,
 }
 
@@ -65,18 +79,28 @@ pub(super) fn run(context: &mut Context<'_>, args: &Args) -> Result<Answer, Fail
     })?;
     let other = config::load_with_rules(&context.config, text).map_err(Failure::Config)?;
     let folder = Folder::of(&loaded.config.state_dir);
-    let directory = Directory::new(loaded.table, VerifierParams::default());
-    let sets = [&*loaded.rules.set, &*other.rules.set];
-    let mut document = Document::default();
-    let mut moves: BTreeMap<[String; 2], Move> = BTreeMap::new();
-    let read = each(&folder, |line| {
+    let replay = Replay::new(&loaded.config);
+    let mut comparison = Comparison {
+        sets: [&loaded.rules.set, &other.rules.set],
+        mailbox: args.mailbox.as_deref(),
+        directory: Directory::new(loaded.table, VerifierParams::default()),
+        document: Document::default(),
+        moves: BTreeMap::new(),
+    };
+    let known = stored_mail(context, args, &folder, &replay, &mut comparison)?;
+    let strange = each(&folder, |line| {
         let What::Judged(judged) = &line.what else { return };
-        if args.since.is_some_and(|since| line.at < since) {
+        let is_early = args.since.is_some_and(|since| line.at < since);
+        if is_early || judged.judged.parse().is_ok_and(|id: QueueId| known.contains(&id)) {
             return;
         }
-        compare(judged, sets, args.mailbox.as_deref(), &directory, &mut document, &mut moves);
+        comparison.document.gone += 1;
+        for ruled in &judged.recipients {
+            comparison.add(&judged.facts, &ruled.to, &judged.judged);
+        }
     });
-    read.map_err(|error| failed(&folder, error))?;
+    passed(strange.map_err(|error| failed(&folder, error))?);
+    let Comparison { mut document, moves, .. } = comparison;
     document.moves = moves.into_values().collect();
     document.moves.sort_by_key(|it| std::cmp::Reverse(it.recipients));
     match args.json {
@@ -86,31 +110,102 @@ pub(super) fn run(context: &mut Context<'_>, args: &Args) -> Result<Answer, Fail
     Ok(if document.moves.is_empty() { Answer::Yes } else { Answer::No })
 }
 
-fn compare(
-    judged: &Judged,
-    sets: [&RuleSet; 2],
-    mailbox: Option<&str>,
-    directory: &Directory,
-    document: &mut Document,
-    moves: &mut BTreeMap<[String; 2], Move>,
-) {
-    for ruled in &judged.recipients {
-        let judgements = sets.map(|set| set.judge(&judged.facts, Some(&ruled.to)));
-        if mailbox.is_some_and(|name| !concerns(name, &ruled.to, &judgements, directory)) {
-            continue;
+/// Asks about all that is stored, message by message: one is in memory at a time. Which of them the trace knows too, so
+/// that none counts twice.
+fn stored_mail(
+    context: &Context<'_>,
+    args: &Args,
+    folder: &Folder,
+    replay: &Replay,
+    comparison: &mut Comparison<'_>,
+) -> Result<HashSet<QueueId>, Failure> {
+    let mut places = Places::read(folder, args.since).map_err(|error| failed(folder, error))?;
+    let since_ms = args.since.and_then(|since| u64::try_from(since.as_millisecond()).ok());
+    let reach = Reach::find(&context.config, NoStore::Refuse)?;
+    let mut asked = reach.begin::<Stored>(&stored::Args { since_ms })?;
+    let mut known = HashSet::new();
+    let mut bar: Option<Bar> = None;
+    let mut at_hand: Option<(Uid, Envelope)> = None;
+    let mut octets = Vec::new();
+    loop {
+        match asked.hear()? {
+            Said::Item(Item::Count(count), _) => bar = Some(Bar::new(count, "messages")),
+            Said::Item(Item::Seen(seen), _) => bar.iter_mut().for_each(|bar| bar.to(seen)),
+            Said::Item(Item::Message { uid }, envelope) => {
+                octets.clear();
+                // One of another version is told of as broken by its end.
+                at_hand = serde_json::from_slice(&envelope).ok().map(|envelope| (Uid(uid), envelope));
+            }
+            Said::Item(Item::Part, part) => octets.extend_from_slice(&part),
+            Said::Item(Item::Whole, _) => {
+                let Some((uid, envelope)) = at_hand.take() else { continue };
+                comparison.document.stored += 1;
+                let id = places.owner(uid);
+                known.extend(id);
+                match id.and_then(|id| places.judged(id)) {
+                    Some(mut judged) => {
+                        judged.facts.content = replay.content(&octets);
+                        for ruled in &judged.recipients {
+                            comparison.add(&judged.facts, &ruled.to, &judged.judged);
+                        }
+                    }
+                    None => {
+                        let facts = replay.facts(&envelope, &octets);
+                        for recipient in &envelope.recipients {
+                            let to = comparison.to(&recipient.path);
+                            comparison.add(&facts, &to, &uid.to_string());
+                        }
+                    }
+                }
+            }
+            Said::Item(Item::Broken { uid, why }, _) => {
+                at_hand = None;
+                comparison.document.unreadable += 1;
+                if comparison.document.broken.len() < BROKEN {
+                    comparison.document.broken.push(format!("{}: {why}", Uid(uid)));
+                }
+            }
+            Said::Progress(_) => {}
+            Said::Answer(_) => return Ok(known),
         }
-        document.recipients += 1;
+    }
+}
+
+/// Both sets, and what came of them so far.
+struct Comparison<'a> {
+    sets: [&'a RuleSet; 2],
+    mailbox: Option<&'a str>,
+    directory: Directory,
+    document: Document,
+    moves: BTreeMap<[String; 2], Move>,
+}
+
+impl Comparison<'_> {
+    fn to(&self, path: &ForwardPath) -> To {
+        To {
+            address: path.to_string(),
+            detail: self.directory.detail(path),
+            protected: self.directory.always_open(path),
+        }
+    }
+
+    fn add(&mut self, facts: &Facts, to: &To, name: &str) {
+        let judgements = self.sets.map(|set| set.judge(facts, Some(to)));
+        if self.mailbox.is_some_and(|mailbox| !concerns(mailbox, to, &judgements, &self.directory)) {
+            return;
+        }
+        self.document.recipients += 1;
         if judgements.iter().any(|judgement| matches!(judgement, Judgement::Defer { .. })) {
-            document.cannot_tell += 1;
-            continue;
+            self.document.cannot_tell += 1;
+            return;
         }
         let [old, new] = judgements.map(|judgement| outcome(&judgement));
         if old != new {
-            let entry = moves.entry([old.clone(), new.clone()]);
+            let entry = self.moves.entry([old.clone(), new.clone()]);
             let it = entry.or_insert_with(|| Move { old, new, recipients: 0, examples: Vec::new() });
             it.recipients += 1;
             if it.examples.len() < EXAMPLES {
-                it.examples.push(judged.judged.clone());
+                it.examples.push(name.to_owned());
             }
         }
     }
@@ -145,21 +240,40 @@ fn concerns(name: &str, to: &To, judgements: &[Judgement; 2], directory: &Direct
 }
 
 fn words(document: &Document) -> String {
+    let Document { stored, gone, recipients, cannot_tell, moves, unreadable, broken } = document;
     let mut text = String::new();
-    for it in &document.moves {
+    if !moves.is_empty() {
+        let old = moves.iter().map(|it| mail::harmless(&it.old));
+        let rows: Vec<(String, String, &Move)> =
+            old.zip(moves).map(|(old, it)| (old, mail::harmless(&it.new), it)).collect();
+        let width = |column: &dyn Fn(&(String, String, &Move)) -> usize, least: usize| {
+            rows.iter().map(column).max().unwrap_or(0).clamp(least, 60)
+        };
+        let (old, new) = (width(&|row| row.0.chars().count(), 3), width(&|row| row.1.chars().count(), 3));
+        text.push_str(&format!("{:>10}  {:<old$}  {:<new$}  such as\n", "recipients", "old", "new"));
+        for (was, is, it) in &rows {
+            text.push_str(&format!(
+                "{:>10}  {was:<old$}  {is:<new$}  {}\n",
+                it.recipients,
+                it.examples.join(", ")
+            ));
+        }
+    }
+    let moved: u64 = moves.iter().map(|it| it.recipients).sum();
+    text.push_str(&format!("{moved} of {recipients} recipients would fare otherwise"));
+    let messages = |count: u64| counted(usize::try_from(count).unwrap_or(usize::MAX), "message");
+    text.push_str(&format!(" ({} stored, {gone} gone and known by the trace)", messages(*stored)));
+    if *cannot_tell > 0 {
         text.push_str(&format!(
-            "{}: {} -> {} (such as {})\n",
-            counted(usize::try_from(it.recipients).unwrap_or(usize::MAX), "recipient"),
-            mail::harmless(&it.old),
-            mail::harmless(&it.new),
-            it.examples.join(", ")
+            "; of {cannot_tell} nobody can tell now: a body that is gone, or what a scanner said"
         ));
     }
-    let moved: u64 = document.moves.iter().map(|it| it.recipients).sum();
-    text.push_str(&format!("{moved} of {} recipients would fare otherwise", document.recipients));
-    if document.cannot_tell > 0 {
-        text.push_str(&format!("; of {} nobody can tell without the body", document.cannot_tell));
-    }
     text.push('\n');
+    if *unreadable > 0 {
+        text.push_str(&format!("{} cannot be read:\n", messages(*unreadable)));
+    }
+    for it in broken {
+        text.push_str(&format!("  {}\n", mail::harmless(it)));
+    }
     text
 }

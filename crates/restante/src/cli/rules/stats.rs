@@ -5,7 +5,7 @@ use jiff::tz::TimeZone;
 use mail::Event;
 use serde::Serialize;
 
-use crate::cli::trace::{failed, instant};
+use crate::cli::trace::{failed, instant, passed};
 use crate::cli::{Answer, Context, Failure, json};
 use crate::control;
 use crate::trace::{Folder, What, each};
@@ -79,10 +79,10 @@ pub(super) fn run(context: &mut Context<'_>, args: &Args) -> Result<Answer, Fail
                 row.refused += 1;
                 row.seen(line.at);
             }
-            What::Event(_) | What::Lost { .. } => {}
+            What::Event(_) | What::Lost { .. } | What::More { .. } => {}
         }
     });
-    read.map_err(|error| failed(&folder, error))?;
+    passed(read.map_err(|error| failed(&folder, error))?);
     let in_force = loaded.rules.set.names().map(|name| {
         let row = counted.remove(name).unwrap_or_default();
         Row { name: name.to_owned(), in_force: true, ..row }

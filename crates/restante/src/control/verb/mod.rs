@@ -7,6 +7,7 @@ pub mod import;
 pub mod quarantine;
 pub mod reload;
 pub mod status;
+pub mod stored;
 pub mod team;
 pub mod undo;
 pub mod usage;
@@ -58,7 +59,7 @@ pub(super) struct Row {
     serve: for<'c> fn(&'c Desk, Value, &'c mut Call) -> Serving<'c>,
 }
 
-const VERBS: [Row; 13] = [
+const VERBS: [Row; 14] = [
     row::<export::Export>(),
     row::<freeze::Freeze>(),
     row::<import::Import>(),
@@ -68,6 +69,7 @@ const VERBS: [Row; 13] = [
     row::<quarantine::show::Show>(),
     row::<reload::Reload>(),
     row::<status::Status>(),
+    row::<stored::Stored>(),
     row::<team::Team>(),
     row::<undo::Undo>(),
     row::<usage::Usage>(),

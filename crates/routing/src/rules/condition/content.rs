@@ -120,7 +120,7 @@ impl Family for Test {
                 Ok(values) => wanted.of(values).into(),
             },
             Self::TooComplex(wanted) => {
-                mail.content().map_or_else(|answer| answer, |content| (content.too_complex == *wanted).into())
+                mail.inside().map_or_else(|answer| answer, |content| (content.too_complex == *wanted).into())
             }
         }
     }

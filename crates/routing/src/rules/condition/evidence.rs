@@ -196,9 +196,17 @@ impl<'f> Evidence<'f> {
         }))
     }
 
+    /// What stands behind the header section: of mail that is gone it may not be known.
+    pub(super) fn inside(&self) -> Result<&'f Content, Answer> {
+        match self.content()? {
+            content if content.header_only => Err(Answer::unknown("only the header was kept")),
+            content => Ok(content),
+        }
+    }
+
     /// Names of attachments; a part without one is no name, and is there.
     pub(super) fn attachment_names(&self) -> Values<'_> {
-        let attachments = &self.content()?.attachments;
+        let attachments = &self.inside()?.attachments;
         Ok(self
             .names
             .get_or_init(|| self.slot(attachments.iter().map(|it: &Attachment| Text::new(&it.name)))))
@@ -206,7 +214,7 @@ impl<'f> Evidence<'f> {
 
     /// What attachments say they are, and what their first octets say.
     pub(super) fn attachment_types(&self) -> Values<'_> {
-        let attachments = &self.content()?.attachments;
+        let attachments = &self.inside()?.attachments;
         let types =
             attachments.iter().flat_map(|it| [Some(it.content_type.as_str()), it.detected.as_deref()]);
         Ok(self.types.get_or_init(|| self.slot(types.flatten().map(Text::new))))
@@ -218,13 +226,8 @@ impl<'f> Evidence<'f> {
     }
 
     pub(super) fn body(&self) -> Values<'_> {
-        let content = self.content()?;
-        let Some(body) = content.body.as_deref() else {
-            return Err(match content.too_complex {
-                true => Answer::unknowable("it has more parts than are looked at"),
-                false => Answer::unknown("the body was not kept"),
-            });
-        };
+        let body = self.inside()?.body.as_deref();
+        let body = body.ok_or_else(|| Answer::unknown("the body was not kept"))?;
         Ok(self.body.get_or_init(|| self.slot([Text::new(body)])))
     }
 

@@ -179,6 +179,7 @@ impl<'t> Mail<'t, '_, '_> {
             attachments,
             content_type: self.text("content-type").unwrap_or_else(|| content_type.into()),
             too_complex: self.flag("too-complex").unwrap_or_default(),
+            header_only: false,
             body: body.known().map(|body| (*body).to_owned()),
         }
     }

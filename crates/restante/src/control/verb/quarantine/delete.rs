@@ -1,5 +1,6 @@
 use mail::Event;
 use queue::{Maildrop as _, Store as _};
+use tracing::info;
 
 use super::super::{Nothing, Verb};
 use super::{Done, Which, chosen};
@@ -15,7 +16,8 @@ impl Verb for Delete {
     type Item = Nothing;
     type Answer = Done;
 
-    async fn serve(desk: &Desk, which: Which, _: &mut Call) -> Result<Done, Fault> {
+    async fn serve(desk: &Desk, which: Which, call: &mut Call) -> Result<Done, Fault> {
+        let by = call.caller();
         let mut done = Done::default();
         for (held, places) in chosen(desk, &which).await? {
             let entries = places.iter().filter_map(|index| held.maildrop.entry(*index));
@@ -23,7 +25,8 @@ impl Verb for Delete {
             let quarantine = held.mailbox.quarantine();
             done.messages += uids.len() as u64;
             desk.store.purge(&quarantine, uids.clone()).await?;
-            let reason = "deleted from the quarantine by an admin".into();
+            info!(mailbox = %held.mailbox, messages = uids.len(), by, "deleted from quarantine");
+            let reason = format!("deleted from the quarantine by {by}");
             desk.journeys().tell(|| Event::Removed { mailbox: quarantine, uids, reason });
         }
         Ok(done)

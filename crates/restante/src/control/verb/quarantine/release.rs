@@ -1,5 +1,6 @@
 use mail::{Cut, Envelope, Event, MailboxName, QueueId, Uid, ViewName, header_fields};
 use queue::{Additions, Delivered, Incoming as _, Maildrop as _, Route, RouteEntry, Store as _};
+use tracing::info;
 
 use super::super::{Nothing, Verb};
 use super::{Done, Held, Which, chosen, whole};
@@ -15,11 +16,12 @@ impl Verb for Release {
     type Item = Nothing;
     type Answer = Done;
 
-    async fn serve(desk: &Desk, which: Which, _: &mut Call) -> Result<Done, Fault> {
+    async fn serve(desk: &Desk, which: Which, call: &mut Call) -> Result<Done, Fault> {
+        let by = call.caller();
         let mut done = Done::default();
         for (held, places) in chosen(desk, &which).await? {
             for index in places {
-                release(desk, &held, index).await?;
+                release(desk, &held, index, &by).await?;
                 done.messages += 1;
             }
         }
@@ -29,16 +31,19 @@ impl Verb for Release {
 
 /// First it is in the mailbox, and then no longer in quarantine: what a crash leaves between the two is known again by
 /// the unique id that it got, and not delivered a second time.
-async fn release(desk: &Desk, held: &Held, index: usize) -> Result<(), Fault> {
+async fn release(desk: &Desk, held: &Held, index: usize, by: &str) -> Result<(), Fault> {
     let gone = || Fault::new(Code::Data, "a message is not in quarantine any more");
     let uid = held.maildrop.entry(index).ok_or_else(gone)?.uid;
     let name = format!("released-{uid}");
     if !is_delivered(desk, &held.mailbox, &name).await? {
-        deliver(desk, held, index, name).await?;
+        let id = deliver(desk, held, index, name).await?;
+        info!(%uid, %id, mailbox = %held.mailbox, by, "let out of quarantine");
+        let (mailbox, by) = (held.mailbox.clone(), by.to_owned());
+        desk.journeys().tell(|| Event::Unquarantined { mailbox, uid, id, by });
     }
     let quarantine = held.mailbox.quarantine();
     desk.store.purge(&quarantine, vec![uid]).await?;
-    let reason = format!("released to {} by an admin", held.mailbox);
+    let reason = format!("released to {} by {by}", held.mailbox);
     desk.journeys().tell(|| Event::Removed { mailbox: quarantine, uids: vec![uid], reason });
     Ok(())
 }
@@ -50,7 +55,7 @@ async fn is_delivered(desk: &Desk, mailbox: &MailboxName, name: &str) -> Result<
 }
 
 /// As it would have been served, but for the field that says why it was held.
-async fn deliver(desk: &Desk, held: &Held, index: usize, name: String) -> Result<(), Fault> {
+async fn deliver(desk: &Desk, held: &Held, index: usize, name: String) -> Result<QueueId, Fault> {
     let octets = whole(&held.maildrop, index).await?;
     let envelope = held.maildrop.envelope(index).await?;
     let mut incoming = desk.store.incoming(Some(octets.len() as u64))?;
@@ -69,7 +74,7 @@ async fn deliver(desk: &Desk, held: &Held, index: usize, name: String) -> Result
     let entry = RouteEntry { mailbox, recipients: Vec::new(), additions, foreign_uidl: Some(name) };
     let delivered = desk.store.deliver(vec![Route { id, entries: vec![entry] }]).await?;
     tell(desk, &held.mailbox, id, &delivered);
-    Ok(())
+    Ok(id)
 }
 
 fn tell(desk: &Desk, mailbox: &MailboxName, id: QueueId, delivered: &[Delivered]) {
