@@ -261,7 +261,8 @@ fn rules_are_tried_on_the_mail_of_before_and_counted() {
 #[test]
 fn other_rules_are_tried_on_stored_mail_with_its_body_and_on_what_the_trace_knows() {
     let mut setup = Setup::of(&["postmaster", "alice", "bob"]);
-    setup.rules = String::new();
+    // What is deleted is gone.
+    setup.tables = "[limits]\ntrash = \"none\"\n".into();
     let mut appliance = Appliance::with(setup);
     let mut client = smtp(appliance.smtp);
     let both = ["alice@example.test", "bob@example.test"];
