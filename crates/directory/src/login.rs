@@ -42,6 +42,8 @@ pub enum Dele {
     Done,
     /// Into the mailbox's trash, once no declared view wants it.
     Trash,
+    /// Into the mailbox's trash, whichever of its members still wants it.
+    TrashForAll,
     /// For good: the mailbox has no trash (then too once no declared view wants it), or this is its trash or its
     /// quarantine.
     Remove,

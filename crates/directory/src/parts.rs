@@ -93,6 +93,9 @@ impl MailboxTable {
         let absent = if self.team.is_some() { OnDele::Done } else { OnDele::Trash };
         match self.on_dele.unwrap_or(absent) {
             OnDele::Done => Dele::Done,
+            // The releaser's view of a team wants everything until it lets it go: "once nobody wants it" would be
+            // the same as "done".
+            OnDele::Trash if self.team.is_some() => Dele::TrashForAll,
             OnDele::Trash => self.gone(),
             OnDele::Keep => Dele::Keep,
         }

@@ -125,9 +125,15 @@ impl Noted {
         let mut last: Vec<u64> =
             self.mailboxes.values().flat_map(BTreeMap::values).map(|row| row.last_ms).collect();
         last.sort_unstable();
-        let Some(oldest) = last.get(SHED).copied() else { return };
+        let Some(oldest) = last.get(SHED - 1).copied() else { return };
+        // Many may have been noted in the same moment: no more than that go.
+        let mut left = SHED;
         for views in self.mailboxes.values_mut() {
-            views.retain(|_, row| row.last_ms > oldest);
+            views.retain(|_, row| {
+                let goes = left > 0 && row.last_ms <= oldest;
+                left -= usize::from(goes);
+                !goes
+            });
         }
         self.mailboxes.retain(|_, views| !views.is_empty());
         self.views = self.mailboxes.values().map(BTreeMap::len).sum();

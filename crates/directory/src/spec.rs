@@ -82,7 +82,7 @@ pub struct MemberSpec {
 pub enum OnDele {
     /// Of a team: done for that login alone.
     Done,
-    /// Into the trash.
+    /// Into the trash; of a team, for all of its members.
     Trash,
     /// Nothing.
     Keep,

@@ -138,6 +138,7 @@ mod tests {
                     follows = model.contains(entry);
                 }
                 prop_assert_eq!(runs.runs(), wanted);
+                prop_assert_eq!(runs.is_empty(), model.is_empty());
             }
         }
 

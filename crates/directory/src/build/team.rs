@@ -190,6 +190,25 @@ impl Builder<'_> {
                 self.warning(item, "on-dele", 0, message).hint =
                     Some("on-dele is about its own login, never about its members'".into());
             }
+            Some(OnDele::Trash) if !spec.members.is_empty() && spec.trash.is_none() => {
+                let message = format!(
+                    "`on-dele` cannot be \"trash\" here: `{}` has no trash, and its members would lose their mail for \
+                     good",
+                    spec.name
+                );
+                self.error(item, "on-dele", 0, message).hint =
+                    Some("give it trash = \"7 days\", or use \"done\": members keep theirs".into());
+            }
+            Some(OnDele::Trash) if !spec.members.is_empty() => {
+                let message = format!(
+                    "what is deleted as `{}` itself goes to the trash for all of its members, fetched or not",
+                    spec.name
+                );
+                self.warning(item, "on-dele", 0, message).hint = Some(
+                    "\"done\" leaves the members theirs; if it is meant, `restante undo` brings it back"
+                        .into(),
+                );
+            }
             Some(OnDele::Done | OnDele::Trash | OnDele::Keep) | None => {}
         }
     }

@@ -1,9 +1,11 @@
 //! The directory as configuration and the servers see it.
 
 mod faults;
+mod pickups;
 mod precedence;
 mod properties;
 mod recipients;
+mod teams;
 
 use directory::{Alias, Directory, DomainSpec, MailboxSpec, Refuse, Resolution, Spec, Table, VerifierParams};
 use mail::ForwardPath;

@@ -1,3 +1,5 @@
+use std::time::Duration;
+
 use directory::{Dele, Part};
 use mail::{Event, Uid};
 use queue::{Expunge, Store, StoreError, Unwanted};
@@ -5,13 +7,26 @@ use queue::{Expunge, Store, StoreError, Unwanted};
 use super::Pickup;
 use crate::session::DeleteError;
 
+/// How long QUIT's answer waits until what is taken from all members of a team is in its trash.
+const FOR_ALL_MAX: Duration = Duration::from_secs(5);
+
 /// What becomes of a message that DELE has marked in one part; nothing where it stays listed.
 fn unwanted(part: &Part) -> Option<Unwanted> {
     match part.dele {
-        Dele::Done => Some(Unwanted::Stays),
+        // Done for this login is what QUIT promises; the others' part comes after it.
+        Dele::Done | Dele::TrashForAll => Some(Unwanted::Stays),
         Dele::Trash => Some(Unwanted::ToTrash),
         Dele::Remove => Some(Unwanted::Goes),
         Dele::Keep => None,
+    }
+}
+
+/// Whether a message that was deleted is for nobody in the mailbox any more.
+fn leaves(dele: Dele, gone_for_all: bool) -> bool {
+    match dele {
+        Dele::Done | Dele::Keep => false,
+        Dele::TrashForAll => gone_for_all,
+        Dele::Trash | Dele::Remove => true,
     }
 }
 
@@ -49,7 +64,8 @@ impl<S: Store> Pickup<'_, S> {
         }
         match self.service.store.delete(groups).await {
             Ok(()) => {
-                self.deleted(uids);
+                let gone = self.trash_for_all(&uids).await;
+                self.deleted(uids, &gone);
                 Ok(deleted)
             }
             Err(error @ StoreError::Unsure(_)) => {
@@ -63,15 +79,33 @@ impl<S: Store> Pickup<'_, S> {
         }
     }
 
+    /// Takes from all members of a team what a login deleted that does so; which parts are through. What fails leaves
+    /// the others theirs: this login is done with it all the same.
+    async fn trash_for_all(&mut self, uids: &[Vec<Uid>]) -> Vec<usize> {
+        let Some(account) = &self.account else { return Vec::new() };
+        let mut through = Vec::new();
+        for (at, part) in account.login.parts.iter().enumerate() {
+            let uids = uids.get(at).filter(|uids| part.dele == Dele::TrashForAll && !uids.is_empty());
+            let Some(uids) = uids else { continue };
+            let trash = self.service.store.trash(&part.mailbox, uids.clone());
+            let trashed = tokio::time::timeout(FOR_ALL_MAX, trash).await;
+            match trashed.unwrap_or(Err(StoreError::Unsure("the trash takes too long".into()))) {
+                Ok(()) => through.push(at),
+                Err(error) => self.journal.store_failed("messages may stay with the other members", &error),
+            }
+        }
+        through
+    }
+
     /// For the log and the trace.
-    fn deleted(&mut self, uids: Vec<Vec<Uid>>) {
+    fn deleted(&mut self, uids: Vec<Vec<Uid>>, gone: &[usize]) {
         let Some(account) = &self.account else { return };
         let parts = account.login.parts.iter().enumerate().zip(uids);
         for ((at, part), uids) in parts.filter(|(_, uids)| !uids.is_empty()) {
             self.journal.deleted(at, uids.len());
             self.service.journeys.tell(|| Event::Deleted {
                 mailbox: part.mailbox.clone(),
-                view: (part.dele == Dele::Done).then(|| part.view.clone()),
+                view: (!leaves(part.dele, gone.contains(&at))).then(|| part.view.clone()),
                 uids,
                 client: self.journal.client(),
             });

@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use crate::world::World;
-use mail::{Event, Uid};
-use queue::{Fetched, Maildrop, Store, StoreError, contract};
+use mail::{Event, Uid, ViewName};
+use queue::{Fetched, Join, Maildrop, Store, StoreError, contract};
 
 fn fetched(events: &[Event]) -> Vec<(&str, Uid)> {
     let fetched = |event| match event {
@@ -232,6 +232,47 @@ async fn a_shared_login_that_keeps_deletes_nothing_and_says_so() {
     bob.quit().await;
     assert!(world.listed("desk", "bob").await.is_empty());
     assert_eq!(world.listed("desk", "").await.len(), 1);
+}
+
+#[tokio::test]
+async fn a_shared_login_that_trashes_takes_it_from_all_members_and_it_comes_back() {
+    let world = World::of_a_firm().await;
+    let counter = contract::name("counter");
+    // Also where a releaser decides: it does not decide of what the firm's own login throws away.
+    world.store.join(&counter, &ViewName::releaser(), Join::All).await.expect("joined");
+    let mut uids = world.deliver_to(&["counter"], "spam").await;
+    uids.extend(world.deliver_to(&["counter"], "order").await);
+    let mut bob = world.session("bob/counter").await;
+    let mut all = world.session("counter").await;
+    assert!(all.say("DELE 1").await.starts_with("+OK"));
+    all.quit().await;
+    assert!(bob.retr(1).await.contains("Subject: spam"), "who had it in her list reads it to the end");
+    assert!(bob.say("DELE 2").await.starts_with("+OK"));
+    bob.quit().await;
+    for (view, listed) in [("", &uids[1..]), ("bob", &[])] {
+        assert_eq!(world.listed("counter", view).await, listed, "{view:?}");
+    }
+    let in_trash = world.store.trashed(&counter, Uid(0), 9).await.expect("told");
+    assert_eq!(
+        in_trash.iter().map(|it| it.uid).collect::<Vec<_>>(),
+        uids[..1],
+        "a member's DELE is hers alone"
+    );
+    let deleted: Vec<_> = world
+        .told()
+        .into_iter()
+        .filter_map(|event| match event {
+            Event::Deleted { view, uids, .. } => Some((view, uids)),
+            _ => None,
+        })
+        .collect();
+    assert_eq!(
+        deleted,
+        [(None, vec![uids[0]]), (Some(contract::view("bob")), vec![uids[1]])],
+        "the trace says that it has gone for all"
+    );
+    let undone = world.store.undo(&counter, &contract::view("bob"), vec![uids[0]]).await.expect("undone");
+    assert_eq!(world.listed("counter", "bob").await, [undone[0].now]);
 }
 
 #[tokio::test]

@@ -58,7 +58,7 @@ impl World {
     }
 
     /// Of a firm: alice, who has a phone and collects the team mailbox sales; bob and the robot helpdesk, who are its
-    /// members too; and desk, whose password several people share.
+    /// members too; and desk and counter, whose passwords several people share: one keeps, the other deletes for all.
     pub(crate) async fn of_a_firm() -> Self {
         let world = Self::of(firm(), Access::default(), None);
         let views = [
@@ -69,6 +69,8 @@ impl World {
             ("sales", "helpdesk"),
             ("desk", ""),
             ("desk", "bob"),
+            ("counter", ""),
+            ("counter", "bob"),
         ];
         for (mailbox, view) in views {
             let (mailbox, view) = (contract::name(mailbox), contract::view(view));
@@ -164,7 +166,12 @@ fn firm() -> Directory {
         MailboxSpec { collect: vec!["sales".into()], devices: vec!["phone".into()], ..person("alice") };
     let desk =
         MailboxSpec { members: vec![member("bob", false)], on_dele: Some(OnDele::Keep), ..person("desk") };
-    let mailboxes = vec![alice, person("bob"), person("helpdesk"), sales, desk];
+    let counter = MailboxSpec {
+        members: vec![member("bob", false)],
+        on_dele: Some(OnDele::Trash),
+        ..person("counter")
+    };
+    let mailboxes = vec![alice, person("bob"), person("helpdesk"), sales, desk, counter];
     directory(mailboxes)
 }
 

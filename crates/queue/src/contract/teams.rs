@@ -213,6 +213,44 @@ pub async fn views_tell_how_they_stand<E: Engine>(engine: &E) {
     close(store).await;
 }
 
+/// What a view is done with is gone from its next listing, also where nothing else has changed in the mailbox; what
+/// it has fetched is not.
+pub async fn a_listing_follows_its_view_at_once<E: Engine>(engine: &E) {
+    let store = engine.open().await;
+    team(&store, &["alice", "bob"]).await;
+    let uids = [deliver(&store, b"one\r\n", &["sales"]).await, deliver(&store, b"two\r\n", &["sales"]).await]
+        .concat();
+    let third = deliver(&store, b"three\r\n", &["sales"]).await;
+    for (gone, left) in [(&uids[..0], 3), (&uids[..1], 2), (&uids[1..], 1)] {
+        store.delete(expunge("sales", "alice", gone, Unwanted::Stays)).await.expect("deleted");
+        assert_eq!(listed(&store, "sales", "alice").await.len(), left);
+        assert_eq!(listed(&store, "sales", "bob").await.len(), 3);
+    }
+    let fetched =
+        Fetched { mailbox: name("sales"), view: view("alice"), uids: third.clone(), offered: third[0] };
+    store.seen(fetched).await.expect("noted");
+    assert_eq!(listed(&store, "sales", "alice").await, third);
+    close(store).await;
+}
+
+/// What came before a view joined is not that view's to hold: it goes with the wish of the others, to the very
+/// entry that it joined behind.
+pub async fn who_joined_later_holds_nothing_back<E: Engine>(engine: &E) {
+    let store = engine.open().await;
+    team(&store, &["alice", "bob"]).await;
+    let uids = [deliver(&store, b"one\r\n", &["sales"]).await, deliver(&store, b"two\r\n", &["sales"]).await]
+        .concat();
+    store.join(&name("sales"), &view("dave"), Join::After(uids[0])).await.expect("joined");
+    for member in ["alice", "bob"] {
+        store.delete(expunge("sales", member, &uids, Unwanted::ToTrash)).await.expect("deleted");
+    }
+    assert_eq!(
+        (in_trash(&store, "sales").await, listed(&store, "sales", "dave").await),
+        (uids[..1].to_vec(), uids[1..].to_vec())
+    );
+    close(store).await;
+}
+
 /// Entries of one message are known as such in every mailbox.
 pub async fn one_body_is_known_in_every_mailbox<E: Engine>(engine: &E) {
     let store = engine.open().await;

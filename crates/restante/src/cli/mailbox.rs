@@ -6,6 +6,7 @@ use directory::{Allowance, Directory, MailboxSpec, Password, VerifierParams, pas
 use mail::Secret;
 use serde::Serialize;
 
+use super::members::{self, Member};
 use super::passwd::{RELOAD, chosen};
 use super::{Answer, Context, Failure, json};
 use crate::config::{self, Config, Edit, File};
@@ -30,8 +31,11 @@ enum What {
     Remove(Remove),
 }
 
-/// Print every mailbox with its addresses, quota, passwords, most messages and their longest age, and what it
-/// holds
+/// Print every mailbox with its addresses, quota, passwords, most messages and their longest age, what it holds, and
+/// who collects it
+///
+/// The members of a team mailbox, the devices of a person's, and the team mailboxes that its own login shows too come
+/// last.
 ///
 /// What it holds is known to the daemon alone: without one, or without the right to ask it, there is a dash.
 #[derive(Debug, clap::Args)]
@@ -61,6 +65,12 @@ struct Row {
     passwords: Vec<String>,
     /// Nothing where no daemon could be asked.
     holds: Option<Holds>,
+    /// Who collects it, each with a view of their own: with any it is a team mailbox.
+    members: Vec<Member>,
+    /// Its devices: `phone` is the login `alice+phone`.
+    devices: Vec<String>,
+    /// The team mailboxes that its own login shows too.
+    collect: Vec<String>,
 }
 
 #[derive(Debug, Serialize)]
@@ -122,8 +132,14 @@ fn list(context: &mut Context<'_>, args: &List) -> Result<Answer, Failure> {
     let rows = loaded.spec.mailboxes.iter().map(|mailbox| {
         let name = directory.mailbox_named(&mailbox.name);
         let home = name.as_ref().map(|name| directory.home_address(name));
+        let team = name.as_ref().and_then(|name| directory.team(name));
+        let devices = name.as_ref().map(|name| directory.devices(name)).unwrap_or_default();
         let holds = name.and_then(|name| held.remove(name.as_str()));
-        row(mailbox, &home.unwrap_or_default(), holds)
+        Row {
+            members: team.map(|team| members::members(&team)).unwrap_or_default(),
+            devices: devices.iter().map(ToString::to_string).collect(),
+            ..row(mailbox, &home.unwrap_or_default(), holds)
+        }
     });
     let document = Document { mailboxes: rows.collect() };
     if args.json {
@@ -173,14 +189,19 @@ fn row(mailbox: &MailboxSpec, home: &str, holds: Option<Holds>) -> Row {
         expire_seconds: age.map(|age| age.as_secs()),
         passwords: mailbox.passwords.iter().map(name).collect(),
         holds,
+        members: Vec::new(),
+        devices: Vec::new(),
+        collect: mailbox.collect.clone(),
     }
 }
 
 /// What a person sees above the lines; a program counts the fields.
-const HEADER: &str = "mailbox\taddresses\tquota\tpasswords\tmost messages\tage\toctets\tmessages";
+const HEADER: &str =
+    "mailbox\taddresses\tquota\tpasswords\tmost messages\tage\toctets\tmessages\tmembers\tdevices\tcollects";
 
 /// One mailbox, its fields apart by tabs: name, addresses with its own first, quota, names of passwords, most
-/// messages, age at which they go; octets and messages that it holds, with those that wait for it.
+/// messages, age at which they go; octets and messages that it holds, with those that wait for it; members, devices,
+/// team mailboxes that it collects.
 fn line(row: &Row) -> String {
     let or_dash = |text: String| if text.is_empty() { "-".to_owned() } else { text };
     let or_none = |text: Option<String>| text.unwrap_or_else(|| "none".to_owned());
@@ -197,7 +218,12 @@ fn line(row: &Row) -> String {
         ),
         None => ("-".to_owned(), "-".to_owned()),
     };
-    format!("{}\t{addresses}\t{quota}\t{passwords}\t{messages}\t{age}\t{octets}\t{count}", row.name)
+    let members = or_dash(row.members.iter().map(Member::shown).collect::<Vec<_>>().join(","));
+    let (devices, collect) = (or_dash(row.devices.join(",")), or_dash(row.collect.join(",")));
+    let name = &row.name;
+    format!(
+        "{name}\t{addresses}\t{quota}\t{passwords}\t{messages}\t{age}\t{octets}\t{count}\t{members}\t{devices}\t{collect}"
+    )
 }
 
 fn add(context: &mut Context<'_>, args: &Add) -> Result<Answer, Failure> {
@@ -248,6 +274,9 @@ mod tests {
             expire_seconds: None,
             passwords: Vec::new(),
             holds: None,
+            members: Vec::new(),
+            devices: Vec::new(),
+            collect: Vec::new(),
         };
         assert_eq!(line(&row).split('\t').count(), HEADER.split('\t').count());
     }

@@ -16,6 +16,7 @@ mod init;
 mod json;
 mod mailbox;
 mod man;
+mod members;
 mod moved;
 mod passwd;
 mod progress;

@@ -1,12 +1,14 @@
 use directory::{Directory, Resolution, VerifierParams};
-use mail::ForwardPath;
+use mail::{ForwardPath, MailboxName};
 use serde::Serialize;
 
+use super::members::{self, Member};
 use super::{Answer, Context, Failure, json};
 use crate::control;
 
 /// Say where an address goes, and why
 ///
+/// Of a team mailbox it says who collects it.
 /// Exits with 1 when a sender would be refused.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
@@ -24,10 +26,20 @@ struct Document {
     steps: Vec<Step>,
     /// Whose they are; none: a sender is refused.
     mailboxes: Vec<String>,
+    /// Those of them that several collect.
+    teams: Vec<Team>,
     /// Each recipient that leads to a mailbox puts a copy there.
     copy_per_recipient: bool,
     /// What a sender is told who is refused.
     reply: Option<String>,
+}
+
+#[derive(Debug, Serialize)]
+struct Team {
+    mailbox: String,
+    members: Vec<Member>,
+    /// It has a password of its own, and is a login too.
+    shared: bool,
 }
 
 #[derive(Debug, Serialize)]
@@ -47,11 +59,13 @@ pub(crate) fn run(context: &mut Context<'_>, args: &Args) -> Result<Answer, Fail
         address: args.address.clone(),
         steps,
         mailboxes: Vec::new(),
+        teams: Vec::new(),
         copy_per_recipient: false,
         reply: None,
     };
     match resolution {
         Resolution::Deliver { mailboxes, duplicate } => {
+            document.teams = mailboxes.iter().filter_map(|name| found(&directory, name)).collect();
             document.mailboxes = mailboxes.iter().map(ToString::to_string).collect();
             document.copy_per_recipient = duplicate;
         }
@@ -66,6 +80,21 @@ pub(crate) fn run(context: &mut Context<'_>, args: &Args) -> Result<Answer, Fail
     Ok(if document.reply.is_none() { Answer::Yes } else { Answer::No })
 }
 
+fn found(directory: &Directory, mailbox: &MailboxName) -> Option<Team> {
+    let team = directory.team(mailbox)?;
+    Some(Team { mailbox: mailbox.to_string(), members: members::members(&team), shared: team.shared })
+}
+
+/// A mailbox by its name, and of a team who collects it.
+fn shown(document: &Document, mailbox: &str) -> String {
+    let Some(team) = document.teams.iter().find(|team| team.mailbox == mailbox) else {
+        return mailbox.into();
+    };
+    let own = team.shared.then(|| format!("{mailbox} itself"));
+    let who: Vec<String> = team.members.iter().map(Member::shown).chain(own).collect();
+    format!("{mailbox} (collected by {})", who.join(", "))
+}
+
 fn text(document: &Document) -> String {
     let mut lines: Vec<String> =
         document.steps.iter().map(|step| format!("{}: {}", step.at, step.why)).collect();
@@ -73,7 +102,8 @@ fn text(document: &Document) -> String {
         Some(reply) => format!("refused: {reply}"),
         None => {
             let each = if document.copy_per_recipient { ", one copy per recipient" } else { "" };
-            format!("delivered to {}{each}", document.mailboxes.join(", "))
+            let to: Vec<String> = document.mailboxes.iter().map(|name| shown(document, name)).collect();
+            format!("delivered to {}{each}", to.join(", "))
         }
     });
     lines.into_iter().map(|line| line + "\n").collect()

@@ -60,6 +60,31 @@ fn route_says_where_and_why() {
 }
 
 #[test]
+fn route_names_the_members_of_a_team() {
+    let members = "members = [\"alice\", { login = \"bot\", robot = true }]\n";
+    let team = format!(
+        "{DIRECTORY}\n[[mailbox]]\nname = \"bot\"\nreceives = false\n\n[[mailbox]]\nname = \"sales\"\n{members}\n\
+         [[alias]]\naddress = \"both@other.test\"\nto = [\"office\", \"sales\"]\n"
+    );
+    let folder = Folder::of(&team);
+    for (address, ends) in [
+        ("sales", "delivered to sales (collected by alice, bot (robot))\n"),
+        ("sales+x@example.net", "delivered to sales (collected by alice, bot (robot))\n"),
+        ("both@other.test", "delivered to office, sales (collected by alice, bot (robot))\n"),
+        ("alice", "delivered to alice\n"),
+    ] {
+        let run = folder.run(&format!("route {address}"));
+        assert!(run.code == 0 && run.out.ends_with(ends), "{address}: {run:?}");
+    }
+    assert_eq!(folder.run("passwd sales --generate").code, 0);
+    let run = folder.run("route sales");
+    assert!(run.out.ends_with("(collected by alice, bot (robot), sales itself)\n"), "{run:?}");
+    let plain = folder.run("recipients").out;
+    assert!(plain.lines().any(|line| line == "sales@example.net"), "{plain}");
+    assert!(!plain.lines().any(|line| line.starts_with("bot@")), "{plain}");
+}
+
+#[test]
 fn recipients_are_listed_in_the_order_that_decides() {
     let folder = Folder::of(DIRECTORY);
     let plain = folder.run("recipients").out;

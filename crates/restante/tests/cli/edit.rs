@@ -43,9 +43,9 @@ fn passwords_have_names_and_go_one_by_one() {
     assert!(opens(&folder, "alice", "password of phone") && opens(&folder, "alice", made.out.trim()));
     assert_eq!(
         folder.run("mailbox list").out,
-        "mailbox\taddresses\tquota\tpasswords\tmost messages\tage\toctets\tmessages\n\
-         alice\talice@example.test\t2 GiB\tphone,laptop\tnone\tnone\t-\t-\n\
-         office\toffice@example.test\t2 GiB\t-\tnone\tnone\t-\t-\n"
+        "mailbox\taddresses\tquota\tpasswords\tmost messages\tage\toctets\tmessages\tmembers\tdevices\tcollects\n\
+         alice\talice@example.test\t2 GiB\tphone,laptop\tnone\tnone\t-\t-\t-\t-\t-\n\
+         office\toffice@example.test\t2 GiB\t-\tnone\tnone\t-\t-\t-\t-\t-\n"
     );
     assert_eq!(folder.run("passwd alice --name phone --remove").code, 0);
     assert!(!opens(&folder, "alice", "password of phone") && opens(&folder, "alice", made.out.trim()));
@@ -81,7 +81,7 @@ fn mailboxes_come_and_go() {
     assert_eq!(
         folder.run("mailbox list").out.lines().last(),
         Some(
-            "carol\tcarol@example.test,c.jones@example.test,cj@example.test\t1.5 GiB\tpassword\tnone\tnone\t-\t-"
+            "carol\tcarol@example.test,c.jones@example.test,cj@example.test\t1.5 GiB\tpassword\tnone\tnone\t-\t-\t-\t-\t-"
         )
     );
     assert_eq!(folder.run("route cj@example.test").code, 0);
@@ -145,4 +145,88 @@ fn a_link_stays_a_link() {
     assert_eq!(folder.run("passwd alice --generate").code, 0);
     assert!(folder.path("mailboxes.toml").is_symlink());
     assert!(folder.read("real.toml").contains("$argon2id$"));
+}
+
+const TEAM: &str = "\
+[[domain]]
+name = \"example.test\"
+postmaster = \"alice\"
+
+[[mailbox]]
+name = \"alice\"
+devices = [\"phone\"]
+collect = [\"sales\"]
+
+[[mailbox]]
+name = \"bob\"
+
+[[mailbox]]
+name = \"importer\"
+receives = false
+
+[[mailbox]]
+name = \"sales\"
+release = { when = \"never\" }
+members = [
+  \"alice\",
+  { login = \"bob\", mirrors = false },
+  { login = \"importer\", robot = true },
+]
+";
+
+#[test]
+fn who_collects_what_is_listed() {
+    let folder = Folder::of(TEAM);
+    let list = folder.run("mailbox list").out;
+    let lines: Vec<Vec<&str>> = list.lines().map(|line| line.split('\t').collect()).collect();
+    let last = |at: usize| lines[at][8..].to_vec();
+    assert_eq!(lines[0][8..], ["members", "devices", "collects"]);
+    assert_eq!(last(1), ["-", "phone", "sales"]);
+    assert_eq!(last(2), ["-", "-", "-"]);
+    assert_eq!(last(4), ["alice,bob,importer (robot)", "-", "-"]);
+}
+
+#[test]
+fn whoever_collects_or_is_collected_stays_and_the_places_are_said() {
+    let folder = Folder::of(TEAM);
+    for (name, places) in [
+        ("bob", &[("mailboxes.toml:22:3", "`bob` is still a member of a team here")][..]),
+        ("importer", &[("mailboxes.toml:23:3", "`importer` is still a member of a team here")]),
+        ("sales", &[("mailboxes.toml:8:12", "`sales` is still collected here")]),
+        (
+            "alice",
+            &[
+                ("mailboxes.toml:3:14", "`alice` is still the postmaster here"),
+                ("mailboxes.toml:21:3", "`alice` is still a member of a team here"),
+            ],
+        ),
+    ] {
+        let run = folder.run(&format!("mailbox remove {name}"));
+        assert_eq!(run.code, 65, "{name}: {run:?}");
+        for (place, words) in places {
+            let said = run.err.contains(&format!("{words}\n")) && run.err.contains(&format!("{place}\n"));
+            assert!(said, "{place} {words}: {run:?}");
+        }
+        assert!(
+            run.err.contains("nothing was written") && !run.err.contains("there is no"),
+            "{name}: {run:?}"
+        );
+        assert_eq!(folder.read("mailboxes.toml"), TEAM);
+    }
+    // Out of the team, then out of the file.
+    folder.write("mailboxes.toml", &TEAM.replace("  { login = \"bob\", mirrors = false },\n", ""));
+    assert_eq!(folder.run("mailbox remove bob").code, 0);
+}
+
+#[test]
+fn passwords_of_teams_and_members_are_set_and_taken_away() {
+    let folder = Folder::of(TEAM);
+    for (name, login) in [("bob", "bob/sales"), ("sales", "sales"), ("alice", "alice+phone")] {
+        let set = folder.run_with(&format!("passwd {name} --stdin"), "correct horse battery\n");
+        assert_eq!(set.code, 0, "{name}: {set:?}");
+        assert!(opens(&folder, login, "correct horse battery"), "{login}");
+        assert_eq!(folder.run(&format!("passwd {name} --remove")).code, 0, "{name}");
+        assert!(!opens(&folder, login, "correct horse battery"), "{login}");
+    }
+    assert_eq!(folder.read("mailboxes.toml"), TEAM);
 }

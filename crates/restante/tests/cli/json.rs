@@ -93,3 +93,23 @@ fn without_a_daemon_status_and_reload_say_so() {
         assert!(run.code == 78 && run.err.contains("restante.toml:1:13"), "{run:?}");
     }
 }
+
+#[test]
+fn teams_are_documents_too() {
+    let team = "\n[[mailbox]]\nname = \"bot\"\nreceives = false\ndevices = [\"nas\"]\ncollect = [\"sales\"]\n\n\
+                [[mailbox]]\nname = \"sales\"\nmembers = [\"alice\", { login = \"bot\", robot = true }]\n";
+    let folder = Folder::of(&format!("{MAILBOXES}{team}"));
+    let members = json!([{"login": "alice", "robot": false}, {"login": "bot", "robot": true}]);
+    let route = document(&folder, "route --json sales@example.test", 0);
+    assert_eq!(route["teams"], json!([{"mailbox": "sales", "members": members, "shared": false}]), "{route}");
+    let route = document(&folder, "route --json alice@example.test", 0);
+    assert_eq!(route["teams"], json!([]), "{route}");
+    let list = document(&folder, "mailbox list --json", 0);
+    let row = |at: usize| &list["mailboxes"][at];
+    assert_eq!(
+        (&row(3)["members"], &row(3)["devices"], &row(3)["collect"]),
+        (&members, &json!([]), &json!([]))
+    );
+    assert_eq!((&row(2)["members"], &row(2)["devices"]), (&json!([]), &json!(["nas"])), "{list}");
+    assert_eq!(row(2)["collect"], json!(["sales"]));
+}
