@@ -133,6 +133,13 @@ impl<S: Store> Caretaker<S> {
         ages.chain(trash).flatten().filter(|time| !time.is_zero()).min()
     }
 
+    /// Lets views join, and nothing else: nobody leaves by a clock that was not looked at.
+    pub(crate) async fn join(&mut self, wall_ms: u64) {
+        if let Err(error) = reconcile(&self.means, &mut self.memo, wall_ms, None).await {
+            warn!(%error, "views that joined the file wait: the store does not take them");
+        }
+    }
+
     /// Looks at everything. `again` says that the directory has changed, or that this is the first look; `every`, how
     /// often at least what costs more is looked at.
     pub(crate) async fn look(

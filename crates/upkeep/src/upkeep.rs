@@ -146,6 +146,21 @@ impl<S: Store> Upkeep<S> {
         }
     }
 
+    /// Lets the views join that the file declares. Before anybody can log in: until a view has joined there is nothing
+    /// to log in to, and some clients ask for the password again after one failure.
+    pub async fn join(&mut self) {
+        if let Some(caretaker) = &mut self.caretaker {
+            caretaker.join(wall_ms()).await;
+        }
+    }
+
+    /// Looks once at teams, devices, the trash and what has an age of its own, by clocks of the caller's: a test can
+    /// move them. `again` says that the directory has changed, or that this is the first look.
+    pub async fn look(&mut self, again: bool, wall_ms: u64, now: Instant) {
+        self.take_care(again, Duration::ZERO, wall_ms, now).await;
+        self.expire(wall_ms, now).await;
+    }
+
     /// Warns whom nobody has warned yet, and forgets who has room again.
     pub(crate) async fn warn(&mut self, now_ms: u64) {
         let before = self.warned.clone();

@@ -199,7 +199,7 @@ impl Appliance {
             concerns: concerns.clone(),
             lacks: lacks(&config),
         };
-        let upkeep = upkeep.with_care(caring, &stop);
+        let mut upkeep = upkeep.with_care(caring, &stop);
         let upkeep_again = upkeep.again();
         let receiving = Receiving::default();
         let registry = Registry::new();
@@ -257,6 +257,7 @@ impl Appliance {
             stop_router,
             trace,
         };
+        upkeep.join().await;
         appliance.listen().map_err(|(address, error)| ServeError::Listen(address, error))?;
         if let Some(tls) = appliance.tls.clone() {
             appliance.listeners.tasks.spawn(certificate::remind(tls, stop.clone()));

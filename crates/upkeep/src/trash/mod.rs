@@ -82,7 +82,11 @@ impl Trash {
                 }
                 let until = ends(&means.store, memo, &mailbox, age, &trash).await?;
                 let (messages, due_ms) = purge(means, &mailbox, age, &until, now_ms).await?;
-                self.known.insert(mailbox, Known { messages, age, due_ms });
+                // Of an empty one nothing is known: what comes into it before the next look would never be due.
+                match messages {
+                    0 => drop(self.known.remove(&mailbox)),
+                    messages => drop(self.known.insert(mailbox, Known { messages, age, due_ms })),
+                }
             }
         }
         Ok(())

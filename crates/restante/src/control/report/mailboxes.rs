@@ -15,8 +15,8 @@ impl Mailboxes {
         for status in kept {
             found.messages += status.usage.messages;
             found.octets += status.usage.octets;
-            // What is held back goes by itself, whoever it was for.
-            if status.name.quarantined_from().is_some() {
+            // What is held back or was deleted goes by itself, whoever it was for.
+            if status.name.quarantined_from().is_some() || status.name.trashed_from().is_some() {
                 continue;
             }
             if directory.has_mailbox(&status.name) {
@@ -101,10 +101,11 @@ mod tests {
             status("dave", 2, 7, 0),
             status("eve", 0, 0, 0),
         ];
-        let held = MailboxName::parse("alice").expect("a name").quarantine();
-        let usage = Usage { messages: 4, octets: 40, ..Usage::default() };
-        let held = MailboxStatus { name: held, usage, views: Vec::new() };
-        let found = Mailboxes::of(&[&kept[..], &[held]].concat(), &directory);
+        let alice = MailboxName::parse("alice").expect("a name");
+        let usage = Usage { messages: 2, octets: 20, ..Usage::default() };
+        let beside =
+            [alice.quarantine(), alice.trash()].map(|name| MailboxStatus { name, usage, views: Vec::new() });
+        let found = Mailboxes::of(&[&kept[..], &beside].concat(), &directory);
         let fullest: Vec<_> = found.fullest.iter().map(|it| (it.name.as_str(), it.percent)).collect();
         assert_eq!(fullest, [("bob", Some(99)), ("alice", Some(90))]);
         assert_eq!((found.configured, found.messages, found.octets), (3, 19, 9646));
