@@ -180,7 +180,7 @@ fn the_owner_is_told_once_that_a_mailbox_is_nearly_full() {
     }
     let list = finish(&mut appliance.verb(&["mailbox", "list"]), std::time::Duration::from_secs(60)).out;
     let octets: usize = told.iter().map(|message| message.size).sum();
-    assert!(list.trim_end().ends_with(&format!("\t10\tnone\t{octets}\t10")), "{list}");
+    assert!(list.contains(&format!("\t10\tnone\t{octets}\t10\t")), "{list}");
     // The warning itself took the last place.
     let mut client = smtp(appliance.smtp);
     assert!(ask(&mut client, "alice", "").starts_with("452 4.2.2 "));
