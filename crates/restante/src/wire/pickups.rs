@@ -16,8 +16,8 @@ const NAME: &str = "pickups";
 /// How often what is new is written down.
 const EVERY: Duration = Duration::from_secs(60);
 
-/// What the last run knew. A file that is not there or not readable makes a claim lapse later, and nobody told of a
-/// silence until it is known again what is usual.
+/// What the last run knew. Without the file members seem to be away since they joined: no claim lapses before a week's
+/// notice of that, in which one pickup puts it right. Of a silence nobody is told until it is known again what is usual.
 pub(crate) fn recall(state_dir: &Path) -> Pickups {
     let pickups = Pickups::new();
     let text = fs::read_to_string(state_dir.join(NAME)).unwrap_or_default();
