@@ -167,7 +167,8 @@ impl Mailbox {
 
     /// What becomes unwanted by it.
     fn delete(&mut self, view: &ViewName, uids: &[Uid], now_ms: u64) -> Vec<Uid> {
-        let mut uids: Vec<Uid> = uids.iter().copied().filter(|uid| self.entries.contains_key(uid)).collect();
+        let named: BTreeSet<Uid> = uids.iter().copied().collect();
+        let mut uids: Vec<Uid> = named.into_iter().filter(|uid| self.entries.contains_key(uid)).collect();
         if let Some(joined) = self.views.get_mut(view) {
             uids.retain(|uid| joined.done.insert(*uid));
         }
