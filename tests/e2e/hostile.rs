@@ -46,7 +46,7 @@ fn mail_that_exhausts_parsers_delays_nobody_where_rules_look_at_everything() {
             while !over.load(Ordering::Relaxed) {
                 worst = worst.max(canary(&appliance));
                 sent += 1;
-                thread::sleep(Duration::from_millis(100));
+                thread::sleep(Duration::from_millis(20));
             }
             (sent, worst)
         });
@@ -66,7 +66,7 @@ fn mail_that_exhausts_parsers_delays_nobody_where_rules_look_at_everything() {
     }
     // What is over before any rule is asked shows nothing.
     assert!(taken >= KINDS.len(), "{figures}");
-    assert!(canaries > 10 && worst < SOON, "{figures}");
+    assert!(canaries > 5 && worst < SOON, "{figures}");
     assert!(peak < MEMORY, "{figures}");
 }
 
