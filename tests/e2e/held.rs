@@ -148,8 +148,9 @@ fn a_mailbox_is_told_once_a_day_of_what_is_held_back_from_it() {
             assert!(text.contains(part), "{part:?} is missing in\n{text}");
         }
         assert!(!text.contains("\r\nBcc:") && !text.contains("secret body"), "{text}");
+        // Its line comes behind the mail: of the first run, for there is no second one.
+        appliance.logged(&["a mailbox is told of what is held back from it", "alice"]);
     }
-    appliance.logged(&["a mailbox is told of what is held back from it", "alice"]);
     held(&appliance, 2);
 }
 
