@@ -1,9 +1,11 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::{fs, io};
 
 use mail::{MailboxName, ViewName};
+
+use crate::notes::write;
 
 /// A view of a mailbox.
 pub(crate) type Seat = (MailboxName, ViewName);
@@ -100,12 +102,6 @@ fn seat(text: &str) -> Option<Seat> {
 fn seat_and(text: &str) -> Option<(Seat, u64)> {
     let (name, ms) = text.rsplit_once(' ')?;
     Some((seat(name)?, ms.parse().ok()?))
-}
-
-fn write(path: &Path, text: &str) -> io::Result<()> {
-    let fresh = PathBuf::from(format!("{}.new", path.display()));
-    fs::write(&fresh, text)?;
-    fs::rename(fresh, path)
 }
 
 #[cfg(test)]

@@ -58,7 +58,8 @@ impl Notes {
     }
 }
 
-fn write(path: &Path, text: &str) -> io::Result<()> {
+/// Renamed into place, so that it is whole.
+pub(crate) fn write(path: &Path, text: &str) -> io::Result<()> {
     let fresh = PathBuf::from(format!("{}.new", path.display()));
     fs::write(&fresh, text)?;
     fs::rename(fresh, path)
