@@ -142,7 +142,7 @@ pub async fn overview<S: Store>(
     let usage = store.usage(mailbox);
     let look = Look { store, pickups, memo: &memo, mailbox, team: &team, now_ms };
     let mut seats = look.seats(&states);
-    let (released, trash) = look.released().await?;
+    let (mut released, trash) = look.released().await?;
     let holds = Sum { messages: usage.messages, octets: usage.octets };
     let mut found = Overview {
         mailbox: mailbox.to_string(),
@@ -153,16 +153,22 @@ pub async fn overview<S: Store>(
         trash,
         ..Overview::default()
     };
-    let undecided = look.undecided(&states, &mut found, &mut seats).await?;
-    // What the releaser lists is not released, and all the rest is.
-    found.released.messages = holds.messages.saturating_sub(undecided.len() as u64);
-    let octets = found.held_back.octets + found.unread.octets;
-    found.released.octets = holds.octets.saturating_sub(octets);
-    let here: Vec<Uid> = undecided.into_iter().chain(released.values().flatten().copied()).collect();
+    let claims = look.claims(&states, &seats);
+    let undecided = look.undecided(&states, &claims, &mut found).await?;
+    let mut counted = Counted {
+        here: undecided.into_iter().chain(released.values().flatten().copied()).collect(),
+        released: released.values().flatten().copied().collect(),
+        recalled: BTreeMap::new(),
+    };
     for seat in &mut seats {
-        look.count(seat, &states, &here).await?;
+        look.count(seat, &states, &claims, &mut counted).await?;
     }
     found.members = seats;
+    counted.recalled.values().for_each(|octets| found.held_back.add(*octets));
+    // What is neither held back nor unread is released.
+    found.released.messages = holds.messages.saturating_sub(found.held_back.messages + found.unread.messages);
+    found.released.octets = holds.octets.saturating_sub(found.held_back.octets + found.unread.octets);
+    released.values_mut().for_each(|uids| uids.retain(|uid| !counted.recalled.contains_key(uid)));
     found.goes = team.release.map(|release| goes(&release, &released)).unwrap_or_default();
     Ok(Some(found))
 }
@@ -174,6 +180,16 @@ struct Look<'a, S> {
     mailbox: &'a MailboxName,
     team: &'a Arc<Team>,
     now_ms: u64,
+}
+
+/// What the seats are counted against, and what is found on the way.
+struct Counted {
+    /// All that the mailbox holds.
+    here: Vec<Uid>,
+    /// What of it is released.
+    released: BTreeSet<Uid>,
+    /// What of that somebody wants again, with its octets.
+    recalled: BTreeMap<Uid, u64>,
 }
 
 impl<S: Store> Look<'_, S> {
@@ -231,61 +247,68 @@ impl<S: Store> Look<'_, S> {
         Ok((released, trash))
     }
 
-    /// What is not released, and who keeps it from that.
+    fn claims(&self, states: &[ViewState], seats: &[Seat]) -> Claims {
+        let absent = seats.iter().filter(|seat| seat.is_absent);
+        let absent = absent.filter_map(|seat| ViewName::kept(&seat.view).ok()).collect();
+        let when = self.team.release.map_or(When::Never, |release| release.when);
+        Claims::new(self.team, when, states, &absent)
+    }
+
+    /// What is not released, and why.
     async fn undecided(
         &self,
         states: &[ViewState],
+        claims: &Claims,
         found: &mut Overview,
-        seats: &mut [Seat],
     ) -> Result<Vec<Uid>, StoreError> {
         let releaser = ViewName::releaser();
         let has_joined = states.iter().any(|state| state.view == releaser);
         let view = if has_joined { releaser } else { ViewName::owner() };
         let maildrop = self.store.open(self.mailbox, &view).await?;
-        let absent = seats.iter().filter(|seat| seat.is_absent);
-        let absent = absent.filter_map(|seat| ViewName::kept(&seat.view).ok()).collect();
-        let when = self.team.release.map_or(When::Never, |release| release.when);
-        let claims = Claims::new(self.team, when, states, &absent);
-        let mut first: BTreeMap<ViewName, usize> = BTreeMap::new();
         let mut uids = Vec::with_capacity(maildrop.len());
-        for index in 0..maildrop.len() {
-            let Some(entry) = maildrop.entry(index) else { continue };
-            if index % STEP == STEP - 1 {
+        for entry in (0..maildrop.len()).filter_map(|index| maildrop.entry(index)) {
+            if uids.len() % STEP == STEP - 1 {
                 tokio::task::yield_now().await;
             }
             uids.push(entry.uid);
             match claims.verdict(entry.uid) {
-                Verdict::Held => {
-                    found.held_back.add(entry.octets);
-                    for view in claims.holding(entry.uid) {
-                        let seat = seats.iter_mut().find(|seat| seat.view == view.as_str());
-                        seat.into_iter().for_each(|seat| seat.holds_back.add(entry.octets));
-                        first.entry(view.clone()).or_insert(index);
-                    }
-                }
+                // What can be released will be at the next look.
+                Verdict::Held | Verdict::Released(_) | Verdict::Kept => found.held_back.add(entry.octets),
                 Verdict::Unread => found.unread.add(entry.octets),
-                // It will be at the next look, or never.
-                Verdict::Released(_) | Verdict::Kept => found.held_back.add(entry.octets),
             }
-        }
-        for (view, index) in first {
-            let came_ms = maildrop.envelope(index).await?.trace.received_ms;
-            let seat = seats.iter_mut().find(|seat| seat.view == view.as_str());
-            seat.into_iter().for_each(|seat| seat.holds_since_ms = Some(came_ms));
         }
         Ok(uids)
     }
 
-    /// What one view lists, and what it is done with of all that is here.
-    async fn count(&self, seat: &mut Seat, states: &[ViewState], here: &[Uid]) -> Result<(), StoreError> {
+    /// What one view lists and holds back, and what it is done with of all that is here.
+    async fn count(
+        &self,
+        seat: &mut Seat,
+        states: &[ViewState],
+        claims: &Claims,
+        counted: &mut Counted,
+    ) -> Result<(), StoreError> {
         let Some(state) = states.iter().find(|state| state.view.as_str() == seat.view) else { return Ok(()) };
         let maildrop = self.store.open(self.mailbox, &state.view).await?;
-        for entry in (0..maildrop.len()).filter_map(|index| maildrop.entry(index)) {
+        let is_held = claims.held_by(&state.view);
+        let mut oldest = None;
+        for index in 0..maildrop.len() {
+            let Some(entry) = maildrop.entry(index) else { continue };
             let sum = if state.fetched.contains(entry.uid) { &mut seat.fetched } else { &mut seat.waiting };
             sum.add(entry.octets);
+            if is_held(entry.uid) {
+                seat.holds_back.add(entry.octets);
+                oldest.get_or_insert(index);
+                if counted.released.contains(&entry.uid) {
+                    counted.recalled.insert(entry.uid, entry.octets);
+                }
+            }
+        }
+        if let Some(index) = oldest {
+            seat.holds_since_ms = Some(maildrop.envelope(index).await?.trace.received_ms);
         }
         let is_done = |uid: &&Uid| **uid > state.after && state.done.contains(**uid);
-        seat.done = here.iter().filter(is_done).count() as u64;
+        seat.done = counted.here.iter().filter(is_done).count() as u64;
         tokio::task::yield_now().await;
         Ok(())
     }

@@ -103,12 +103,17 @@ impl Claims {
         }
     }
 
-    pub(crate) fn verdict(&self, uid: Uid) -> Verdict {
+    /// Whether anything can be released at all.
+    fn decide(&self) -> bool {
         let anybody = self.claimants.iter().any(|claimant| claimant.member && claimant.active);
-        if self.waiting || !anybody || self.when == When::Never {
+        !self.waiting && anybody && self.when != When::Never
+    }
+
+    pub(crate) fn verdict(&self, uid: Uid) -> Verdict {
+        if !self.decide() {
             return Verdict::Kept;
         }
-        if self.holding(uid).next().is_some() {
+        if self.is_wanted(uid) {
             return Verdict::Held;
         }
         let counts = |claimant: &&Claimant| claimant.member && (self.robots_alone || !claimant.robot);
@@ -119,9 +124,20 @@ impl Claims {
         Verdict::Released(if wanted { Why::AllFetched } else { Why::AllDone })
     }
 
-    /// Who holds a message back.
-    pub(crate) fn holding(&self, uid: Uid) -> impl Iterator<Item = &ViewName> {
-        let holding = self.claimants.iter().filter(move |claimant| claimant.holds(uid, self.when));
-        holding.map(|claimant| &claimant.state.view)
+    /// Whether somebody has a claim on a message, released before or not.
+    fn is_wanted(&self, uid: Uid) -> bool {
+        self.claimants.iter().any(|claimant| claimant.holds(uid, self.when))
+    }
+
+    /// Whether what was released must stay for now: somebody has come since who lists it and has not had it, or will.
+    pub(crate) fn recalls(&self, uid: Uid) -> bool {
+        self.waiting || self.is_wanted(uid)
+    }
+
+    /// Which messages one view holds back.
+    pub(crate) fn held_by(&self, view: &ViewName) -> impl Fn(Uid) -> bool {
+        let claimant = self.claimants.iter().find(|claimant| claimant.state.view == *view);
+        let claimant = claimant.filter(|_| self.decide());
+        move |uid| claimant.is_some_and(|claimant| claimant.holds(uid, self.when))
     }
 }

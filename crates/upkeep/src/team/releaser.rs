@@ -33,19 +33,14 @@ pub(crate) struct Releaser {
 
 #[derive(Default)]
 struct Known {
-    /// What the last decision was made of.
-    decided: Option<Basis>,
+    /// The claims that the last decision was made of.
+    decided: Option<Claims>,
     /// What is released and still in the mailbox, by when it was; none: the store was not asked yet.
     released: Option<BTreeMap<u64, Vec<Uid>>>,
+    /// What has been held long enough and was wanted again when the last decision was made.
+    recalled: Vec<Uid>,
     /// How the views stood at the last look, and when that was.
     watched: Option<(Vec<ViewState>, u64)>,
-}
-
-#[derive(PartialEq)]
-struct Basis {
-    team: Arc<Team>,
-    absent: BTreeSet<ViewName>,
-    states: Vec<ViewState>,
 }
 
 /// One team, at one look.
@@ -112,16 +107,17 @@ impl Known {
             return Ok(());
         }
         let absent = now_ms.map_or_else(BTreeSet::new, |now_ms| look.absent(memo, &release, &states, now_ms));
-        let basis = Basis { team: team.clone(), absent, states };
-        if self.decided.as_ref() != Some(&basis) {
+        let claims = Claims::new(team, release.when, &states, &absent);
+        if self.decided.as_ref() != Some(&claims) {
             self.decided = None;
-            let claims = Claims::new(team, release.when, &basis.states, &basis.absent);
             if self.release(look, &claims).await? {
-                self.decided = Some(basis);
+                self.decided = Some(claims.clone());
             }
+            let recalled = std::mem::take(&mut self.recalled);
+            self.released.iter_mut().for_each(|released| released.entry(0).or_default().extend(&recalled));
         }
         if let Some(now_ms) = now_ms {
-            self.let_go(look, &release, now_ms).await?;
+            self.let_go(look, &release, &claims, now_ms).await?;
             self.let_go_old(look, &release, now_ms).await?;
         }
         Ok(())
@@ -162,11 +158,12 @@ impl Known {
         Ok(true)
     }
 
-    /// Moves on what was released for as long as the team holds it.
+    /// Moves on what was released for as long as the team holds it, but for what is wanted again.
     async fn let_go<S: Store>(
         &mut self,
         look: &Look<'_, S>,
         release: &Release,
+        claims: &Claims,
         now_ms: u64,
     ) -> Result<(), StoreError> {
         if release.when == When::Never {
@@ -181,10 +178,14 @@ impl Known {
             if first.key().saturating_add(ms(release.hold)) > now_ms || look.means.stop.is_cancelled() {
                 break;
             }
-            for step in first.get().chunks(STEP) {
+            // What went before an error goes again, which changes nothing.
+            let (recalled, goes): (Vec<Uid>, Vec<Uid>) =
+                first.get().iter().partition(|uid| claims.recalls(**uid));
+            for step in goes.chunks(STEP) {
                 look.go(step.to_vec(), &reason).await?;
             }
             first.remove();
+            self.recalled.extend(recalled);
         }
         Ok(())
     }
@@ -206,8 +207,9 @@ impl Known {
                 break;
             }
             old.sort_unstable();
-            if let Some(released) = &mut self.released {
-                released.values_mut().for_each(|uids| uids.retain(|uid| old.binary_search(uid).is_err()));
+            let released = self.released.iter_mut().flat_map(BTreeMap::values_mut);
+            for uids in released.chain([&mut self.recalled]) {
+                uids.retain(|uid| old.binary_search(uid).is_err());
             }
             // So that whoever looks at the trash knows that no member has put it there.
             look.note_released(old.clone()).await?;

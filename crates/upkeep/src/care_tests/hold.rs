@@ -1,0 +1,108 @@
+use super::*;
+
+/// What alice had alone is released, and is in its hold.
+async fn held(world: &World, upkeep: &mut Upkeep<MemoryStore>) -> Vec<Uid> {
+    world.look(upkeep).await;
+    let uids = world.mail("sales", 2).await;
+    world.fetch("alice", &uids).await;
+    world.later(upkeep, DAY).await;
+    assert_eq!(world.journey(uids[0]).len(), 1, "released");
+    uids
+}
+
+#[tokio::test]
+async fn who_joins_while_mail_is_held_gets_it_before_it_goes() {
+    let with = |members: Vec<MemberSpec>| Setup { members, ..Setup::default() };
+    let world = World::new(&with(vec![member("alice")]));
+    let mut upkeep = world.upkeep();
+    let uids = held(&world, &mut upkeep).await;
+    world.directory.replace(with(vec![member("alice"), member("bob")]).table());
+    world.later(&mut upkeep, 20 * DAY).await;
+    assert_eq!(listed(&world.store, "sales", "bob").await, uids);
+    assert!(world.trash("sales").await.is_empty());
+    let seen = world.overview().await;
+    assert_eq!((seen.released.messages, seen.held_back.messages, seen.goes.len()), (0, 2, 0));
+    let bob = &seen.members[1];
+    assert_eq!((bob.holds_back.messages, bob.holds_since_ms), (2, Some(1)));
+    // Also over a start; what bob has goes at the next look, and the other when he has it.
+    let mut upkeep = world.upkeep();
+    world.later(&mut upkeep, 3 * DAY).await;
+    world.fetch("bob", &uids[1..]).await;
+    world.pass(MINUTE);
+    world.look(&mut upkeep).await;
+    assert_eq!(world.trash("sales").await, uids[1..]);
+    let seen = world.overview().await;
+    assert_eq!((seen.released.messages, seen.held_back.messages, seen.trash.messages), (0, 1, 1));
+    world.delete("sales", "bob", &uids[..1], Unwanted::Stays).await;
+    world.pass(MINUTE);
+    world.look(&mut upkeep).await;
+    assert_eq!(world.trash("sales").await, uids);
+    assert_eq!(world.journey(uids[0]).len(), 2, "released and trashed once: {:?}", world.journey(uids[0]));
+}
+
+#[tokio::test]
+async fn who_has_it_before_the_hold_is_over_changes_nothing() {
+    let with = |members: Vec<MemberSpec>| Setup { members, ..Setup::default() };
+    let world = World::new(&with(vec![member("alice")]));
+    let mut upkeep = world.upkeep();
+    let uids = held(&world, &mut upkeep).await;
+    world.directory.replace(with(vec![member("alice"), member("bob")]).table());
+    world.later(&mut upkeep, DAY).await;
+    assert_eq!(world.overview().await.members[1].holds_back.messages, 2);
+    world.fetch("bob", &uids).await;
+    world.later(&mut upkeep, 12 * DAY).await;
+    assert_eq!(world.overview().await.goes[0].messages, 2);
+    assert!(world.trash("sales").await.is_empty());
+    world.later(&mut upkeep, DAY).await;
+    assert_eq!(world.trash("sales").await, uids, "14 days since it was released");
+}
+
+#[tokio::test]
+async fn who_comes_back_while_mail_is_held_gets_it_and_age_is_above_all() {
+    let ignore_absent = Some(days(60));
+    let rule = release(When::AllFetched).map(|release| Release { ignore_absent, ..release });
+    let world = World::new(&Setup { release: rule, ..Setup::default() });
+    let mut upkeep = world.upkeep();
+    world.look(&mut upkeep).await;
+    for _ in 0..61 {
+        world.pickups.note(&name("sales"), &view("alice"), world.now_ms.get(), None);
+        world.later(&mut upkeep, DAY).await;
+    }
+    let uids = held(&world, &mut upkeep).await;
+    for _ in 0..30 {
+        for of in ["alice", "bob"] {
+            world.pickups.note(&name("sales"), &view(of), world.now_ms.get(), None);
+        }
+        world.later(&mut upkeep, DAY).await;
+    }
+    assert!(world.trash("sales").await.is_empty(), "bob lists it, and is here");
+    for _ in 0..340 {
+        for of in ["alice", "bob"] {
+            world.pickups.note(&name("sales"), &view(of), world.now_ms.get(), None);
+        }
+        world.later(&mut upkeep, DAY).await;
+    }
+    assert!(listed(&world.store, "sales", "bob").await.is_empty());
+    let way = world.journey(uids[0]);
+    assert!(way[1].contains("older than the team's max-age") && way.len() == 2, "{way:?}");
+}
+
+#[tokio::test]
+async fn what_is_held_waits_for_whom_the_file_names_and_nobody_has_let_join() {
+    let with = |members: Vec<MemberSpec>| Setup { members, ..Setup::default() };
+    let world = World::new(&with(vec![member("alice"), member("bob")]));
+    let mut upkeep = world.upkeep();
+    world.look(&mut upkeep).await;
+    let uids = world.mail("sales", 1).await;
+    for of in ["alice", "bob"] {
+        world.fetch(of, &uids).await;
+    }
+    world.later(&mut upkeep, 13 * DAY).await;
+    // Both are taken out, and nobody is named: what is released has had its time, and stays all the same.
+    world.directory.replace(with(Vec::new()).table());
+    world.later(&mut upkeep, 5 * DAY).await;
+    assert!(world.trash("sales").await.is_empty());
+    world.directory.replace(with(vec![member("alice"), member("bob")]).table());
+    world.later(&mut upkeep, DAY).await;
+    assert_eq!(world.trash("sales").await, uids);
+}
