@@ -48,9 +48,9 @@ pub(crate) struct Entry {
     pub(crate) came: Ms,
     pub(crate) size: Option<u64>,
     pub(crate) digest: Option<u64>,
-    /// Everybody may have had it by then: who joins later does not call it back.
+    /// Everybody may have had it by then, and its hold begun: who joins later makes it wait, and not longer.
     pub(crate) released: Option<Ms>,
-    /// The rule allowed it to go, once.
+    /// The rule has allowed it to go since somebody saw it.
     pub(crate) may_be_gone: bool,
     /// Somebody saw that it has gone.
     pub(crate) gone: bool,

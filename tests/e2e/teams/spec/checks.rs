@@ -65,6 +65,10 @@ impl Book {
         new: bool,
         now: Ms,
     ) {
+        // What is here has not gone, and who sees it counts.
+        for line in shown {
+            self.entries.get_mut(&line.uid).into_iter().for_each(|entry| entry.may_be_gone = false);
+        }
         self.settle(now);
         let at = format!("{}: {who}", self.context);
         let uids: BTreeSet<&String> = shown.iter().map(|line| &line.uid).collect();

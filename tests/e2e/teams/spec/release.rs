@@ -15,7 +15,7 @@ pub(crate) enum Fate {
 }
 
 impl Book {
-    /// Notes what is allowed to go by now: it stays allowed, for it may have gone.
+    /// Notes what is allowed to go by now: it stays allowed until somebody sees it, for it may have gone.
     pub(crate) fn settle(&mut self, now: Ms) {
         let left: Vec<String> =
             self.entries.iter().filter(|(_, entry)| !entry.may_be_gone).map(|(uid, _)| uid.clone()).collect();
@@ -33,7 +33,8 @@ impl Book {
             return self.marks(owner, uid).may_done.is_some();
         }
         let is_old = self.rule.max_age.is_some_and(|max| self.age(entry.came, now) >= max);
-        is_old || released.is_some_and(|since| self.age(since, now) >= self.rule.hold)
+        let is_held = released.is_none_or(|since| self.age(since, now) < self.rule.hold);
+        is_old || (!is_held && self.has_been_enough_since(uid, entry, now).is_some())
     }
 
     fn may_be_released(&self, uid: &str, entry: &Entry, now: Ms) -> Option<Ms> {
@@ -56,11 +57,15 @@ impl Book {
             let enough = [fetched, marks.may_done, member.left, lapsed, parked].into_iter().flatten().min();
             since = since.max(enough?);
         }
-        // Never without a person, unless there is none. Of what came back for one, the others are done already.
-        if entry.whose == Whose::Team && self.members.values().any(|member| !member.robot) {
+        // Never without a person, unless there is none any more. Of what came back for one, the others are done already.
+        if entry.whose == Whose::Team && !self.robots_alone() {
             since = since.max(*self.human.get(&entry.number?)?);
         }
         Some(since)
+    }
+
+    fn robots_alone(&self) -> bool {
+        self.members.values().filter(|member| member.left.is_none()).all(|member| member.robot)
     }
 
     /// What must be true when everything has been quiet for longer than anything takes.
@@ -72,7 +77,7 @@ impl Book {
         if self.rule.max_age.is_some_and(|max| now.saturating_sub(entry.came) > max + 3 * DAY) {
             return Fate::Goes;
         }
-        let (mut active, mut person) = (false, self.members.values().all(|member| member.robot));
+        let (mut active, mut person) = (false, self.robots_alone());
         for (name, member) in self.members.iter().filter(|(_, member)| member.left.is_none()) {
             active = true;
             let marks = self.marks(name, uid);
