@@ -3,7 +3,7 @@
 
 mod handles;
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{SystemTime, UNIX_EPOCH};
@@ -38,6 +38,8 @@ struct State {
     queue: BTreeMap<QueueId, (Queued, Bytes)>,
     mailboxes: BTreeMap<MailboxName, Mailbox>,
     failure: Option<(u64, StoreError)>,
+    /// After how many openings what is delivered, one before each.
+    meanwhile: (u64, VecDeque<Route>),
     /// Messages whose routes always fail.
     too_large: BTreeSet<QueueId>,
     /// Octets of additions that came in one call.
@@ -94,6 +96,12 @@ impl MemoryStore {
         self.lock().failure = Some((nth, error));
     }
 
+    /// Delivers the first of these just before the `nth` maildrop from now on (1 is the next) is opened, and one more
+    /// before each that is opened after it, for tests of those who open several.
+    pub fn deliver_meanwhile(&self, nth: u64, routes: Vec<Route>) {
+        self.lock().meanwhile = (nth, routes.into());
+    }
+
     /// Lets every route of this message be [`StoreError::TooLarge`], for tests of those who call.
     pub fn never_deliver(&self, id: QueueId) {
         self.lock().too_large.insert(id);
@@ -127,6 +135,13 @@ impl State {
         }
         self.changes += 1;
         Ok(())
+    }
+
+    /// Counts an opening; what comes before it.
+    fn meanwhile(&mut self) -> Option<Route> {
+        let (left, routes) = &mut self.meanwhile;
+        *left = left.saturating_sub(1);
+        if *left == 0 { routes.pop_front() } else { None }
     }
 
     fn now_ms(&self) -> u64 {
@@ -327,6 +342,8 @@ impl Store for MemoryStore {
     }
 
     async fn open(&self, mailbox: &MailboxName, view: &ViewName) -> Result<Self::Maildrop, StoreError> {
+        let meanwhile = self.lock().meanwhile();
+        self.deliver(Vec::from_iter(meanwhile)).await?;
         let state = self.lock();
         let found = state.mailboxes.get(mailbox);
         let joined = found.and_then(|found| found.views.get(view));

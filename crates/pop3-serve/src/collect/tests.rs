@@ -121,6 +121,9 @@ fn an_order_is_kept_until_something_changes_and_what_is_kept_is_bounded() {
     assert_eq!(Some(orders.kept().1), later.map(|order| order.cost()));
     collected(&lists(1_000), 3, &orders);
     assert_eq!(orders.kept(), (0, 0), "one that is too large is not kept");
+    let roomy = OrderCache::new(1 << 20);
+    collected(&lists(1_000), 1, &roomy);
+    assert!(roomy.kept().1 >= 1_000 * (4 + 8), "what is listed, and a twin of each");
 }
 
 proptest! {

@@ -1,4 +1,3 @@
-use std::sync::Arc;
 use std::time::Duration;
 
 use directory::{Directory, Login, LoginError, Part, Source};
@@ -6,6 +5,7 @@ use mail::{MailboxName, ViewName};
 use queue::Store;
 use tokio::time::Instant;
 
+use super::opening::open_all;
 use super::robots::Hold;
 use super::sessions::{Present, Row};
 use super::slots::Slot;
@@ -111,7 +111,7 @@ impl<S: Store> Pickup<'_, S> {
         &mut self,
         peer: &net::Peer,
         user: &str,
-        login: Login,
+        mut login: Login,
     ) -> Result<(Account<S>, Opened), LoginRefused> {
         let service = self.service;
         let own = login.parts.first().ok_or(LoginRefused::Unavailable)?;
@@ -125,20 +125,17 @@ impl<S: Store> Pickup<'_, S> {
                 Some(held.ok_or(LoginRefused::Exclusive)?)
             }
         };
-        let mut drops = Vec::with_capacity(login.parts.len());
-        // Her own comes last: mail that reaches both meanwhile shows in hers, which stands for both, or in neither.
-        for part in login.parts.iter().rev() {
-            let opened = service.store.open(&part.mailbox, &part.view).await;
-            let maildrop = opened.map_err(|error| {
-                self.journal.store_failed("a maildrop cannot be opened", &error);
-                LoginRefused::Unavailable
-            })?;
-            drops.push(Arc::new(maildrop));
-        }
-        drops.reverse();
+        let own_mailbox = own.mailbox.clone();
+        let parts = std::mem::take(&mut login.parts);
+        let opened = open_all(&service.store, parts).await.map_err(|error| {
+            self.journal.store_failed("a maildrop cannot be opened", &error);
+            LoginRefused::Unavailable
+        })?;
+        let (parts, drops): (_, Vec<_>) = opened.into_iter().unzip();
+        login.parts = parts;
         let mailboxes: Vec<&MailboxName> = login.parts.iter().map(|part| &part.mailbox).collect();
         let drop = Collected::new(drops, &mailboxes, &service.orders).ok_or(LoginRefused::Unavailable)?;
-        let opened = drop.opened(&own.mailbox, service.listings.clone());
+        let opened = drop.opened(&own_mailbox, service.listings.clone());
         let joined = login.parts.iter().map(|part| is_joined(&service.directory, part)).collect();
         let row = service.registry.sessions.enter(Present {
             login: mail::shown(user),

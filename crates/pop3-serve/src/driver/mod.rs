@@ -6,6 +6,7 @@ mod journal;
 mod login;
 mod message;
 mod offered;
+mod opening;
 mod poison;
 mod receipts;
 mod registry;
@@ -17,6 +18,7 @@ mod strangers;
 mod turnstile;
 mod update;
 
+use std::collections::BTreeSet;
 use std::fmt;
 use std::time::{SystemTime, UNIX_EPOCH};
 
@@ -99,8 +101,8 @@ pub async fn serve<S: Store>(
         account: None,
         reading: None,
         receipts: Receipts::default(),
-        fetched: Vec::new(),
-        untold: Vec::new(),
+        fetched: BTreeSet::new(),
+        untold: BTreeSet::new(),
         telling: None,
         untellable: false,
         program: Program::Unknown,
@@ -124,9 +126,9 @@ struct Pickup<'s, S: Store> {
     reading: Option<(usize, Reading<S::Maildrop>)>,
     receipts: Receipts,
     /// What a robot has certainly got.
-    fetched: Vec<usize>,
+    fetched: BTreeSet<usize>,
     /// What somebody has certainly got, and the store does not know yet.
-    untold: Vec<usize>,
+    untold: BTreeSet<usize>,
     /// The store is being told of some.
     telling: Option<JoinHandle<Result<(), StoreError>>>,
     /// It could not be told, which the log says once.

@@ -1,18 +1,22 @@
+use std::collections::BTreeSet;
+
 /// Which messages a client certainly has, by their places. A message counts when a further command was read from the
 /// socket after its last octet was written; of commands that came all at once, when the client then closes in order,
 /// or when everything is written before its QUIT is done. In doubt it does not count: it is shown once more.
+///
+/// Sets, for a client may fetch one message as often as it likes.
 #[derive(Debug, Default)]
 pub(super) struct Receipts {
     /// Put out to the end, and not known to be written.
-    put_out: Vec<usize>,
+    put_out: BTreeSet<usize>,
     /// Written, and nothing was read since.
-    written: Vec<usize>,
+    written: BTreeSet<usize>,
     /// Those came with other commands behind or before them, which nothing had to wait for.
     batched: bool,
     /// The next command is one that was read after these were written.
-    due: Vec<usize>,
+    due: BTreeSet<usize>,
     /// Not handed out yet.
-    certain: Vec<usize>,
+    certain: BTreeSet<usize>,
     /// What `due` waits to be passed by.
     commands: u64,
     /// Nothing of a command was there when we last began to read.
@@ -22,7 +26,7 @@ pub(super) struct Receipts {
 impl Receipts {
     /// The last octet of a message waits to be written.
     pub(super) fn put_out(&mut self, index: usize) {
-        self.put_out.push(index);
+        self.put_out.insert(index);
     }
 
     /// So many commands have come by now.
@@ -70,7 +74,7 @@ impl Receipts {
     }
 
     /// Those that have become certain.
-    pub(super) fn certain(&mut self) -> Vec<usize> {
+    pub(super) fn certain(&mut self) -> BTreeSet<usize> {
         std::mem::take(&mut self.certain)
     }
 
@@ -89,20 +93,24 @@ impl Receipts {
 mod tests {
     use super::*;
 
+    fn certain(receipts: &mut Receipts) -> Vec<usize> {
+        receipts.certain().into_iter().collect()
+    }
+
     #[test]
     fn a_further_command_makes_it_certain_and_nothing_before_it_does() {
         let mut receipts = Receipts::default();
         receipts.put_out(0);
-        assert_eq!(receipts.certain(), []);
+        assert_eq!(certain(&mut receipts), []);
         receipts.reads(1, true);
-        assert_eq!((receipts.certain(), receipts.written().collect()), (vec![], vec![0]));
+        assert_eq!((certain(&mut receipts), receipts.written().collect()), (vec![], vec![0]));
         receipts.read();
         receipts.commanded(1);
-        assert_eq!(receipts.certain(), [], "half a command");
+        assert_eq!(certain(&mut receipts), [], "half a command");
         receipts.reads(1, false);
         receipts.read();
         receipts.commanded(2);
-        assert_eq!((receipts.certain(), receipts.written().count()), (vec![0], 0));
+        assert_eq!((certain(&mut receipts), receipts.written().count()), (vec![0], 0));
     }
 
     #[test]
@@ -114,7 +122,7 @@ mod tests {
         receipts.commanded(5);
         receipts.reads(5, true);
         receipts.closed();
-        assert_eq!(receipts.certain(), []);
+        assert_eq!(certain(&mut receipts), []);
     }
 
     #[test]
@@ -125,10 +133,10 @@ mod tests {
         receipts.put_out(0);
         receipts.put_out(1);
         receipts.commanded(6);
-        assert_eq!(receipts.certain(), [], "they were said before anything was written");
+        assert_eq!(certain(&mut receipts), [], "they were said before anything was written");
         receipts.reads(6, true);
         receipts.closed();
-        assert_eq!(receipts.certain(), [0, 1]);
+        assert_eq!(certain(&mut receipts), [0, 1]);
     }
 
     #[test]
@@ -140,24 +148,29 @@ mod tests {
         receipts.reads(5, false);
         receipts.read();
         receipts.commanded(6);
-        assert_eq!(receipts.certain(), []);
+        assert_eq!(certain(&mut receipts), []);
         receipts.reads(6, false);
         receipts.closed();
-        assert_eq!(receipts.certain(), [], "it closed within a command");
+        assert_eq!(certain(&mut receipts), [], "it closed within a command");
         receipts.reads(6, true);
         receipts.read();
         receipts.commanded(7);
-        assert_eq!(receipts.certain(), [0]);
+        assert_eq!(certain(&mut receipts), [0]);
     }
 
     #[test]
     fn quit_makes_certain_what_is_written() {
         let mut receipts = Receipts::default();
-        receipts.put_out(0);
+        receipts.put_out(3);
         receipts.reads(5, true);
-        receipts.put_out(1);
+        assert_eq!(receipts.waiting().count(), 0);
+        receipts.put_out(5);
+        receipts.put_out(7);
+        receipts.put_out(5);
         assert!(receipts.is_waiting());
+        assert_eq!((receipts.waiting().collect(), receipts.written().collect()), (vec![5, 7], vec![3]));
         receipts.quits();
-        assert_eq!((receipts.certain(), receipts.is_waiting()), (vec![0, 1], false));
+        assert_eq!((certain(&mut receipts), receipts.is_waiting()), (vec![3, 5, 7], false));
+        assert_eq!(receipts.waiting().count() + receipts.written().count(), 0);
     }
 }

@@ -2,7 +2,7 @@
 
 use crate::world::World;
 use mail::Event;
-use queue::contract;
+use queue::{Join, Store, Unwanted, contract};
 
 #[tokio::test]
 async fn what_came_to_both_is_one_entry_and_one_dele_clears_both() {
@@ -77,4 +77,64 @@ async fn both_are_deleted_or_none() {
     alice.rest().await;
     assert_eq!(world.listed("sales", "alice").await.len() + world.listed("alice", "").await.len(), 3);
     assert_eq!(contract::listed(&world.store, "alice", "phone").await.len(), 1);
+}
+
+/// Whenever it comes while she logs in.
+#[tokio::test]
+async fn what_comes_to_both_while_she_logs_in_is_listed_once_and_deleted_of_both() {
+    for nth in 1..=4 {
+        let world = World::of_a_firm().await;
+        world.deliver_to(&["sales", "alice"], "before").await;
+        let id = contract::accept(&world.store, b"Subject: meanwhile\r\n\r\nbody\r\n").await;
+        world.store.deliver_meanwhile(nth, vec![contract::route(id, &["sales", "alice"])]);
+        let mut alice = world.session("alice").await;
+        let listed = alice.listing("UIDL").await.len();
+        for number in 1..=listed {
+            assert!(alice.say(&format!("DELE {number}")).await.starts_with("+OK"));
+        }
+        alice.quit().await;
+        // At the latest it comes now.
+        world.listed("bob", "").await;
+        let listed = [world.listed("alice", "").await.len(), world.listed("sales", "alice").await.len()];
+        assert_eq!(listed[0], listed[1], "{nth}: gone from both, or from none");
+        assert_eq!(contract::listed(&world.store, "sales", "bob").await.len(), 2, "{nth}");
+    }
+}
+
+#[tokio::test]
+async fn mail_that_comes_all_the_time_does_not_keep_her_out() {
+    let world = World::of_a_firm().await;
+    let mut routes = Vec::new();
+    for _ in 0..100 {
+        let id = contract::accept(&world.store, b"Subject: one more\r\n\r\nbody\r\n").await;
+        routes.push(contract::route(id, &["sales", "alice"]));
+    }
+    world.store.deliver_meanwhile(1, routes);
+    let mut alice = world.session("alice").await;
+    let listed = alice.listing("UIDL").await.len();
+    assert_eq!(listed, 8, "four times all was opened, and once more before each something came");
+    alice.quit().await;
+}
+
+#[tokio::test]
+async fn a_view_that_has_not_joined_yet_does_not_keep_her_from_her_own_mail() {
+    let world = World::of_a_firm().await;
+    let own = world.deliver_to(&["alice"], "own").await[0];
+    world.deliver_to(&["sales"], "team").await;
+    let (sales, view) = (contract::name("sales"), contract::view("alice"));
+    world.store.leave(&sales, &view, Unwanted::Stays).await.expect("left");
+    let mut alice = world.session("alice").await;
+    assert_eq!(alice.listing("UIDL").await, [format!("1 {own}")]);
+    assert_eq!(world.registry.present()[0].views, ["alice"]);
+    alice.quit().await;
+    let mut team = world.connect();
+    team.line().await;
+    team.say("USER alice/sales").await;
+    assert!(
+        team.say("PASS secret").await.starts_with("-ERR [SYS/TEMP]"),
+        "what she asks for by name must be there"
+    );
+    world.store.join(&sales, &view, Join::All).await.expect("joined");
+    let mut alice = world.session("alice").await;
+    assert_eq!(alice.listing("UIDL").await.len(), 2);
 }
