@@ -198,7 +198,7 @@ fn a_reload_with_a_fault_changes_nothing_and_says_where_it_is() {
         setup.mailboxes = setup.mailboxes.replace("postmaster = \"alice\"", "postmaster = \"alcie\"");
     });
     let refused = verb(&appliance, &["reload"]);
-    assert_eq!(code(&refused), Some(1), "{refused:?}");
+    assert_eq!(code(&refused), Some(78), "{refused:?}");
     assert!(refused.err.contains("mailboxes.toml:3:14") && refused.err.contains("did you mean `alice`?"));
     let last = refused.err.trim_end().lines().last().expect("a line");
     assert_eq!(last, "restante: 1 fault in the configuration: the one before stays in force");

@@ -236,7 +236,7 @@ fn rules_with_faults_or_failing_tests_change_nothing_and_a_start_goes_on_with_th
     fs::remove_file(appliance.config_dir().join("rules.toml")).expect("there");
     let reload = run(&mut appliance.verb(&["reload"]), SOON);
     assert!(
-        reload.status.code() == Some(1) && reload.err.contains("rules.toml is not there, and there were"),
+        reload.status.code() == Some(78) && reload.err.contains("rules.toml is not there, and there were"),
         "{reload:?}"
     );
     let check = run(&mut appliance.verb(&["check"]), SOON);

@@ -101,6 +101,8 @@ pub enum Answer {
     No,
     /// It is so broken that nothing else can be done with it.
     Broken,
+    /// The three files have faults, which were told.
+    Faulty,
 }
 
 /// What every verb is given.
@@ -125,6 +127,7 @@ pub fn run() -> ExitCode {
         Ok(Answer::Yes) => ExitCode::SUCCESS,
         Ok(Answer::No) => ExitCode::from(1),
         Ok(Answer::Broken) => ExitCode::from(3),
+        Ok(Answer::Faulty) => ExitCode::from(78),
         // The reader has what it wanted: `restante recipients | head`.
         Err(Failure::Output(error)) if error.kind() == io::ErrorKind::BrokenPipe => ExitCode::SUCCESS,
         Err(failure) => {

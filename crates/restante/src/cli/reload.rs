@@ -14,7 +14,7 @@ const PATIENCE: Duration = Duration::from_secs(60);
 /// Let the running daemon read the three files again
 ///
 /// Prints what is different now, and what waits for a restart. With any fault nothing changes, the faults are
-/// printed, and the exit code is 1.
+/// printed, and it exits with 78.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
     /// Print one JSON document
@@ -59,7 +59,7 @@ pub(crate) fn run(context: &mut Context<'_>, args: &Args) -> Result<Answer, Fail
     let errors = document.faults.iter().filter(|finding| finding.severity == Severity::Error).count();
     let count = counted(errors, "fault");
     super::say(&format!("restante: {count} in the configuration: the one before stays in force"));
-    Ok(Answer::No)
+    Ok(Answer::Faulty)
 }
 
 fn text(document: &Document) -> String {

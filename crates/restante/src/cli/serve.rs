@@ -18,7 +18,8 @@ pub(crate) struct Args {
 
 pub(crate) fn run(context: &mut Context<'_>, args: &Args) -> Result<Answer, Failure> {
     if identity::is_root() && !args.allow_root {
-        let words = "serve does not run as root: start it by systemd or as the user restante";
+        let words = "serve does not run as root: start it by systemd (`systemctl start restante`) or as the user \
+                     restante; `--allow-root` is for a container or a trial";
         return Err(Failure::Refused(words.into()));
     }
     identity::keep_memory_to_ourselves();
