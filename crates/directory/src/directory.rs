@@ -75,6 +75,11 @@ impl Directory {
         self.shared.table.load().expiry()
     }
 
+    /// How long mail that a part lists is kept at least, as long as it is not deleted there; none: it stays.
+    pub fn kept(&self, part: &Part) -> Option<Duration> {
+        self.shared.table.load().kept(part)
+    }
+
     /// Whether mail comes to a mailbox and somebody can collect it.
     pub fn is_collected(&self, mailbox: &MailboxName) -> bool {
         let table = self.shared.table.load();

@@ -7,6 +7,7 @@
 mod ask;
 mod build;
 mod directory;
+mod expiry;
 mod fault;
 mod glob;
 mod login;
@@ -21,12 +22,13 @@ mod team;
 mod verify;
 
 pub use directory::Directory;
+pub use expiry::Expiry;
 pub use fault::{Fault, Field, Item, Severity};
 pub use login::{Dele, Login, LoginError, Part, Source};
 pub use pickups::{Pickup, Pickups};
 pub use recipients::Known;
 pub use resolve::{Resolution, Step};
 pub use spec::{Alias, Allowance, DomainSpec, MailboxSpec, MemberSpec, OnDele, Password, Refuse, Spec};
-pub use table::{Expiry, Table};
+pub use table::Table;
 pub use team::{JoinFrom, Member, Release, Team, When};
 pub use verify::{Strengthened, VerifierParams};

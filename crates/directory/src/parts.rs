@@ -33,7 +33,7 @@ impl Table {
         }
     }
 
-    fn opens_own(&self, name: &str) -> Option<Opens> {
+    pub(crate) fn opens_own(&self, name: &str) -> Option<Opens> {
         let (mailbox, row) = self.with_password(name)?;
         let view = ViewName::owner();
         let own = Part { mailbox: mailbox.clone(), view: view.clone(), dele: row.own_dele(), robot: false };
@@ -80,7 +80,7 @@ impl Table {
         (!row.passwords.is_empty()).then_some((mailbox, row))
     }
 
-    fn member_part(&self, login: &MailboxName, team: &MailboxName) -> Option<Part> {
+    pub(crate) fn member_part(&self, login: &MailboxName, team: &MailboxName) -> Option<Part> {
         let member = self.team(team)?.member(login)?;
         let view = member.view.clone();
         Some(Part { mailbox: team.clone(), view, dele: Dele::Done, robot: member.robot })

@@ -1,4 +1,4 @@
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeMap, HashMap};
 use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
@@ -122,15 +122,6 @@ pub(crate) enum Place {
     Elsewhere,
 }
 
-/// What can be promised about the age of mail to somebody who has not logged in yet.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub struct Expiry {
-    /// The least age at which a message of any login goes; none: nobody's mail does.
-    pub least: Option<Duration>,
-    /// It is not the same for all logins.
-    pub differs: bool,
-}
-
 /// `local@domain` with the quotes that the local part needs.
 pub(crate) fn at(local: &str, domain: &str) -> String {
     if LocalPart::parse(local).is_ok_and(|plain| plain.as_str() == local) {
@@ -187,13 +178,6 @@ impl Table {
             Some((local, Ok(domain))) => at(local, &domain.to_ascii()),
             Some((_, Err(_))) | None => spelled,
         }
-    }
-
-    /// Over all mailboxes that somebody can log in to.
-    pub(crate) fn expiry(&self) -> Expiry {
-        let logins = self.mailboxes.values().filter(|row| !row.passwords.is_empty());
-        let ages: BTreeSet<_> = logins.map(|row| row.allowance.age).collect();
-        Expiry { least: ages.iter().flatten().min().copied(), differs: ages.len() > 1 }
     }
 
     /// Whether some mailbox has this very string as a password hash.

@@ -1,10 +1,11 @@
 //! Whatever is said of teams, devices and what is collected: a login name shows what it says, or is nobody's.
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use directory::{
-    Dele, Directory, Item, JoinFrom, MailboxSpec, MemberSpec, OnDele, Part, Password, Severity, Spec, Table,
-    VerifierParams,
+    Allowance, Dele, Directory, Item, JoinFrom, MailboxSpec, MemberSpec, OnDele, Part, Password, Release,
+    Severity, Spec, Table, VerifierParams, When,
 };
 use mail::{MailboxName, ViewName};
 use proptest::collection::vec;
@@ -265,6 +266,71 @@ proptest! {
             let said: Vec<&str> = row(&spec, &name).members.iter().map(|member| member.login.as_str()).collect();
             prop_assert_eq!((members, team.shared), (said, !row(&spec, &name).passwords.is_empty()));
         }
+    }
+}
+
+/// RFC 2449 §6.7.
+#[test]
+fn mail_is_kept_for_as_long_as_others_cannot_let_it_go() {
+    let days = |count: u64| Duration::from_secs(count * 86_400);
+    let release = |when, max_age: Option<u64>, absent: Option<u64>| {
+        Some(Release { when, hold: days(14), max_age: max_age.map(days), ignore_absent: absent.map(days) })
+    };
+    // What ann's own login, her view whose devices mirror, bob's that keeps copies, and the shared login promise.
+    let kept = |release, expire: Option<u64>, collect: bool| {
+        let mut spec = crate::spec();
+        let member = |login: &str, mirrors| MemberSpec {
+            login: login.into(),
+            robot: false,
+            mirrors: Some(mirrors),
+            from: JoinFrom::All,
+        };
+        let collect = if collect { vec!["sales".to_owned()] } else { Vec::new() };
+        let trash = Some(days(7));
+        spec.mailboxes.push(MailboxSpec { passwords: password(true), collect, trash, ..mailbox("ann", &[]) });
+        spec.mailboxes.push(MailboxSpec { passwords: password(true), ..mailbox("bob", &[]) });
+        spec.mailboxes.push(MailboxSpec {
+            passwords: password(true),
+            members: vec![member("ann", true), member("bob", false)],
+            release,
+            allowance: Allowance { age: expire.map(days), ..Allowance::default() },
+            ..mailbox("sales", &[])
+        });
+        let directory = crate::directory(&spec);
+        let least = |login: &str| {
+            let parts = directory.login_shows(login).expect("somebody");
+            let least = parts.iter().filter_map(|part| directory.kept(part)).min();
+            least.map(|age| age.as_secs() / 86_400)
+        };
+        assert_eq!(least("ann+trash"), Some(7));
+        assert_eq!((least("ann+quarantine"), least("bob")), (None, None));
+        let all = ["ann", "ann/sales", "bob/sales", "sales"].map(least);
+        let expiry = directory.expiry();
+        let told: BTreeSet<_> = all.into_iter().chain([None]).collect();
+        assert_eq!(expiry.least.map(|age| age.as_secs() / 86_400), all.into_iter().flatten().min());
+        assert_eq!(expiry.differs, told.len() > 1, "bob's own mail stays");
+        all
+    };
+    let nothing = [None; 4];
+    for (release, expire, collect, wanted) in [
+        (None, None, true, nothing),
+        (None, Some(90), true, [Some(90); 4]),
+        (None, Some(90), false, [None, Some(90), Some(90), Some(90)]),
+        (release(When::Never, None, Some(60)), None, true, nothing),
+        (release(When::Never, Some(365), None), None, true, [Some(365); 4]),
+        (release(When::AllDone, None, None), None, true, [None, None, None, Some(14)]),
+        (release(When::AllDone, None, Some(60)), None, true, [Some(74), Some(74), Some(74), Some(14)]),
+        (release(When::AllFetched, None, None), None, true, [None, None, Some(14), Some(14)]),
+        (release(When::AllFetched, Some(365), None), None, true, [Some(365), Some(365), Some(14), Some(14)]),
+        (
+            release(When::AllFetched, Some(365), Some(60)),
+            Some(30),
+            false,
+            [None, Some(30), Some(14), Some(14)],
+        ),
+        (release(When::AllFetched, Some(9), None), None, true, [Some(9); 4]),
+    ] {
+        assert_eq!(kept(release, expire, collect), wanted, "{release:?}, {expire:?}, {collect}");
     }
 }
 

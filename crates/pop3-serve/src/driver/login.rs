@@ -48,7 +48,7 @@ impl<S: Store> Pickup<'_, S> {
         match outcome {
             Ok((account, opened)) => {
                 self.journal.logged_in(&credentials.user, &account);
-                let ages = account.login.parts.iter().filter_map(|part| age(&self.service.directory, part));
+                let ages = account.login.parts.iter().filter_map(|part| self.service.directory.kept(part));
                 let least = ages.min();
                 self.account = Some(account);
                 self.note(None);
@@ -180,13 +180,4 @@ fn is_joined(directory: &Directory, part: &Part) -> bool {
     part.view != ViewName::owner()
         || directory.team(&part.mailbox).is_some()
         || !directory.devices(&part.mailbox).is_empty()
-}
-
-/// How long the mail of a part is kept at least, if it does not stay for ever.
-fn age(directory: &Directory, part: &Part) -> Option<Duration> {
-    if let Some(mailbox) = part.mailbox.trashed_from() {
-        return directory.trash(&mailbox);
-    }
-    let released = directory.team(&part.mailbox).and_then(|team| team.release).and_then(|it| it.max_age);
-    directory.allowance(&part.mailbox).age.into_iter().chain(released).min()
 }

@@ -275,6 +275,23 @@ async fn a_shared_login_that_trashes_takes_it_from_all_members_and_it_comes_back
     assert_eq!(world.listed("counter", "bob").await, [undone[0].now]);
 }
 
+/// RFC 2449 §6.7.
+#[tokio::test]
+async fn every_login_is_told_how_long_its_own_mail_is_kept_at_least() {
+    let world = World::of_a_firm().await;
+    for (login, told) in [
+        ("alice", "EXPIRE NEVER"),
+        ("alice/sales", "EXPIRE NEVER"),
+        ("alice+trash", "EXPIRE 7"),
+        ("counter", "EXPIRE 30"),
+        ("bob/counter", "EXPIRE 30"),
+    ] {
+        let mut session = world.session(login).await;
+        assert!(session.listing("CAPA").await.contains(&told.to_owned()), "{login}");
+        session.quit().await;
+    }
+}
+
 #[tokio::test]
 async fn a_mailbox_of_devices_loses_what_all_are_done_with_to_its_trash() {
     let world = World::of_a_firm().await;

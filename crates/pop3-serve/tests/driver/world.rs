@@ -5,8 +5,8 @@ use std::sync::{Arc, LazyLock, Mutex};
 use std::time::Duration;
 
 use directory::{
-    Directory, DomainSpec, JoinFrom, MailboxSpec, MemberSpec, OnDele, Password, Pickups, Spec, Table,
-    VerifierParams,
+    Allowance, Directory, DomainSpec, JoinFrom, MailboxSpec, MemberSpec, OnDele, Password, Pickups, Spec,
+    Table, VerifierParams,
 };
 use mail::{Event, Journeys, Secret, Uid};
 use net::{Conn, Gate, GateParams, Io, LoginBudget, LoginBudgetParams, Networks, Peer, Tls};
@@ -168,6 +168,7 @@ fn firm() -> Directory {
         MailboxSpec { members: vec![member("bob", false)], on_dele: Some(OnDele::Keep), ..person("desk") };
     let counter = MailboxSpec {
         members: vec![member("bob", false)],
+        allowance: Allowance { age: Some(Duration::from_secs(30 * 86_400 + 43_200)), ..Allowance::default() },
         on_dele: Some(OnDele::Trash),
         ..person("counter")
     };
