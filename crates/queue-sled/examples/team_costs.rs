@@ -1,13 +1,14 @@
 //! What the members of a team cost, in memory and in time. A process of its own for each number:
 //!
 //! ```text
-//! cargo run -p queue-sled --example team_costs -- fill STORE MESSAGES MEMBERS none|half
+//! cargo run -p queue-sled --example team_costs -- fill STORE MESSAGES MEMBERS none|half|both [OCTETS]
 //! cargo run -p queue-sled --example team_costs -- open STORE
 //! cargo run -p queue-sled --example team_costs -- quit STORE
 //! ```
 //!
 //! `fill` makes a mailbox that every member sees and, with `half`, has deleted every other message of, each another
-//! half. `open` opens it for all of them, keeps what they list, and says what the process then has in memory.
+//! half; with `both` it has fetched the others, too. The messages are copies of one, side by side in the log, or of
+//! so many octets each, as far apart as mail is. `open` opens it for all of them, keeps what they list, and says what the process then has in memory.
 //! `quit` deletes a thousand messages of a plain mailbox into the trash, and another thousand for good.
 
 #![allow(clippy::print_stdout, reason = "what it has measured")]
@@ -17,7 +18,7 @@ use std::time::{Duration, Instant};
 
 use mail::{Uid, ViewName};
 use queue::contract::{accept, name, route, view};
-use queue::{Expunge, Join, Maildrop, Store, Unwanted};
+use queue::{Expunge, Fetched, Join, Maildrop, Store, Unwanted};
 use queue_sled::{Params, SledMaildrop, SledStore};
 
 const AT_ONCE: usize = 500;
@@ -27,13 +28,14 @@ async fn main() {
     let words: Vec<String> = std::env::args().skip(1).collect();
     let words: Vec<&str> = words.iter().map(String::as_str).collect();
     match words[..] {
-        ["fill", store, messages, members, what] => {
+        ["fill", store, messages, members, what, ref octets @ ..] => {
             let number = |text: &str| text.parse().expect("a number");
-            fill(Path::new(store), number(messages), number(members), what == "half").await;
+            let octets = octets.first().map(|octets| number(octets));
+            fill(Path::new(store), number(messages), number(members), what, octets).await;
         }
         ["open", store] => open(Path::new(store)).await,
         ["quit", store] => quit(Path::new(store)).await,
-        _ => println!("fill STORE MESSAGES MEMBERS none|half, open STORE, or quit STORE"),
+        _ => println!("fill STORE MESSAGES MEMBERS none|half|both [OCTETS], open STORE, or quit STORE"),
     }
 }
 
@@ -54,17 +56,37 @@ fn uids(maildrop: &SledMaildrop) -> Vec<Uid> {
     (0..maildrop.len()).filter_map(|at| maildrop.entry(at)).map(|entry| entry.uid).collect()
 }
 
-async fn fill(path: &Path, messages: usize, members: usize, half: bool) {
+/// Each a message of its own.
+async fn deliver_apart(store: &SledStore, mailbox: &str, messages: usize, octets: usize) {
+    let text = [b"Subject: one of many\r\n\r\n".as_slice(), &vec![b'x'; octets], b"\r\n"].concat();
+    for _ in 0..messages / AT_ONCE {
+        let mut routes = Vec::new();
+        for _ in 0..AT_ONCE {
+            routes.push(route(accept(store, &text).await, &[mailbox]));
+        }
+        store.deliver(routes).await.expect("delivered");
+    }
+}
+
+async fn fill(path: &Path, messages: usize, members: usize, what: &str, octets: Option<usize>) {
     let store = store(path);
-    deliver(&store, "team", messages).await;
+    match octets {
+        Some(octets) => deliver_apart(&store, "team", messages, octets).await,
+        None => deliver(&store, "team", messages).await,
+    }
     let all = uids(&store.open(&name("team"), &ViewName::owner()).await.expect("opened"));
     for member in 0..members {
         let (mailbox, view) = (name("team"), view(&format!("member{member}")));
         store.join(&mailbox, &view, Join::All).await.expect("joined");
-        if half {
-            let uids = all.iter().skip(member % 2).step_by(2).copied().collect();
-            let group = Expunge { mailbox, view, uids, unwanted: Unwanted::Stays };
-            let begun = Instant::now();
+        let half = |from: usize| all.iter().skip((member + from) % 2).step_by(2).copied().collect();
+        let begun = Instant::now();
+        if what == "both" {
+            let (mailbox, view, offered) = (mailbox.clone(), view.clone(), all[all.len() - 1]);
+            store.seen(Fetched { mailbox, view, uids: half(1), offered }).await.expect("noted");
+            println!("{} fetched by a member: {:?}", all.len() / 2, begun.elapsed());
+        }
+        if what != "none" {
+            let group = Expunge { mailbox, view, uids: half(0), unwanted: Unwanted::Stays };
             store.delete(vec![group]).await.expect("deleted");
             println!("{} deletions of a member: {:?}", all.len() / 2, begun.elapsed());
         }

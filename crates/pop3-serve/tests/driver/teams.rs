@@ -214,7 +214,7 @@ async fn what_was_fetched_is_remembered_within_a_long_session_and_costs_no_respo
     let listed = world.listed("sales", "bob").await;
     let state = world.view("sales", "bob").await;
     assert!(listed[1..100].iter().all(|uid| state.fetched.contains(*uid)));
-    assert_eq!((state.fetched.runs().len(), state.offered), (1, listed[149]));
+    assert_eq!((state.fetched.runs().count(), state.offered), (1, listed[149]));
 }
 
 #[tokio::test]

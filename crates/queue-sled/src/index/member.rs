@@ -195,7 +195,7 @@ impl Index {
 
     /// Writes the rows in which two sets differ.
     fn put_runs(&mut self, name: &MailboxName, view: &ViewName, set: Set, (old, new): (&Runs, &Runs)) {
-        let (gone, come) = packed_runs::differing(old.runs(), new.runs());
+        let (gone, come) = packed_runs::differing(old, new);
         let mut gone: BTreeMap<Uid, Vec<u8>> = gone.into_iter().collect();
         for (first, new) in come {
             let old = gone.remove(&first);
@@ -248,10 +248,11 @@ impl Index {
     }
 
     fn keep_runs(&mut self, read: Option<Read>) -> Result<(), IndexError> {
-        let Some((name, view, set, mut runs)) = read else { return Ok(()) };
-        runs.shrink_to_fit();
+        let Some((name, view, set, runs)) = read else { return Ok(()) };
         let member = self.mailboxes.get_mut(&name).and_then(|known| known.views.get_mut(&view));
-        *member.ok_or(IndexError::Damaged("runs of no view"))?.set(set) = Arc::new(Runs::new(runs));
+        let mut runs = Runs::new(runs);
+        runs.trim();
+        *member.ok_or(IndexError::Damaged("runs of no view"))?.set(set) = Arc::new(runs);
         Ok(())
     }
 }

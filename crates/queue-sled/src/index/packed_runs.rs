@@ -2,6 +2,7 @@
 //! whichever way the set has come about, and a change touches those around it.
 
 use mail::Uid;
+use queue::Runs;
 
 use super::kv::IndexError;
 use super::rows::{VALUE_MAX, encode};
@@ -33,14 +34,9 @@ pub(super) fn pack(runs: &[Run]) -> Vec<Row> {
 }
 
 /// The rows in which two sets differ: those of the one, and those of the other.
-pub(super) fn differing(old: &[Run], new: &[Run]) -> (Vec<Row>, Vec<Row>) {
-    let same = old.iter().zip(new).take_while(|(one, other)| one == other).count();
-    let from = old[..same].iter().rposition(|run| begins(*run)).unwrap_or(0);
-    let (old, new) = (&old[from..], &new[from..]);
-    let behind = old.iter().rev().zip(new.iter().rev()).take_while(|(one, other)| one == other).count();
-    let again = old[old.len() - behind..].iter().position(|run| begins(*run));
-    let left = again.map_or(0, |again| behind - again);
-    (pack(&old[..old.len() - left]), pack(&new[..new.len() - left]))
+pub(super) fn differing(old: &Runs, new: &Runs) -> (Vec<Row>, Vec<Row>) {
+    let (old, new) = old.differing(new, begins);
+    (pack(&old), pack(&new))
 }
 
 /// Adds the runs of a row.
@@ -105,7 +101,7 @@ mod tests {
             // Only around the changes; the runs behind keep their places in half of them.
             let new = runs(&gaps);
             let mut rows: BTreeMap<_, _> = pack(&old).into_iter().collect();
-            let (gone, come) = differing(&old, &new);
+            let (gone, come) = differing(&Runs::new(old), &Runs::new(new.clone()));
             for (first, value) in gone {
                 prop_assert_eq!(rows.remove(&first), Some(value));
             }
@@ -124,7 +120,7 @@ mod tests {
         assert!(rows.len() < 100 && octets < 6 * all.len(), "{} rows, {octets} octets", rows.len());
         let mut fewer = all.clone();
         fewer.remove(2500);
-        let (gone, come) = differing(&all, &fewer);
+        let (gone, come) = differing(&Runs::new(all), &Runs::new(fewer));
         assert!(gone.len() + come.len() < 12, "{} and {}", gone.len(), come.len());
     }
 }

@@ -71,21 +71,19 @@ impl Hidden<'_> {
     /// What is left of a chunk: nothing, all of it, or some.
     fn part(&self, chunk: &Arc<Chunk>) -> Option<Part> {
         let (first, last) = (chunk.places.first()?.uid, chunk.places.last()?.uid);
-        let runs = self.done.runs();
-        let mut next = runs.partition_point(|(_, last)| *last < first);
-        let all = runs.get(next).is_some_and(|run| run.0 <= first && last <= run.1);
+        let mut runs = self.done.runs_from(first).peekable();
+        let next = runs.peek().copied();
+        let all = next.is_some_and(|run| run.0 <= first && last <= run.1);
         if last <= self.after || all {
             return None;
         }
-        if first > self.after && runs.get(next).is_none_or(|run| last < run.0) {
+        if first > self.after && next.is_none_or(|run| last < run.0) {
             return Some(Part { chunk: chunk.clone(), mask: None });
         }
         let mut mask = Mask { hidden: [0; WORDS], len: 0, octets: 0 };
         for (at, place) in chunk.places.iter().enumerate() {
-            while runs.get(next).is_some_and(|run| run.1 < place.uid) {
-                next += 1;
-            }
-            if place.uid <= self.after || runs.get(next).is_some_and(|run| run.0 <= place.uid) {
+            while runs.next_if(|run| run.1 < place.uid).is_some() {}
+            if place.uid <= self.after || runs.peek().is_some_and(|run| run.0 <= place.uid) {
                 mask.hidden[at / 64] |= 1 << (at % 64);
             } else {
                 mask.len += 1;
