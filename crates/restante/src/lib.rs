@@ -7,6 +7,7 @@ pub mod cli;
 pub mod config;
 pub mod control;
 pub mod identity;
+mod metrics;
 pub mod migrate;
 mod trace;
 pub mod wire;

@@ -1,6 +1,6 @@
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use mail::Event;
+use mail::{Event, MailboxName, ViewName};
 
 /// What is noted for the next report at most; more is counted.
 const NOTED: usize = 100;
@@ -19,6 +19,7 @@ struct Shared {
     noted: Vec<String>,
     more: u64,
     standing: Vec<Concern>,
+    mass_deletions: u64,
 }
 
 /// Something that is wrong now.
@@ -28,6 +29,8 @@ pub struct Concern {
     pub text: String,
     /// What to do.
     pub todo: String,
+    /// Whose pickup is missed, if it is that: the owner's view stands for everybody's.
+    pub silent: Option<(MailboxName, ViewName)>,
 }
 
 impl Concerns {
@@ -54,6 +57,15 @@ impl Concerns {
     /// What is wrong now.
     pub fn standing(&self) -> Vec<Concern> {
         self.lock().standing.clone()
+    }
+
+    /// How often very much old mail was deleted at once, since the start.
+    pub fn mass_deletions(&self) -> u64 {
+        self.lock().mass_deletions
+    }
+
+    pub(crate) fn mass_deletion(&self) {
+        self.lock().mass_deletions += 1;
     }
 
     pub(crate) fn stand(&self, mut standing: Vec<Concern>) {

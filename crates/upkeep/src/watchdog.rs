@@ -51,8 +51,12 @@ impl Watch {
         }
         let todo = "see that whoever collects it still does: `restante trace` shows the last pickups; [watchdog] \
                     sets after how long this is said";
-        self.standing =
-            silent.values().map(|text| Concern { text: text.clone(), todo: todo.into() }).collect();
+        let concern = |(seat, text): (&Seat, &String)| Concern {
+            text: text.clone(),
+            todo: todo.into(),
+            silent: Some(seat.clone()),
+        };
+        self.standing = silent.iter().map(concern).collect();
         memo.silent = silent.into_keys().collect::<BTreeSet<_>>();
     }
 

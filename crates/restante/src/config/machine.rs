@@ -11,9 +11,10 @@ use toml::de::DeValue;
 use super::care;
 use super::section::Section;
 use super::settings::{
-    Authenticity, BareNewline, Config, Greylist, Limits, LogFormat, LogLevel, LoginLimits, Pop3, Pop3Limits,
-    Relay, Scanner, Smtp, SmtpLimits, Store, Tls, Utf8Fallback, WhenDown,
+    Authenticity, BareNewline, Config, Greylist, Limits, LoginLimits, Pop3, Pop3Limits, Relay, Scanner, Smtp,
+    SmtpLimits, Store, Tls, Utf8Fallback, WhenDown,
 };
+use super::telling;
 use super::value::{self, Problem, choice, count, duration, or_none, size};
 
 const KIB: u64 = 1 << 10;
@@ -55,12 +56,6 @@ pub(super) fn read(top: &mut Section<'_, '_>, dir: &Path) -> (Config, Places) {
     top.table("lmtp", |s| listeners(s, "listen", &mut config.lmtp.listen));
     top.table("pop3", |s| pop3(s, &mut config.pop3));
     top.table("login", |s| login(s, &mut config.login));
-    let sockets = [&mut config.smtp.listen, &mut config.lmtp.listen, &mut config.pop3.listen];
-    for address in sockets.into_iter().chain([&mut config.pop3.listen_tls]).flatten() {
-        if let ListenAddress::Unix(path) = address {
-            *path = dir.join(&path);
-        }
-    }
     config.tls = top.table("tls", |s| tls(s, dir, &mut places)).flatten();
     top.table("limits", |s| limits(s, &mut config.limits));
     top.table("directory", |s| {
@@ -83,15 +78,17 @@ pub(super) fn read(top: &mut Section<'_, '_>, dir: &Path) -> (Config, Places) {
     top.table("guard", |s| care::guard(s, &mut config.guard));
     top.table("watchdog", |s| care::watchdog(s, &mut config.watchdog));
     top.table("store", |s| store(s, &mut config.store));
-    top.table("log", |s| {
-        s.set("format", &mut config.log.format, choice(&FORMATS));
-        s.set("level", &mut config.log.level, choice(&LEVELS));
-    });
-    top.table("trace", |s| {
-        s.set("keep", &mut config.trace.keep, duration(DAY..=3660 * DAY));
-        s.set("size", &mut config.trace.size, size(MIB..=TIB));
-    });
+    top.table("log", |s| telling::log(s, &mut config.log));
+    top.table("trace", |s| telling::trace(s, &mut config.trace));
+    top.table("metrics", |s| telling::metrics(s, &mut config.metrics));
     top.tables("relay", |s| relay(s, &mut config.relays));
+    let sockets = [&mut config.smtp.listen, &mut config.lmtp.listen, &mut config.metrics.listen];
+    for address in sockets.into_iter().chain([&mut config.pop3.listen, &mut config.pop3.listen_tls]).flatten()
+    {
+        if let ListenAddress::Unix(path) = address {
+            *path = dir.join(&path);
+        }
+    }
     without_tls(top, &mut config);
     shared_sockets(top, &config);
     lmtp_by_smtp_port(top, &config);
@@ -99,15 +96,7 @@ pub(super) fn read(top: &mut Section<'_, '_>, dir: &Path) -> (Config, Places) {
     (config, places)
 }
 
-const FORMATS: [(&str, LogFormat); 2] = [("text", LogFormat::Text), ("json", LogFormat::Json)];
 const WHEN_DOWN: [(&str, WhenDown); 2] = [("defer", WhenDown::Defer), ("accept", WhenDown::Accept)];
-const LEVELS: [(&str, LogLevel); 5] = [
-    ("error", LogLevel::Error),
-    ("warn", LogLevel::Warn),
-    ("info", LogLevel::Info),
-    ("debug", LogLevel::Debug),
-    ("trace", LogLevel::Trace),
-];
 
 fn smtp(s: &mut Section<'_, '_>, smtp: &mut Smtp) {
     listeners(s, "listen", &mut smtp.listen);
@@ -300,7 +289,7 @@ fn networks(s: &mut Section<'_, '_>, key: &'static str) -> Networks {
 }
 
 /// Reads a list of places; the same place twice cannot work.
-fn listeners(s: &mut Section<'_, '_>, key: &'static str, place: &mut Vec<ListenAddress>) {
+pub(super) fn listeners(s: &mut Section<'_, '_>, key: &'static str, place: &mut Vec<ListenAddress>) {
     let Some(found) = s.list(key, value::listen) else { return };
     let mut places: Vec<ListenAddress> = Vec::new();
     for (address, span) in found {
@@ -321,6 +310,7 @@ fn shared_sockets(top: &mut Section<'_, '_>, config: &Config) {
         ("lmtp", "listen", &config.lmtp.listen),
         ("pop3", "listen", &config.pop3.listen),
         ("pop3", "listen-tls", &config.pop3.listen_tls),
+        ("metrics", "listen", &config.metrics.listen),
     ];
     let sockets = services.iter().flat_map(|(table, key, list)| list.iter().map(move |a| (*table, *key, a)));
     let sockets: Vec<_> = sockets.collect();

@@ -24,6 +24,7 @@ mod settings;
 mod shipped;
 mod source;
 mod team;
+mod telling;
 mod tls;
 mod value;
 
@@ -36,11 +37,11 @@ pub use overlay::Overlay;
 pub(crate) use rules::last_good;
 pub use rules::{Origin, Rules};
 pub use settings::{
-    Authenticity, BareNewline, BlockLists, Config, Greylist, Limits, Lmtp, Log, LogFormat, LogLevel,
-    LoginLimits, Pop3, Pop3Limits, Relay, Scanner, Smtp, SmtpLimits, Store, Tls, Trace, Utf8Fallback,
-    WhenDown,
+    Authenticity, BareNewline, BlockLists, Config, Greylist, Limits, Lmtp, LoginLimits, Pop3, Pop3Limits,
+    Relay, Scanner, Smtp, SmtpLimits, Store, Tls, Utf8Fallback, WhenDown,
 };
 pub use shipped::shipped;
 pub use source::File;
+pub use telling::{Log, LogFormat, LogLevel, Metrics, Trace};
 pub use tls::{outdated, unusable};
 pub use value::{Size, Time};

@@ -9,6 +9,7 @@ use directory::Allowance;
 use net::{ListenAddress, Networks};
 
 use super::care::{Guard, Quarantine, Watchdog};
+use super::telling::{Log, Metrics, Trace};
 
 const KIB: u64 = 1024;
 const MIB: u64 = 1024 * KIB;
@@ -64,6 +65,8 @@ pub struct Config {
     pub log: Log,
     /// `[trace]`
     pub trace: Trace,
+    /// `[metrics]`
+    pub metrics: Metrics,
     /// `[[relay]]`
     pub relays: Vec<Relay>,
 }
@@ -105,6 +108,7 @@ impl Default for Config {
             store: Store::default(),
             log: Log::default(),
             trace: Trace::default(),
+            metrics: Metrics::default(),
             relays: Vec::new(),
         }
     }
@@ -526,60 +530,6 @@ impl Default for Store {
     fn default() -> Self {
         Self { index_cache: 64 * MIB, message_memory: 64 * MIB, message_spool: 512 * MIB }
     }
-}
-
-/// `[log]`
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Log {
-    /// How a line looks.
-    pub format: LogFormat,
-    /// The least that is logged.
-    pub level: LogLevel,
-}
-
-impl Default for Log {
-    fn default() -> Self {
-        Self { format: LogFormat::Text, level: LogLevel::Info }
-    }
-}
-
-/// `[trace]`: what became of each message.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Trace {
-    /// How long it is kept.
-    pub keep: Duration,
-    /// What all of it may take; the oldest days go first.
-    pub size: u64,
-}
-
-impl Default for Trace {
-    fn default() -> Self {
-        Self { keep: 30 * DAY, size: GIB }
-    }
-}
-
-/// How a log line looks.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum LogFormat {
-    /// For people and the journal.
-    Text,
-    /// One JSON object a line.
-    Json,
-}
-
-/// The least that is logged.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum LogLevel {
-    /// Only what we failed at.
-    Error,
-    /// And what wants a look.
-    Warn,
-    /// And what happened to each message and session.
-    Info,
-    /// And what peers did wrong.
-    Debug,
-    /// Everything.
-    Trace,
 }
 
 /// `[[relay]]`: a server in front of us.

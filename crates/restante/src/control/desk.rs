@@ -14,6 +14,7 @@ use super::fault::{Code, Fault};
 use super::report::Listener;
 use super::verb::reload;
 use crate::config::Origin;
+use crate::trace::Tally;
 use crate::wire::{self, memo};
 
 /// What a verb may use, whether the daemon serves it or a command line that opened the store itself.
@@ -55,6 +56,8 @@ pub struct Running {
     pub pickups: Pickups,
     /// What somebody should know.
     pub concerns: Concerns,
+    /// How much became of mail.
+    pub(crate) tally: Tally,
 }
 
 /// What the last reload has left.

@@ -16,6 +16,7 @@ use super::days::{Bounds, Folder, Kind, day_of};
 use super::judged::Judged;
 use super::line::{Line, What};
 use super::pen::Pen;
+use super::tally::Tally;
 
 /// Events that wait to be written at most; what comes when so many wait is lost, and counted.
 const WAITING: usize = 16 << 10;
@@ -63,6 +64,7 @@ struct Ear {
     /// How many events are in the channel: whoever has one to tell makes it only where there is room for it.
     waiting: Arc<AtomicUsize>,
     lost: Arc<AtomicU64>,
+    tally: Tally,
 }
 
 impl Ear {
@@ -81,10 +83,12 @@ impl Listen for Ear {
     }
 
     fn keep(&self, event: Event) {
+        self.tally.count(&event);
         self.tell(Kept::Event(event));
     }
 
     fn miss(&self) {
+        self.tally.miss();
         self.lost.fetch_add(1, Ordering::Relaxed);
     }
 }
@@ -120,7 +124,7 @@ impl Keeper {
     /// Begins to keep what is told.
     pub(crate) fn start(folder: Folder, bounds: Bounds) -> io::Result<Self> {
         let (events, told) = sync_channel(WAITING);
-        let ear = Ear { events, waiting: Arc::default(), lost: Arc::default() };
+        let ear = Ear { events, waiting: Arc::default(), lost: Arc::default(), tally: Tally::default() };
         let (waiting, lost) = (ear.waiting.clone(), ear.lost.clone());
         let clock = fs::read_to_string(folder.clock()).unwrap_or_default();
         let scribe = Scribe {
@@ -143,6 +147,11 @@ impl Keeper {
     /// Where to tell.
     pub(crate) fn journeys(&self) -> Journeys {
         Journeys::new(self.ear.clone())
+    }
+
+    /// How much was told.
+    pub(crate) fn tally(&self) -> Tally {
+        self.ear.tally.clone()
     }
 
     /// Where the gate tells.

@@ -9,6 +9,7 @@ mod pen;
 mod places;
 mod search;
 mod story;
+mod tally;
 
 pub(crate) use days::{Bounds, Folder};
 pub(crate) use judged::{Judged, Ruled};
@@ -17,3 +18,4 @@ pub(crate) use line::What;
 pub(crate) use places::Places;
 pub(crate) use search::{Query, each, search};
 pub(crate) use story::{story, table};
+pub(crate) use tally::Tally;

@@ -32,6 +32,7 @@ use super::{certificate, grey, known, manager, params, pickups};
 use crate::config::{self, Config, Faults, Loaded, Overlay, Rules};
 use crate::control::verb::reload::Outcome;
 use crate::control::{self, Current, Desk, Door, Running};
+use crate::metrics::Metrics;
 use crate::migrate;
 use crate::trace::{Folder, Judgements, Keeper};
 
@@ -109,6 +110,7 @@ pub struct Appliance {
     pub(super) quarantine: watch::Sender<Quarantine>,
     pub(super) care: watch::Sender<Care>,
     pub(super) concerns: Concerns,
+    metrics: Metrics,
     router: JoinHandle<()>,
     stop_router: CancellationToken,
     pub(super) trace: Keeper,
@@ -254,6 +256,7 @@ impl Appliance {
             quarantine,
             care,
             concerns,
+            metrics: Metrics::default(),
             stop_router,
             trace,
         };
@@ -285,6 +288,8 @@ impl Appliance {
         if self.tls.is_some() {
             self.listeners.serve("pop3s", &config.pop3.listen_tls, &pop3, trusted, &self.pop3s)?;
         }
+        let figures = Gate::new(params::metrics_gate(config));
+        self.listeners.serve("metrics", &config.metrics.listen, &figures, trusted, &self.metrics)?;
         self.listeners.report_unserved();
         let gates = [("smtp", smtp), ("lmtp", lmtp), ("pop3", pop3)];
         let is_open = |service: &str| self.listeners.open.iter().any(|it| it.service.starts_with(service));
@@ -309,9 +314,11 @@ impl Appliance {
             pop3: self.registry.clone(),
             pickups: self.pickups.clone(),
             concerns: self.concerns.clone(),
+            tally: self.trace.tally(),
         };
         let (store, directory) = (self.store.clone(), self.directory.clone());
         let desk = Arc::new(Desk::running(store, self.config_dir.clone(), directory, running));
+        self.metrics.open(desk.clone());
         let Listeners { stop, tasks, .. } = &self.listeners;
         tasks.spawn(manager::keep_status(desk.clone(), stop.clone()));
         tasks.spawn(door.serve(desk, stop.clone(), tasks.clone()));

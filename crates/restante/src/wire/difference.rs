@@ -58,6 +58,7 @@ fn settings(old: &Config, new: &Config) -> Vec<&'static str> {
         ("store", old.store == new.store),
         ("log", old.log == new.log),
         ("trace", old.trace == new.trace),
+        ("metrics", old.metrics == new.metrics),
         ("relay", old.relays == new.relays),
     ];
     different(&rows)
@@ -98,6 +99,7 @@ pub(super) fn waiting(old: &Config, new: &Config) -> Vec<&'static str> {
         ("lmtp.listen", old.lmtp.listen == new.lmtp.listen),
         ("pop3.listen", old.pop3.listen == new.pop3.listen),
         ("pop3.listen-tls", old.pop3.listen_tls == new.pop3.listen_tls),
+        ("metrics.listen", old.metrics.listen == new.metrics.listen),
         ("the connections of smtp.limits", smtp_gate(old) == smtp_gate(new)),
         ("the bans of smtp.limits", bans(old) == bans(new)),
         ("the connections of pop3.limits", pop3_gate(old) == pop3_gate(new)),

@@ -196,6 +196,11 @@ pub(super) fn lmtp_gate(config: &Config) -> GateParams {
     }
 }
 
+/// Who may ask for figures: whoever reaches them, a few at a time.
+pub(super) fn metrics_gate(config: &Config) -> GateParams {
+    GateParams { total: 16, per_address: 16, per_network: 16, ..lmtp_gate(config) }
+}
+
 /// Who may connect to POP3.
 pub(super) fn pop3_gate(config: &Config) -> GateParams {
     let limits = &config.pop3.limits;

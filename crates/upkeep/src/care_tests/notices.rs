@@ -30,6 +30,8 @@ async fn whoever_stays_away_is_told_once_and_stands_in_status_until_he_is_back()
     world.pass(MINUTE);
     world.look(&mut upkeep).await;
     assert_eq!(standing()[0], "bob@example.test was not collected by anyone for 27 hours");
+    let silent: Vec<_> = world.concerns.standing().into_iter().filter_map(|concern| concern.silent).collect();
+    assert_eq!(silent, [(name("bob"), ViewName::owner()), (name("sales"), view("desk"))]);
     let mut upkeep = world.upkeep();
     world.later(&mut upkeep, DAY).await;
     let reports = world.reports().await.join("\n");

@@ -115,6 +115,7 @@ pub(super) fn tell<S>(
         None => (format!("{mailbox}+{view}"), String::new()),
     };
     warn!(%mailbox, login, messages = count, at, until, "very much old mail was deleted at once: it is kept longer");
+    means.concerns.mass_deletion();
     means.concerns.note(format!(
         "{mailbox}: {login} deleted {} in one session at {at}, {} and more of which had been there for {kept}. \
          If that was a mistake: `restante undo --login {login}{of} --last TIME`, with a TIME that reaches back to \

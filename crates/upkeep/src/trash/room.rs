@@ -81,7 +81,7 @@ impl Trash {
             "The disk runs low: {count} of the trash went before their time, the oldest first."
         ));
         let todo = "make room on the disk of the state folder: what is deleted now may not come back".into();
-        self.concern = Some(Concern { text, todo });
+        self.concern = Some(Concern { text, todo, silent: None });
         Ok(())
     }
 }
