@@ -109,6 +109,29 @@ async fn a_message_that_a_robot_stumbles_over_is_put_aside_at_the_fifth_time() {
 }
 
 #[tokio::test]
+async fn a_batch_that_ends_with_quit_was_fetched_well_and_begins_the_count_anew() {
+    let world = World::of_a_firm().await;
+    for subject in ["one", "two"] {
+        world.deliver_to(&["sales"], subject).await;
+    }
+    for _ in 0..4 {
+        run(&world, false).await;
+    }
+    let mut robot = world.session("helpdesk/sales").await;
+    robot.send(b"RETR 2\r\nQUIT\r\n").await;
+    assert!(robot.rest().await.ends_with("+OK bye\r\n"));
+    let listed = world.listed("sales", "helpdesk").await;
+    run(&world, false).await;
+    assert_eq!(world.listed("sales", "helpdesk").await, listed[1..], "the first was not in the batch");
+    for _ in 0..3 {
+        run(&world, false).await;
+    }
+    assert_eq!(world.listed("sales", "helpdesk").await, listed[1..]);
+    run(&world, false).await;
+    assert!(world.listed("sales", "helpdesk").await.is_empty());
+}
+
+#[tokio::test]
 async fn what_people_fetch_and_what_we_break_off_is_no_poison() {
     let world = World::of_a_firm().await;
     world.deliver_to(&["sales"], "one").await;

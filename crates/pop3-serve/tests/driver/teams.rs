@@ -217,6 +217,28 @@ async fn what_was_fetched_is_remembered_within_a_long_session_and_costs_no_respo
     assert_eq!((state.fetched.runs().count(), state.offered), (1, listed[149]));
 }
 
+/// Also what was fetched since the store was told last.
+#[tokio::test]
+async fn what_was_fetched_is_remembered_before_it_is_deleted() {
+    let world = World::of_a_firm().await;
+    for number in 0..102 {
+        world.deliver_to(&["sales"], &number.to_string()).await;
+    }
+    let listed = world.listed("sales", "bob").await;
+    let mut bob = world.session("bob/sales").await;
+    for number in 1..=101 {
+        bob.retr(number).await;
+    }
+    bob.say("NOOP").await;
+    tokio::time::sleep(Duration::from_millis(50)).await;
+    assert!(world.view("sales", "bob").await.fetched.contains(listed[0]), "told by now");
+    bob.retr(102).await;
+    assert!(bob.say("DELE 102").await.starts_with("+OK"));
+    bob.quit().await;
+    let state = world.view("sales", "bob").await;
+    assert!(state.done.contains(listed[101]) && state.fetched.contains(listed[101]));
+}
+
 #[tokio::test]
 async fn a_shared_login_that_keeps_deletes_nothing_and_says_so() {
     let world = World::of_a_firm().await;
