@@ -206,6 +206,25 @@ fn promised(spec: &Spec) -> Vec<(String, Vec<Part>)> {
     promised
 }
 
+fn views_of<'s>(names: impl Iterator<Item = &'s String>) -> Vec<ViewName> {
+    names.map(|name| ViewName::parse(name).expect("a view")).collect()
+}
+
+/// Every mailbox with views beside its own, and all that count for what it keeps.
+fn declared(spec: &Spec) -> Vec<(MailboxName, Vec<ViewName>)> {
+    let views = |row: &MailboxSpec| {
+        let (own, others) = match row.members.is_empty() {
+            true => (true, views_of(row.devices.iter())),
+            false => (!row.passwords.is_empty(), views_of(row.members.iter().map(|member| &member.login))),
+        };
+        let name = MailboxName::parse(&row.name).expect("a name");
+        (!others.is_empty()).then(|| (name, own.then(ViewName::owner).into_iter().chain(others).collect()))
+    };
+    let mut declared: Vec<_> = spec.mailboxes.iter().filter_map(views).collect();
+    declared.sort();
+    declared
+}
+
 /// Whatever it is that a name shows, it is the person's own or of a team that has her.
 fn check_honest(directory: &Directory, spec: &Spec, login: &str) -> Result<(), TestCaseError> {
     let (shows, named) = (directory.login_shows(login), directory.login_named(login));
@@ -261,12 +280,50 @@ proptest! {
         let (table, spec) = sound(after);
         directory.replace(table);
         check_all(&directory, &spec, &logins)?;
+        prop_assert_eq!(directory.views(), declared(&spec));
+        for row in &spec.mailboxes {
+            let name = MailboxName::parse(&row.name).expect("a name");
+            prop_assert_eq!(directory.trash(&name), row.trash);
+            prop_assert_eq!(directory.devices(&name), views_of(row.devices.iter()));
+            prop_assert_eq!(directory.team(&name).is_some(), !row.members.is_empty());
+        }
         for (name, team) in directory.teams() {
             let members: Vec<&str> = team.members.iter().map(|member| member.login.as_str()).collect();
             let said: Vec<&str> = row(&spec, &name).members.iter().map(|member| member.login.as_str()).collect();
             prop_assert_eq!((members, team.shared), (said, !row(&spec, &name).passwords.is_empty()));
+            prop_assert!(team.members.iter().all(|member| member.mirrors != member.robot), "unless said otherwise");
         }
     }
+}
+
+#[test]
+fn so_many_may_share_and_not_one_more() {
+    let member = |login: String| MemberSpec { login, robot: false, mirrors: None, from: JoinFrom::All };
+    let person = |name: String| MailboxSpec { passwords: password(true), ..mailbox(&name, &[]) };
+    let said = |members: usize, collect: usize, devices: usize| {
+        let mut spec = crate::spec();
+        spec.mailboxes.push(MailboxSpec {
+            collect: (0..collect).map(|team| format!("team{team}")).collect(),
+            devices: (0..devices).map(|device| format!("device{device}")).collect(),
+            ..person("ann".into())
+        });
+        spec.mailboxes.extend((0..members).map(|number| person(format!("person{number}"))));
+        let everyone = (0..members).map(|number| member(format!("person{number}")));
+        spec.mailboxes.push(MailboxSpec { members: everyone.collect(), ..mailbox("all", &[]) });
+        spec.mailboxes.extend((0..collect).map(|team| MailboxSpec {
+            members: vec![member("ann".into())],
+            ..mailbox(&format!("team{team}"), &[])
+        }));
+        let faults = Table::build(&spec).1.into_iter().filter(|fault| fault.severity == Severity::Error);
+        faults.map(|fault| (fault.message, fault.field.index)).collect::<Vec<_>>()
+    };
+    assert_eq!(said(250, 32, 16), []);
+    let one_more = [
+        ("`ann` has 17 devices: at most 16".to_owned(), 16),
+        ("`all` has 251 members: at most 250".to_owned(), 250),
+        ("`ann` collects 33 team mailboxes: at most 32".to_owned(), 32),
+    ];
+    assert_eq!(said(251, 33, 17), one_more);
 }
 
 /// RFC 2449 §6.7.
