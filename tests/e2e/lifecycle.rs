@@ -8,7 +8,8 @@ use std::os::unix::net::UnixDatagram;
 use std::time::{Duration, Instant};
 
 use restante_tests::{
-    Appliance, Client, PASSWORD, Setup, below, collect, deliver, envelope, found, free_port, pop3, run, smtp,
+    Appliance, Client, PASSWORD, Setup, below, collect, deliver, envelope, finish, found, free_port, pop3,
+    run, smtp,
 };
 use rustix::process::Signal;
 
@@ -256,17 +257,51 @@ fn a_service_manager_is_told() {
 
 #[test]
 fn a_second_instance_on_the_same_state_is_refused() {
-    let appliance = Appliance::start();
+    let mut appliance = Appliance::with(Setup { rules: rule("first"), ..Setup::default() });
+    let state = appliance.state_dir();
+    // What the first one is at, and what it goes by: the second one knows nothing of it, and other rules.
+    let at_work = [7; 16];
+    fs::write(state.join("parsing"), at_work).expect("written");
+    appliance.configure(|setup| setup.rules = rule("second"));
     let ended = run(&mut appliance.serve(), SOON);
-    assert!(!ended.status.success());
-    let said: Vec<&str> = ended.err.lines().filter(|line| line.contains("state/store")).collect();
-    assert_eq!(said.len(), 1, "{}", ended.err);
-    assert!(said[0].contains(&format!("process {}", appliance.pid())), "{said:?}");
-    assert!(!ended.err.contains("panicked"), "{}", ended.err);
+    assert_eq!(ended.status.code(), Some(69), "{ended:?}");
+    let said = format!(
+        "restante: the store in {} is in use by process {} (restante); one process serves a store: stop that one \
+         first (systemctl stop restante), or name another state-dir\n",
+        state.join("store").display(),
+        appliance.pid()
+    );
+    assert_eq!(ended.err, said);
     // The first one did not notice.
+    assert_eq!(fs::read(state.join("parsing")).expect("read"), at_work);
+    assert!(!state.join("poison").exists());
+    let kept = fs::read_to_string(state.join("rules.last-good.toml")).expect("read");
+    assert!(kept.contains("first") && !kept.contains("second"), "{kept}");
     let mut client = smtp(appliance.smtp);
     assert!(deliver(&mut client, &["alice@example.test"], b"Subject: first\r\n\r\n").starts_with("250 "));
     collect(appliance.pop3, "alice", 1);
+}
+
+fn rule(name: &str) -> String {
+    format!("[[rule]]\nname = \"{name}\"\nwhen = {{ subject = \"x\" }}\nthen = {{ tag = \"[x]\" }}\n")
+}
+
+#[test]
+fn a_backup_is_not_served() {
+    let appliance = Appliance::start();
+    let dir = appliance.config_dir().join("backup");
+    finish(appliance.verb(&["backup"]).arg(&dir), SOON);
+    let other = Appliance::prepare(Setup::default());
+    fs::create_dir(other.state_dir()).expect("made");
+    fs::set_permissions(other.state_dir(), fs::Permissions::from_mode(0o700)).expect("changed");
+    fs::rename(&dir, other.state_dir().join("store")).expect("moved");
+    let ended = run(&mut other.serve(), SOON);
+    assert_eq!(ended.status.code(), Some(69), "{ended:?}");
+    let said = format!(
+        "restante: the store in {}: it is a backup, not a store: `restante restore` makes one of it\n",
+        other.state_dir().join("store").display()
+    );
+    assert_eq!(ended.err, said);
 }
 
 #[test]

@@ -36,7 +36,7 @@ impl Identity {
     ) -> Result<(Self, bool), OpenError> {
         let disk = &*ground.disk;
         if disk.open(&store.join(crate::backup::MANIFEST), Open::Read).is_ok() {
-            return Err(OpenError::Backup(store.to_owned()));
+            return Err(OpenError::Backup);
         }
         for folder in ["log", "big", "idx"] {
             disk.create_dir(&store.join(folder))?;

@@ -15,8 +15,8 @@ pub enum OpenError {
     #[error("{0} belongs to another store")]
     Foreign(PathBuf),
     /// It is a backup: mail that came in here would be mixed with the next one.
-    #[error("{0} is a backup, not a store: `restante restore` makes one of it")]
-    Backup(PathBuf),
+    #[error("it is a backup, not a store: `restante restore` makes one of it")]
+    Backup,
     /// What is left of the log is not enough to go on from: `fsck --salvage` gets out what is intact.
     #[error("{0}: the store must be salvaged or restored")]
     Salvage(String),

@@ -1,7 +1,7 @@
 use queue_sled::OpenError;
 
 use super::{Answer, Context, Failure};
-use crate::control;
+use crate::control::{self, Code, Fault};
 use crate::identity;
 use crate::wire::{Appliance, ServeError, fall_back};
 
@@ -36,12 +36,24 @@ pub(crate) fn run(context: &mut Context<'_>, args: &Args) -> Result<Answer, Fail
     Appliance::run(&context.config, loaded, unused.as_ref()).map_err(|error| match error {
         ServeError::StateDir { .. } | ServeError::Tls(_) => Failure::Refused(error.to_string()),
         ServeError::Store { path, error: OpenError::Locked(_) } => {
-            let who = control::holder(&path).map_or_else(String::new, |pid| format!(" {pid}"));
-            Failure::Unavailable(format!("the store in {} is in use by another process{who}", path.display()))
+            let who = control::holder(&path).map_or_else(|| "another process".into(), process);
+            let text = format!("the store in {} is in use by {who}", path.display());
+            let hint = "one process serves a store: stop that one first (systemctl stop restante), or name \
+                        another state-dir";
+            Failure::Told(Fault::new(Code::Unavailable, text).hint(hint))
         }
         ServeError::Store { .. } | ServeError::Listen(..) | ServeError::System(_) => {
             Failure::Unavailable(error.to_string())
         }
     })?;
     Ok(Answer::Yes)
+}
+
+/// Which it is, and what its program calls itself: a daemon, or a verb that works on the store without one.
+fn process(pid: u32) -> String {
+    let name = std::fs::read_to_string(format!("/proc/{pid}/comm")).unwrap_or_default();
+    match name.trim() {
+        "" => format!("process {pid}"),
+        name => format!("process {pid} ({})", mail::harmless(name)),
+    }
 }

@@ -162,15 +162,16 @@ impl Appliance {
     async fn start(config_dir: &Path, loaded: Loaded) -> Result<Self, ServeError> {
         let Loaded { config, spec, table, rules, .. } = loaded;
         prepare(&config.state_dir)?;
+        manager::status("opening the store");
+        // Its lock comes before anything in the state folder is written: another may be at work there.
+        let (store, report) = open(&config).await?;
+        tell(&report);
         super::rules::keep(&config.state_dir, &rules);
         let parsing = Arc::new(Parsing::open(&config.state_dir, params::parsing_memory(&config))?);
         let resolver = params::resolver(&config);
         let verifier = params::verifier(&config.authenticity, resolver.as_ref());
         let greylist = grey::recall(&config);
         let scanning = Scanning::new(&config, resolver.as_ref(), Some(&greylist));
-        manager::status("opening the store");
-        let (store, report) = open(&config).await?;
-        tell(&report);
         if let Err(error) = migrate::sweep(&store).await {
             warn!(%error, "what an import that was cut off has left stays in the queue until the next one");
         }
