@@ -8,4 +8,5 @@ mod folder;
 mod given;
 mod init;
 mod json;
+mod phases;
 mod service;

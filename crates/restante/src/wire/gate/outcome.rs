@@ -121,6 +121,26 @@ mod tests {
             assert_eq!(smtp(vec![ruled(), refused(), deferred()], all).0, Verdict::Refuse(refusal(451)));
         }
         assert_eq!(smtp(vec![ruled(), ruled()], true), (Verdict::Accept, vec!["delivered".to_owned(); 2]));
+        // The first that refuses is the one that is heard.
+        let two = vec![ruled(), Decided::Refused(refusal(554)), refused()];
+        assert_eq!(smtp(two, true).0, Verdict::Refuse(refusal(554)));
+    }
+
+    /// What is kept in a quarantine says which rule put it there, and what nobody ruled says nothing.
+    #[test]
+    fn what_is_written_into_the_envelope_is_what_rules_said() {
+        for (protocol, held) in [(Protocol::Esmtp, true), (Protocol::Lmtp, false)] {
+            let mut envelope = envelope(&["a", "b"]);
+            envelope.trace.protocol = protocol;
+            settle(&mut envelope, vec![Decided::Ruled(Ruling::default()), refused()], false);
+            let rulings: Vec<_> = envelope.recipients.into_iter().map(|to| to.ruling).collect();
+            let refused = Ruling {
+                rules: vec!["r".into()],
+                quarantine: Some("refused by r: no".into()),
+                ..Ruling::default()
+            };
+            assert_eq!(rulings, [None, Some(refused).filter(|_| held)], "{protocol:?}");
+        }
     }
 
     /// RFC 2033 §4.2.
@@ -129,5 +149,7 @@ mod tests {
         let (verdict, why) = settled(Protocol::Lmtp, vec![refused(), ruled(), deferred()], true);
         assert_eq!(verdict, Verdict::AcceptExcept(vec![(0, refusal(550)), (2, refusal(451))]));
         assert_eq!(why, ["-", "delivered", "-"]);
+        let (verdict, why) = settled(Protocol::Lmtp, vec![ruled(), ruled()], false);
+        assert_eq!((verdict, why), (Verdict::Accept, vec!["delivered".to_owned(); 2]));
     }
 }
