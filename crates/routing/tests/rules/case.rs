@@ -195,9 +195,10 @@ fn forget(facts: &mut Facts, key: &str, name: &str) {
         "content" => facts.content = Known::Unknown(why()),
         "spam" => facts.verdicts.spam = Known::Unknown(why()),
         "virus" => facts.verdicts.virus = Known::Unknown(why()),
-        "body" => {
+        "body" | "inside" => {
             if let Known::Is(content) = &mut facts.content {
                 content.body = None;
+                content.header_only = key == "inside";
             }
         }
         _ => panic!("{name}"),

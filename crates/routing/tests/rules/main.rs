@@ -7,4 +7,5 @@ mod explained;
 mod fixtures;
 mod house;
 mod property;
+mod reach;
 mod taken_out;

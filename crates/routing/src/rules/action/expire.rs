@@ -9,7 +9,8 @@ use super::super::source::{Reader, Value};
 use super::{Action, Then};
 
 const MIN: Duration = Duration::from_secs(60);
-const MAX: Duration = Duration::from_secs(100 * 365 * 86_400);
+/// A year is as long as who reads it has it: 365.25 days.
+const MAX: Duration = Duration::from_secs(36_525 * 86_400);
 
 /// In seconds.
 #[derive(Debug, Clone, PartialEq, Eq)]
