@@ -15,7 +15,7 @@ use crate::memo::Memo;
 use crate::report;
 use crate::team::joining::reconcile;
 use crate::team::releaser::Releaser;
-use crate::trash::{Lacks, Trash};
+use crate::trash::{Lacks, Trash, guard};
 use crate::watchdog::Watch;
 
 /// How often everything is looked at that costs more than a team's views.
@@ -179,7 +179,8 @@ impl<S: Store> Caretaker<S> {
                 self.watch.look(&self.means, &mut self.memo, &care.watchdog, now_ms).await;
             }
             let standing = self.watch.standing().iter().cloned().chain(self.trash.concern());
-            self.means.concerns.stand(standing.collect());
+            let guarded = guard::standing(&self.means, &self.memo, wall_ms);
+            self.means.concerns.stand(standing.chain(guarded).collect());
         }
         let noted = self.means.concerns.take();
         self.memo.unsaid.extend(noted.into_iter().map(|text| (wall_ms, text)));

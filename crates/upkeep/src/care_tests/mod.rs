@@ -18,6 +18,7 @@ use tokio_util::sync::CancellationToken;
 
 mod hold;
 mod members;
+mod mistakes;
 mod notices;
 mod release;
 mod trash;

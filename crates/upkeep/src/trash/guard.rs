@@ -5,8 +5,12 @@ use queue::{Store, StoreError, Trashed, ViewState};
 use tracing::warn;
 
 use crate::caretaker::{Guard, Means};
-use crate::memo::Memo;
+use crate::concerns::Concern;
+use crate::memo::{Memo, Seat};
 use crate::words::{instant, messages, ms, span};
+
+/// How long a deletion that may have been a mistake is shown to whoever asks how the appliance is.
+const STANDS: u64 = 24 * 60 * 60 * 1000;
 
 /// Many messages that went at one instant.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -107,13 +111,7 @@ pub(super) fn tell<S>(
 ) {
     let (count, at, until) = (mass.uids.len() as u64, instant(mass.time_ms), instant(until_ms));
     let kept = span(guard.kept);
-    let member = means.directory.team(mailbox);
-    let member = member.as_ref().and_then(|team| team.members.iter().find(|member| member.view == *view));
-    let (login, of) = match member {
-        Some(member) => (member.login.to_string(), format!(" --mailbox {mailbox}")),
-        None if *view == ViewName::owner() => (mailbox.to_string(), String::new()),
-        None => (format!("{mailbox}+{view}"), String::new()),
-    };
+    let (login, of) = login(means, mailbox, view);
     warn!(%mailbox, login, messages = count, at, until, "very much old mail was deleted at once: it is kept longer");
     means.concerns.mass_deletion();
     means.concerns.note(format!(
@@ -123,4 +121,30 @@ pub(super) fn tell<S>(
         messages(count),
         guard.messages,
     ));
+}
+
+/// What somebody may have deleted by mistake, and not long ago.
+pub(crate) fn standing<S>(means: &Means<S>, memo: &Memo, wall_ms: u64) -> Vec<Concern> {
+    let lately = memo.guarded.iter().filter(|((_, time_ms), _)| wall_ms < time_ms.saturating_add(STANDS));
+    let concern = |(((mailbox, view), time_ms), until_ms): (&(Seat, u64), &u64)| {
+        let (login, of) = login(means, mailbox, view);
+        let (at, until) = (instant(*time_ms), instant(*until_ms));
+        let text = format!("{mailbox}: {login} deleted very much old mail in one session at {at}");
+        let todo = format!(
+            "if that was a mistake: `restante undo --login {login}{of} --last 2days` brings it back, until {until}"
+        );
+        Concern { text, todo, silent: None }
+    };
+    lately.map(concern).collect()
+}
+
+/// The login that has a view, and what `undo` must be told besides.
+fn login<S>(means: &Means<S>, mailbox: &MailboxName, view: &ViewName) -> (String, String) {
+    let team = means.directory.team(mailbox);
+    let member = team.as_ref().and_then(|team| team.members.iter().find(|member| member.view == *view));
+    match member {
+        Some(member) => (member.login.to_string(), format!(" --mailbox {mailbox}")),
+        None if *view == ViewName::owner() => (mailbox.to_string(), String::new()),
+        None => (format!("{mailbox}+{view}"), String::new()),
+    }
 }

@@ -1,0 +1,47 @@
+//! What was deleted by mistake, maybe: it stays longer, and somebody is told.
+
+use queue::contract::{name, view};
+use queue::{Store, Unwanted};
+
+use super::{DAY, MINUTE, Setup, World};
+
+/// Whoever asks how the appliance is hears of it for a day, and how it comes back.
+#[tokio::test]
+async fn what_may_have_been_a_mistake_is_shown_for_a_day() {
+    let world = World::new(&Setup { devices: vec!["phone"], ..Setup::default() });
+    let mut upkeep = world.upkeep();
+    world.look(&mut upkeep).await;
+    let (shared, own) = (world.mail("sales", 5).await, world.mail("alice", 5).await);
+    world.later(&mut upkeep, 20 * DAY).await;
+    assert!(world.concerns.standing().is_empty());
+    world.delete("sales", "bob", &shared, Unwanted::Stays).await;
+    world.pass(MINUTE);
+    world.delete("alice", "", &own, Unwanted::ToTrash).await;
+    world.pass(MINUTE);
+    world.delete("alice", "phone", &own, Unwanted::ToTrash).await;
+    world.look(&mut upkeep).await;
+    let standing = || {
+        let standing = world.concerns.standing().into_iter();
+        standing.map(|it| (it.text, it.todo)).collect::<Vec<_>>()
+    };
+    let (texts, todos): (Vec<_>, Vec<_>) = standing().into_iter().unzip();
+    assert_eq!(texts.len(), 2, "{texts:?}");
+    // The phone was the last that wanted it.
+    assert!(
+        texts[0].starts_with("alice: alice+phone deleted very much old mail in one session at "),
+        "{texts:?}"
+    );
+    assert!(texts[1].starts_with("sales: bob deleted very much old mail in one session at "), "{texts:?}");
+    assert!(todos[0].contains("`restante undo --login alice+phone --last 2days`"), "{todos:?}");
+    assert!(todos[1].contains("`restante undo --login bob --mailbox sales --last 2days`"), "{todos:?}");
+    // It is as true after a start.
+    let mut upkeep = world.upkeep();
+    world.later(&mut upkeep, DAY - 3 * MINUTE).await;
+    assert_eq!(standing().len(), 2);
+    world.later(&mut upkeep, MINUTE).await;
+    assert_eq!(standing().len(), 1, "two minutes after the other");
+    world.later(&mut upkeep, 2 * MINUTE).await;
+    assert!(standing().is_empty());
+    let undone = world.store.undo(&name("sales"), &view("bob"), shared).await.expect("undone");
+    assert_eq!(undone.len(), 5, "it is there all the same");
+}
