@@ -17,6 +17,7 @@ use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
 mod hold;
+mod joining;
 mod members;
 mod mistakes;
 mod notices;

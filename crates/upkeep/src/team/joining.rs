@@ -30,7 +30,7 @@ pub(crate) async fn reconcile<S: Store>(
     for mailbox in declared.keys().chain(kept.keys()).collect::<BTreeSet<_>>() {
         let joined = kept.get(mailbox).map_or(&[][..], Vec::as_slice);
         if declared.contains_key(mailbox) || directory.has_mailbox(mailbox) {
-            let wanted = wanted(directory, mailbox, declared.get(mailbox));
+            let wanted = wanted(directory, mailbox, declared.get(mailbox), joined);
             join_missing(means, mailbox, &wanted, joined, wall_ms).await?;
             part(means, memo, (mailbox, &wanted, joined), wall_ms, now_ms).await?;
         }
@@ -41,9 +41,25 @@ pub(crate) async fn reconcile<S: Store>(
 }
 
 /// The declared views, and of a team the releaser's, which joins first: what the others are done with then waits for it.
-fn wanted(directory: &Directory, mailbox: &MailboxName, declared: Option<&Vec<ViewName>>) -> Vec<ViewName> {
-    let releaser = directory.team(mailbox).map(|_| ViewName::releaser());
-    releaser.into_iter().chain(declared.into_iter().flatten().cloned()).collect()
+///
+/// Of a mailbox that declares nobody the owner's as long as others have not left: while a view has joined only what has
+/// joined can delete, and what the owner deletes meanwhile must not come back with the last of them. The releaser's stays
+/// as long: a team that is one again goes on as it was.
+fn wanted(
+    directory: &Directory,
+    mailbox: &MailboxName,
+    declared: Option<&Vec<ViewName>>,
+    joined: &[ViewName],
+) -> Vec<ViewName> {
+    let (owner, releaser) = (ViewName::owner(), ViewName::releaser());
+    match declared {
+        None if joined.iter().all(|view| *view == owner || *view == releaser) => Vec::new(),
+        None => joined.iter().filter(|view| **view == releaser).cloned().chain([owner]).collect(),
+        Some(declared) => {
+            let releaser = directory.team(mailbox).map(|_| releaser);
+            releaser.into_iter().chain(declared.iter().cloned()).collect()
+        }
+    }
 }
 
 async fn join_missing<S: Store>(
@@ -72,8 +88,8 @@ async fn join_missing<S: Store>(
     Ok(())
 }
 
-/// Lets go whom the file does not declare any more: the owner's and the releaser's view at once when nobody is left,
-/// and others when they have been away for as long as the mailbox holds.
+/// Lets go whom the file does not declare any more: the releaser's and the owner's view at once when nobody is left, and
+/// others when they have been away for as long as the mailbox holds.
 async fn part<S: Store>(
     means: &Means<S>,
     memo: &mut Memo,
@@ -82,21 +98,23 @@ async fn part<S: Store>(
     now_ms: Option<u64>,
 ) -> Result<(), StoreError> {
     let (owner, releaser) = (ViewName::owner(), ViewName::releaser());
-    let is_plain = |view: &ViewName| *view == owner || *view == releaser;
     let team = means.directory.team(mailbox);
     let hold = team.as_ref().and_then(|team| team.release).map_or(HOLD, |release| release.hold);
-    // What a member was not done with waits for whoever decides; a device's goes where its owner's does.
+    // What a member was not done with waits for whoever decides; elsewhere it goes where the owner's deletions go.
     let unwanted = match means.directory.trash(mailbox) {
-        _ if joined.contains(&releaser) => Unwanted::Stays,
+        _ if team.is_some() => Unwanted::Stays,
         Some(_) => Unwanted::ToTrash,
         None => Unwanted::Goes,
     };
-    let mut left = joined.to_vec();
-    for view in joined.iter().filter(|view| !wanted.contains(view)) {
-        // Of a mailbox that declares nobody these two go last.
-        if *view == releaser || (is_plain(view) && wanted.is_empty()) {
-            continue;
+    let goes_at_once = |view: &ViewName| *view == releaser || (*view == owner && wanted.is_empty());
+    // The releaser's first: what it alone still wants is what the owner has deleted.
+    for (view, unwanted) in [(&releaser, unwanted), (&owner, Unwanted::Stays)] {
+        if joined.contains(view) && !wanted.contains(view) && goes_at_once(view) {
+            means.store.leave(mailbox, view, unwanted).await?;
+            info!(%mailbox, view = view.as_str(), "nobody shares this mailbox any more");
         }
+    }
+    for view in joined.iter().filter(|view| !wanted.contains(view) && !goes_at_once(view)) {
         let seat = (mailbox.clone(), view.clone());
         let since = memo.left.entry(seat.clone()).or_insert_with(|| {
             info!(%mailbox, view = view.as_str(), hold = span(hold), "a view is not declared any more: it is kept for a while");
@@ -108,7 +126,6 @@ async fn part<S: Store>(
         let away = span(between(*since, now_ms));
         means.store.leave(mailbox, view, unwanted).await?;
         memo.left.remove(&seat);
-        left.retain(|other| other != view);
         let who = if *view == owner { "the owner's view".into() } else { format!("the view `{view}`") };
         info!(%mailbox, view = view.as_str(), away, "a view has left: what only it wanted is free");
         means
@@ -118,14 +135,5 @@ async fn part<S: Store>(
         means.journeys.tell(|| Event::Left { mailbox: mailbox.clone(), view: view.clone(), reason });
     }
     memo.left.retain(|(of, view), _| of != mailbox || !wanted.contains(view));
-    let is_over = wanted.is_empty() && left.iter().all(is_plain);
-    let is_personal = !wanted.is_empty() && !wanted.contains(&releaser);
-    for view in [&owner, &releaser] {
-        let goes = is_over || (is_personal && *view == releaser);
-        if goes && left.contains(view) {
-            means.store.leave(mailbox, view, Unwanted::Stays).await?;
-            info!(%mailbox, view = view.as_str(), "nobody shares this mailbox any more");
-        }
-    }
     Ok(())
 }
