@@ -1,10 +1,13 @@
 //! What was deleted, and what came back of it, while room is made.
 
-use mail::Uid;
-use queue::contract::{listed, name, read, view};
-use queue::{Maildrop, Store};
+use std::os::unix::fs::MetadataExt;
+use std::time::Duration;
 
-use super::space::{SEGMENT, fill, segments};
+use mail::Uid;
+use queue::contract::{deliver, listed, name, read, view};
+use queue::{Expunge, Fetched, Join, Maildrop, Store, Unwanted};
+
+use super::space::{SEGMENT, body, fill, segments};
 use super::{Place, assert_holders, block_on, rows};
 use crate::SledStore;
 
@@ -68,6 +71,89 @@ fn what_was_deleted_and_what_came_back_moves_too() {
         let (store, report) = place.open();
         assert!(report.damaged.is_empty(), "{report}");
         assert_eq!(all(&store).await, wanted);
+        store.close().await.expect("closed");
+    });
+}
+
+/// What the bodies take of the disk, with the segments that are kept ready.
+fn octets(place: &Place) -> u64 {
+    let files = ["log", "big"].map(|folder| place.path().join(folder));
+    let files =
+        files.iter().flat_map(|folder| super::names(folder).into_iter().map(|name| folder.join(name)));
+    // A file may go while it is looked for.
+    files.filter_map(|file| std::fs::metadata(file).ok()).map(|file| file.blocks() * 512).sum()
+}
+
+/// Waits for what the keeper does by itself.
+async fn shrinks(place: &Place, to: u64) -> u64 {
+    for _ in 0..600 {
+        if octets(place) <= to {
+            break;
+        }
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+    octets(place)
+}
+
+/// Nobody asks for it: as in a daemon, the keeper sees that much has died. Of other mail in the same segments nothing
+/// goes.
+#[test]
+fn what_a_team_had_and_the_trash_gave_up_leaves_the_disk() {
+    const MEMBERS: [&str; 3] = ["one", "two", "three"];
+    let mut place = Place::with_segments(SEGMENT);
+    place.params.dead = 100_000;
+    let team = name("team");
+    block_on(async {
+        let (store, _) = place.open();
+        for member in MEMBERS {
+            store.join(&team, &view(member), Join::All).await.expect("joined");
+        }
+        let (mut mails, mut others) = (Vec::new(), Vec::new());
+        for n in 0..120 {
+            let mailboxes: &[&str] = if n % 12 == 0 { &["team", "other"] } else { &["team"] };
+            mails.push(deliver(&store, &body(n), mailboxes).await[0]);
+            others.extend((n % 12 == 0).then_some(n));
+        }
+        for n in 0..5 {
+            mails.push(deliver(&store, &body(n).repeat(10), &["team"]).await[0]);
+        }
+        let full = octets(&place);
+        assert!(full > 1_000_000, "{full}");
+        for (which, member) in MEMBERS.into_iter().enumerate() {
+            let group = Fetched {
+                mailbox: team.clone(),
+                view: view(member),
+                uids: mails.clone(),
+                offered: mails[mails.len() - 1],
+            };
+            store.seen(group).await.expect("noted");
+            assert!(octets(&place) >= full, "{which} have had it");
+            let (mailbox, unwanted) = (team.clone(), Unwanted::ToTrash);
+            let group = Expunge { mailbox, view: view(member), uids: mails.clone(), unwanted };
+            store.delete(vec![group]).await.expect("deleted");
+        }
+        let trashed = store.trashed(&team, Uid(0), usize::MAX).await.expect("told");
+        assert_eq!(trashed.len(), mails.len(), "all had it");
+        // Longer than the keeper rests: it has looked, and a trash is no reason to free anything.
+        tokio::time::sleep(Duration::from_secs(7)).await;
+        assert!(octets(&place) >= full, "{} of {full}", octets(&place));
+        store.purge(&team.trash(), mails.clone()).await.expect("purged");
+        let left = shrinks(&place, full / 4).await;
+        assert!(left <= full / 4, "{left} of {full}");
+        assert!(super::names(&place.path().join("big")).is_empty());
+        for (maildrop, wanted) in [("team", 0), ("other", others.len())] {
+            let of = if maildrop == "team" { "one" } else { "" };
+            let maildrop = store.open(&name(maildrop), &view(of)).await.expect("opened");
+            assert_eq!(maildrop.len(), wanted);
+            for (at, n) in others.iter().enumerate().take(maildrop.len()) {
+                assert!(read(&maildrop, at).await.ends_with(&body(*n)), "{n}");
+            }
+        }
+        assert_holders(&rows(&store));
+        let rest = listed(&store, "other", "").await;
+        super::space::delete(&store, "other", rest).await;
+        store.tidy().await.expect("tidied");
+        assert_eq!(segments(&place), 1);
         store.close().await.expect("closed");
     });
 }
