@@ -242,12 +242,13 @@ async fn what_was_fetched_is_remembered_before_it_is_deleted() {
 #[tokio::test]
 async fn a_shared_login_that_keeps_deletes_nothing_and_says_so() {
     let world = World::of_a_firm().await;
-    world.deliver_to(&["desk"], "one").await;
+    let uid = world.deliver_to(&["desk"], "one").await[0];
     let mut desk = world.session("desk").await;
     desk.retr(1).await;
     assert!(desk.say("DELE 1").await.starts_with("+OK"));
     desk.quit().await;
     assert_eq!(world.listed("desk", "").await.len(), 1);
+    assert!(world.view("desk", "").await.fetched.contains(uid), "it is one of the views");
     assert!(world.told().iter().all(|event| !matches!(event, Event::Deleted { .. })));
     let mut bob = world.session("bob/desk").await;
     assert!(bob.say("DELE 1").await.starts_with("+OK"));

@@ -1,4 +1,4 @@
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
 use std::future::Future;
 use std::time::{Duration, Instant};
 
@@ -60,11 +60,22 @@ impl<S: Store> Intake<S> {
         Ok(Self { store, mailbox, arriving: VecDeque::new(), octets: 0, ready: Vec::new(), delivered: 0 })
     }
 
-    /// The unique ids that are taken, each with the octets of its message.
+    /// The unique ids that are taken, each with the octets of its message: also what only a device or a member still
+    /// lists, which would have two of one name.
     pub async fn known(&self) -> Result<Vec<(String, u64)>, StoreError> {
-        let maildrop = self.store.open(&self.mailbox, &ViewName::owner()).await?;
-        let entries = (0..maildrop.len()).filter_map(|index| maildrop.entry(index));
-        Ok(entries.filter_map(|entry| Some((entry.foreign_uidl?.to_owned(), entry.octets))).collect())
+        let joined = self.store.views(&self.mailbox).await?.into_iter().map(|state| state.view);
+        let mut known = BTreeMap::new();
+        for view in std::iter::once(ViewName::owner()).chain(joined) {
+            let maildrop = match self.store.open(&self.mailbox, &view).await {
+                Err(StoreError::NoView) => continue,
+                opened => opened?,
+            };
+            let entries = (0..maildrop.len()).filter_map(|index| maildrop.entry(index));
+            known.extend(
+                entries.filter_map(|entry| Some((entry.uid, (entry.foreign_uidl?.to_owned(), entry.octets)))),
+            );
+        }
+        Ok(known.into_values().collect())
     }
 
     /// The place for the next message's octets.
@@ -204,8 +215,8 @@ fn discard<S: Store>(
 
 #[cfg(test)]
 mod tests {
-    use queue::contract::{accept, envelope as ordinary, name};
-    use queue::{MemoryStore, Message};
+    use queue::contract::{accept, envelope as ordinary, listed, name, view};
+    use queue::{Expunge, Join, MemoryStore, Message, Unwanted};
 
     use super::*;
 
@@ -249,6 +260,27 @@ mod tests {
         assert_eq!(octets, "Subject: old-7\r\n\r\n", "nothing on top, nothing hidden");
         let envelope = maildrop.envelope(7).await.expect("known");
         assert_eq!((envelope.trace.received_ms, envelope.trace.protocol), (10_000, Protocol::Local));
+    }
+
+    /// RFC 1939 §7: what she has deleted and her phone has not must not come into the phone's list once more.
+    #[tokio::test]
+    async fn what_any_view_lists_is_known() {
+        let (store, alice, phone) = (MemoryStore::new(), name("alice"), view("phone"));
+        for joins in [&ViewName::owner(), &phone] {
+            store.join(&alice, joins, Join::All).await.expect("joined");
+        }
+        let mut intake = begin(&store).await;
+        for name in ["old-1", "old-2", "old-3"] {
+            give(&mut intake, name).await.expect("given");
+        }
+        intake.end().await.expect("ended");
+        for (by, done) in [("", 0..2), ("phone", 1..3)] {
+            let uids = listed(&store, "alice", by).await[done].to_vec();
+            let unwanted = Unwanted::ToTrash;
+            let done = Expunge { mailbox: alice.clone(), view: view(by), uids, unwanted };
+            store.delete(vec![done]).await.expect("done");
+        }
+        assert_eq!(known(&store).await, ["old-1", "old-3"], "the second is nobody's any more");
     }
 
     /// What was accepted behind a message that failed must not come into the mailbox before it.
