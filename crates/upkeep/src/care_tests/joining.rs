@@ -88,3 +88,28 @@ async fn what_a_former_team_has_released_does_not_come_back_to_an_owner_who_dele
         assert_eq!(world.trash("sales").await, gone, "{trash:?}");
     }
 }
+
+/// The login of the whole team had deleted what was released and held: nobody wants that any more, its view included.
+#[tokio::test]
+async fn what_a_shared_login_deleted_while_its_team_held_it_stays_deleted() {
+    for trash in [Some(days(40)), None] {
+        let world = World::new(&Setup { trash, ..Setup::default() });
+        let mut upkeep = world.upkeep();
+        world.look(&mut upkeep).await;
+        world.store.join(&name("sales"), &ViewName::owner(), Join::All).await.expect("joined");
+        let uids = world.mail("sales", 2).await;
+        for of in ["alice", "bob", ""] {
+            world.delete("sales", of, &uids[..1], Unwanted::Stays).await;
+        }
+        world.look(&mut upkeep).await;
+        assert_eq!(world.journey(uids[0]).len(), 1, "released");
+        world.directory.replace(Setup { members: Vec::new(), trash, ..Setup::default() }.table());
+        world.look(&mut upkeep).await;
+        world.later(&mut upkeep, 32 * DAY).await;
+        assert!(world.views("sales").await.is_empty());
+        assert_eq!(listed(&world.store, "sales", "").await, uids[1..]);
+        let gone: Vec<_> = trash.iter().map(|_| uids[0]).collect();
+        assert_eq!(world.trash("sales").await, gone, "{trash:?}");
+        assert!(world.journey(uids[0])[1].ends_with("its owner had deleted it"));
+    }
+}

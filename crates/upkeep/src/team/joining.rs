@@ -2,16 +2,19 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use directory::{Directory, JoinFrom};
-use mail::{Event, MailboxName, ViewName};
+use mail::{Event, MailboxName, Uid, ViewName};
 use queue::{Join, Store, StoreError, Unwanted};
 use tracing::info;
 
 use crate::caretaker::Means;
 use crate::memo::Memo;
+use crate::trash;
 use crate::words::{between, ms, span};
 
 /// How long a view that is not declared any more keeps what it has, where no team says it.
 const HOLD: Duration = Duration::from_secs(30 * 24 * 60 * 60);
+/// Messages of one step.
+const STEP: usize = 1000;
 
 /// Brings the views that have joined in line with the file. `now_ms` is none while the clock is not believed: then
 /// nobody leaves.
@@ -110,6 +113,9 @@ async fn part<S: Store>(
     // The releaser's first: what it alone still wants is what the owner has deleted.
     for (view, unwanted) in [(&releaser, unwanted), (&owner, Unwanted::Stays)] {
         if joined.contains(view) && !wanted.contains(view) && goes_at_once(view) {
+            if *view == owner {
+                let_go_deleted(means, mailbox).await?;
+            }
             means.store.leave(mailbox, view, unwanted).await?;
             info!(%mailbox, view = view.as_str(), "nobody shares this mailbox any more");
         }
@@ -135,5 +141,28 @@ async fn part<S: Store>(
         means.journeys.tell(|| Event::Left { mailbox: mailbox.clone(), view: view.clone(), reason });
     }
     memo.left.retain(|(of, view), _| of != mailbox || !wanted.contains(view));
+    Ok(())
+}
+
+/// What the owner has deleted and is still there, such as what a team had released and held: without any view it would be
+/// listed again.
+async fn let_go_deleted<S: Store>(means: &Means<S>, mailbox: &MailboxName) -> Result<(), StoreError> {
+    let Means { store, directory, journeys, .. } = means;
+    let deletions = store.deletions(mailbox, &ViewName::owner(), 0).await?;
+    let mut deleted: BTreeSet<Uid> = deletions.into_iter().flat_map(|deletion| deletion.uids).collect();
+    for trashed in trash::read(store, mailbox).await? {
+        deleted.remove(&trashed.uid);
+    }
+    let deleted: Vec<Uid> = deleted.into_iter().collect();
+    for step in deleted.chunks(STEP) {
+        let (mailbox, uids, reason) = (mailbox.clone(), step.to_vec(), "its owner had deleted it".to_owned());
+        if directory.trash(&mailbox).is_some() {
+            store.trash(&mailbox, uids.clone()).await?;
+            journeys.tell(|| Event::Trashed { mailbox, uids, reason });
+        } else {
+            store.purge(&mailbox, uids.clone()).await?;
+            journeys.tell(|| Event::Removed { mailbox, uids, reason });
+        }
+    }
     Ok(())
 }
