@@ -12,6 +12,7 @@ use super::fault::{Fault, Faults, Severity};
 use super::machine::{self, Places};
 use super::mailboxes::{self, Mailboxes};
 use super::permission::{STATE_DIR_OPEN, exposure_of, service_groups};
+use super::reading::read_at_most;
 use super::rules::{self, Origin, Rules};
 use super::section::{Notes, Section, brackets};
 use super::settings::Config;
@@ -143,14 +144,11 @@ const FILE_MAX: u64 = 64 << 20;
 fn read(dir: &Path, file: File) -> Result<String, Fault> {
     let path = dir.join(file.name());
     let fault = |message: String| Fault::of_file(file, message);
-    match fs::metadata(&path) {
-        Ok(found) if found.len() > FILE_MAX => {
+    let octets = match read_at_most(&path, FILE_MAX) {
+        Ok(octets) => octets,
+        Err(error) if error.kind() == io::ErrorKind::FileTooLarge => {
             return Err(fault(format!("{} is longer than 64 MiB", file.name())));
         }
-        Ok(_) | Err(_) => {}
-    }
-    let octets = match fs::read(&path) {
-        Ok(octets) => octets,
         Err(error) if error.kind() == io::ErrorKind::NotFound && file == File::Rules => Vec::new(),
         Err(error) => {
             let fault = fault(format!("cannot read {}: {error}", path.display()));

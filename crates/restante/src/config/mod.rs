@@ -17,6 +17,7 @@ mod mask;
 mod nearest;
 mod overlay;
 pub mod permission;
+mod reading;
 pub mod replace;
 mod rules;
 mod section;

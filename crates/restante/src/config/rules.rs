@@ -2,6 +2,7 @@
 //! those of the other files.
 
 use std::fs;
+use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -11,6 +12,7 @@ use routing::rules::{self, Diagnostic, RuleSet, Surroundings};
 use serde::{Deserialize, Serialize};
 
 use super::fault::{Fault, Severity};
+use super::reading::read_at_most;
 use super::settings::Config;
 use super::source::File;
 
@@ -88,11 +90,11 @@ pub(super) fn compile(
 }
 
 fn read_list(path: &Path) -> Result<String, String> {
-    let said = |error: std::io::Error| format!("cannot read {}: {error}", path.display());
-    match fs::metadata(path).map_err(said)?.len() {
-        0..=LIST_MAX => fs::read_to_string(path).map_err(said),
-        _ => Err(format!("{} is longer than 16 MiB", path.display())),
-    }
+    let octets = read_at_most(path, LIST_MAX).map_err(|error| match error.kind() {
+        io::ErrorKind::FileTooLarge => format!("{} is longer than 16 MiB", path.display()),
+        _ => format!("cannot read {}: {error}", path.display()),
+    })?;
+    String::from_utf8(octets).map_err(|_| format!("cannot read {}: it is not UTF-8", path.display()))
 }
 
 fn fault(said: Diagnostic) -> Fault {
