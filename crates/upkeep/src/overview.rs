@@ -330,7 +330,7 @@ impl From<&Release> for Rule {
     }
 }
 
-fn goes(release: &Release, released: &BTreeMap<u64, Vec<Uid>>) -> Vec<Day> {
+pub(crate) fn goes(release: &Release, released: &BTreeMap<u64, Vec<Uid>>) -> Vec<Day> {
     let mut days: Vec<Day> = Vec::new();
     if release.when == When::Never {
         return days;

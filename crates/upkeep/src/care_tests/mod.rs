@@ -21,6 +21,7 @@ mod joining;
 mod members;
 mod mistakes;
 mod notices;
+mod overview;
 mod release;
 mod trash;
 

@@ -34,7 +34,7 @@ impl Book {
         }
         let is_old = self.rule.max_age.is_some_and(|max| self.age(entry.came, now) >= max);
         let is_held = released.is_none_or(|since| self.age(since, now) < self.rule.hold);
-        is_old || (!is_held && self.has_been_enough_since(uid, entry, now).is_some())
+        is_old || (!is_held && self.everybody_has_since(uid, entry, now).is_some())
     }
 
     fn may_be_released(&self, uid: &str, entry: &Entry, now: Ms) -> Option<Ms> {
@@ -42,8 +42,18 @@ impl Book {
         somebody.then(|| self.has_been_enough_since(uid, entry, now)).flatten()
     }
 
-    /// From when on everybody may have had enough of it.
+    /// From when on everybody may have had enough of it, and a person have had it.
     fn has_been_enough_since(&self, uid: &str, entry: &Entry, now: Ms) -> Option<Ms> {
+        let since = self.everybody_has_since(uid, entry, now)?;
+        // Never without a person, unless there is none any more. Of what came back for one, the others are done already.
+        if entry.whose == Whose::Team && !self.robots_alone() {
+            return Some(since.max(*self.human.get(&entry.number?)?));
+        }
+        Some(since)
+    }
+
+    /// From when on everybody to whom it is due may have had enough of it.
+    fn everybody_has_since(&self, uid: &str, entry: &Entry, now: Ms) -> Option<Ms> {
         let mut since = entry.came;
         for (name, member) in &self.members {
             if self.due(name, entry) != Due::Yes {
@@ -56,10 +66,6 @@ impl Book {
             let parked = (member.robot && marks.unfinished >= PARKED).then_some(entry.came);
             let enough = [fetched, marks.may_done, member.left, lapsed, parked].into_iter().flatten().min();
             since = since.max(enough?);
-        }
-        // Never without a person, unless there is none any more. Of what came back for one, the others are done already.
-        if entry.whose == Whose::Team && !self.robots_alone() {
-            since = since.max(*self.human.get(&entry.number?)?);
         }
         Some(since)
     }

@@ -1,0 +1,117 @@
+use std::collections::BTreeMap;
+
+use super::*;
+use crate::overview::goes;
+use crate::{Day, Rule, Seat, Sum};
+
+const SECONDS: u64 = DAY / 1000;
+
+fn day(ms: u64, messages: u64) -> Day {
+    let time = jiff::Timestamp::from_millisecond(i64::try_from(ms).expect("small")).expect("a time");
+    Day { day: time.to_string()[..10].to_owned(), messages }
+}
+
+#[tokio::test]
+async fn an_overview_says_who_has_what_and_when_it_goes() {
+    let robot = MemberSpec { robot: true, ..member("desk") };
+    let bob = MemberSpec { mirrors: Some(true), ..member("bob") };
+    let ignore_absent = Some(days(60));
+    let rule = release(When::AllFetched).map(|release| Release { ignore_absent, ..release });
+    let world =
+        World::new(&Setup { members: vec![member("alice"), bob, robot], release: rule, ..Setup::default() });
+    let mut upkeep = world.upkeep();
+    let early = world.mail("sales", 1).await;
+    let octets = world.store.usage(&name("sales")).octets;
+    let sum = |messages: u64| Sum { messages, octets: messages * octets };
+    let nobody = world.overview().await;
+    assert_eq!((nobody.holds, nobody.held_back, nobody.members[0].joined_ms), (sum(1), sum(1), None));
+    world.look(&mut upkeep).await;
+    let uids: Vec<Uid> = early.into_iter().chain(world.mail("sales", 3).await).collect();
+    let fetchmail = Some("fetchmail".to_owned());
+    world.pickups.note(&name("sales"), &view("alice"), START, fetchmail.clone());
+    world.fetch("alice", &uids).await;
+    world.fetch("desk", &uids[..3]).await;
+    world.delete("sales", "desk", &uids[..1], Unwanted::Stays).await;
+    world.delete("sales", "bob", &uids[..2], Unwanted::Stays).await;
+    world.pass(MINUTE);
+    world.look(&mut upkeep).await;
+    let seat =
+        |view: &str| Seat { view: view.into(), is_declared: true, joined_ms: Some(START), ..Seat::default() };
+    let expected = Overview {
+        mailbox: "sales".into(),
+        release: Some(Rule {
+            when: "all-fetched".into(),
+            hold_seconds: 14 * SECONDS,
+            max_age_seconds: Some(365 * SECONDS),
+            ignore_absent_seconds: Some(60 * SECONDS),
+        }),
+        trash_seconds: Some(7 * SECONDS),
+        shared: false,
+        holds: sum(4),
+        released: sum(2),
+        held_back: sum(2),
+        members: vec![
+            Seat { last_pickup_ms: Some(START), client: fetchmail, fetched: sum(4), ..seat("alice") },
+            Seat {
+                mirrors: true,
+                waiting: sum(2),
+                done: 2,
+                holds_back: sum(2),
+                holds_since_ms: Some(1),
+                ..seat("bob")
+            },
+            Seat {
+                robot: true,
+                waiting: sum(1),
+                fetched: sum(2),
+                done: 1,
+                holds_back: sum(1),
+                holds_since_ms: Some(1),
+                ..seat("desk")
+            },
+        ],
+        goes: vec![day(START + MINUTE + 14 * DAY, 2)],
+        ..Overview::default()
+    };
+    assert_eq!(world.overview().await, expected);
+    world.pass(DAY);
+    world.delete("sales", "bob", &uids[2..3], Unwanted::Stays).await;
+    world.look(&mut upkeep).await;
+    let seen = world.overview().await;
+    assert_eq!((seen.released, seen.held_back), (sum(3), sum(1)));
+    assert_eq!(seen.goes, [day(START + MINUTE + 14 * DAY, 2), day(START + MINUTE + 15 * DAY, 1)]);
+    world.later(&mut upkeep, 13 * DAY).await;
+    let seen = world.overview().await;
+    assert_eq!((seen.holds, seen.released, seen.held_back, seen.trash), (sum(2), sum(1), sum(1), sum(2)));
+    assert_eq!((seen.members[1].done, seen.members[2].done), (1, 0), "of what is here");
+}
+
+#[tokio::test]
+async fn an_overview_tells_what_nobody_that_counts_has_had() {
+    let robot = MemberSpec { robot: true, ..member("desk") };
+    let world = World::new(&Setup { members: vec![member("alice"), robot], ..Setup::default() });
+    let mut upkeep = world.upkeep();
+    world.look(&mut upkeep).await;
+    let uids = world.mail("sales", 1).await;
+    world.fetch("desk", &uids).await;
+    let alice = MemberSpec { from: JoinFrom::Now, ..member("bob") };
+    let robot = MemberSpec { robot: true, ..member("desk") };
+    world.directory.replace(Setup { members: vec![alice, robot], ..Setup::default() }.table());
+    world.later(&mut upkeep, 15 * DAY).await;
+    let seen = world.overview().await;
+    assert_eq!((seen.unread.messages, seen.held_back.messages, seen.released.messages), (1, 0, 0));
+}
+
+#[test]
+fn what_goes_late_is_told_of_the_last_day_that_is_told() {
+    let rule = release(When::AllFetched).expect("one");
+    let two_a_day = |day: u64| {
+        let begin = START + day * DAY;
+        [(begin, vec![Uid(1)]), (begin + DAY / 2, vec![Uid(2), Uid(3)])]
+    };
+    let all: BTreeMap<u64, Vec<Uid>> = (0..70).flat_map(two_a_day).collect();
+    let told = goes(&rule, &all);
+    assert_eq!((told.len(), told.iter().map(|day| day.messages).sum::<u64>()), (60, 210));
+    assert!(told[59].messages > 30 && told[1..59].iter().all(|day| day.messages == 3), "{told:?}");
+    assert!(goes(&Release { when: When::Never, ..rule }, &all).is_empty());
+}
