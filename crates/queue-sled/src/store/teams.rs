@@ -214,3 +214,6 @@ fn draft(mailbox: &MailboxName, view: &ViewName, part: Read) -> Result<Draft, St
     let undo = UndoChange { mailbox: mailbox.clone(), view: view.clone(), back, entries };
     Draft::undo(&undo).map_err(too_long)
 }
+
+#[cfg(test)]
+mod tests;
