@@ -18,11 +18,13 @@ use tokio_util::sync::CancellationToken;
 
 mod hold;
 mod joining;
+mod lapses;
 mod members;
 mod mistakes;
 mod notices;
 mod overview;
 mod release;
+mod steps;
 mod trash;
 
 use crate::{Care, Caring, Concerns, Expiring, Guard, Overview, Quarantine, Upkeep, Watchdog};
@@ -44,10 +46,11 @@ fn release(when: When) -> Option<Release> {
     Some(Release { when, hold: days(14), max_age: Some(days(365)), ignore_absent: None })
 }
 
-/// sales is shared by whom `members` say; alice has what `devices` say; desk is a login of a robot. What goes stays a
-/// week in the trash.
+/// sales is shared by whom `members` say, and info by alice where there is a `second` team; alice has what `devices` say;
+/// desk is a login of a robot. What goes stays a week in the trash.
 struct Setup {
     members: Vec<MemberSpec>,
+    second: bool,
     release: Option<Release>,
     devices: Vec<&'static str>,
     trash: Option<Duration>,
@@ -56,7 +59,8 @@ struct Setup {
 impl Default for Setup {
     fn default() -> Self {
         let members = vec![member("alice"), member("bob")];
-        Self { members, release: release(When::AllFetched), devices: Vec::new(), trash: Some(days(7)) }
+        let release = release(When::AllFetched);
+        Self { members, second: false, release, devices: Vec::new(), trash: Some(days(7)) }
     }
 }
 
@@ -76,7 +80,13 @@ impl Setup {
             release: self.release.filter(|_| !self.members.is_empty()),
             ..mailbox("sales")
         };
-        let spec = Spec {
+        let info = MailboxSpec {
+            passwords: Vec::new(),
+            members: vec![member("alice")],
+            release: self.release,
+            ..mailbox("info")
+        };
+        let mut spec = Spec {
             domains: vec![DomainSpec {
                 name: "example.test".into(),
                 postmaster: Some("boss".into()),
@@ -92,6 +102,7 @@ impl Setup {
             hostname: "mx.example.test".into(),
             ..Spec::default()
         };
+        spec.mailboxes.extend(self.second.then_some(info));
         let (table, faults) = Table::build(&spec);
         table.unwrap_or_else(|| panic!("{faults:?}"))
     }

@@ -31,7 +31,7 @@ pub(crate) fn presence(
         return Presence::Here;
     }
     // Who was told of an absence that has ended was told nothing of this one.
-    let told = told_ms.filter(|told| *told >= seen_ms);
+    let told = told_ms.filter(|told| *told > seen_ms);
     let lapses = ends.max(told.unwrap_or(now_ms).saturating_add(notice));
     if told.is_some() && now_ms >= lapses { Presence::Lapsed } else { Presence::Lapsing(lapses) }
 }

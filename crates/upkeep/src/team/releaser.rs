@@ -238,7 +238,7 @@ impl<S: Store> Look<'_, S> {
             match presence(seen_ms, release.ignore_absent, memo.lapsing.get(&seat).copied(), now_ms) {
                 Presence::Here => drop(memo.lapsing.remove(&seat)),
                 Presence::Lapsing(at_ms) => {
-                    if memo.lapsing.get(&seat).is_none_or(|told| *told < seen_ms) {
+                    if memo.lapsing.get(&seat).is_none_or(|told| *told <= seen_ms) {
                         memo.lapsing.insert(seat, now_ms);
                         self.tell_of_lapse(&state.view, &span(between(seen_ms, now_ms)), at_ms);
                     }
