@@ -8,4 +8,5 @@ mod fixtures;
 mod house;
 mod property;
 mod reach;
+mod saw;
 mod taken_out;

@@ -1,5 +1,7 @@
 //! What scanners said: `spam-score`, `spam-symbol`, `virus`.
 
+use toml::de::DeValue;
+
 use super::super::answer::Answer;
 use super::super::diagnostic::Diagnostic;
 use super::super::pattern::{Kind, Wanted};
@@ -25,7 +27,10 @@ pub(super) fn read(key: &str, value: &Value<'_>, reader: &mut Reader<'_>) -> Opt
     let there = if key == "virus" { reader.around.virus_scanner } else { reader.around.spam_filter };
     if !there {
         let scanner = if key == "virus" { "virus scanner" } else { "spam filter" };
-        let message = format!("`{key}`: no {scanner} is asked, so this never matches");
+        // Where nobody looks nothing is found.
+        let wants_none = matches!(value.get_ref(), DeValue::Boolean(false));
+        let so = if wants_none { "always" } else { "never" };
+        let message = format!("`{key}`: no {scanner} is asked, so this {so} matches");
         reader.say(Diagnostic::warning(value.span(), message).hint("name one in restante.toml"));
     }
     let test = match key {
@@ -124,6 +129,7 @@ mod tests {
             ("", None),
             ("-", None),
             ("9999999999", None),
+            ("999999999.99", Some(99_999_999_999)),
         ] {
             assert_eq!(hundredths(text).ok(), score, "{text}");
         }
