@@ -310,6 +310,19 @@ fn other_rules_are_tried_on_stored_mail_with_its_body_and_on_what_the_trace_know
     // Without the daemon, and without the trace.
     assert!(appliance.stop().success());
     assert_eq!(figures(&diff(&appliance).1), [2, 1, 4, 1]);
+    // What is judged after it has begun is not at hand among what is stored, and is not gone.
+    let trace = fs::read_dir(appliance.state_dir().join("trace")).expect("read");
+    let files = trace.map(|entry| entry.expect("an entry").path()).filter(|path| path.is_file());
+    let (path, mut lines) = files
+        .filter_map(|path| Some((path.clone(), fs::read_to_string(&path).ok()?)))
+        .find(|(_, text)| text.contains("\"judged\":"))
+        .expect("a day");
+    let judged = lines.lines().find(|line| line.contains("\"judged\":")).expect("a line");
+    let (_, rest) = judged.split_once("\",\"judged\":\"").expect("a time");
+    let later = format!("{{\"at\":\"2999-01-01T00:00:00Z\",\"judged\":\"f{}\n", &rest[1..]);
+    lines.push_str(&later);
+    fs::write(&path, lines).expect("written");
+    assert_eq!(figures(&diff(&appliance).1), [2, 1, 4, 1]);
     fs::remove_dir_all(appliance.state_dir().join("trace")).expect("removed");
     let (code, document) = diff(&appliance);
     assert_eq!((code, figures(&document)), (Some(1), [2, 0, 3, 0]), "{document}");
