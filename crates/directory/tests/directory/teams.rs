@@ -287,6 +287,8 @@ proptest! {
             prop_assert_eq!(directory.devices(&name), views_of(row.devices.iter()));
             prop_assert_eq!(directory.team(&name).is_some(), !row.members.is_empty());
         }
+        let teams = spec.mailboxes.iter().filter(|row| !row.members.is_empty()).count();
+        prop_assert_eq!(directory.teams().len(), teams);
         for (name, team) in directory.teams() {
             let members: Vec<&str> = team.members.iter().map(|member| member.login.as_str()).collect();
             let said: Vec<&str> = row(&spec, &name).members.iter().map(|member| member.login.as_str()).collect();

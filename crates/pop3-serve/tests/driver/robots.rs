@@ -43,6 +43,22 @@ async fn one_session_has_it_and_another_takes_over_when_it_falls_silent() {
     }
 }
 
+/// Also when it is in the middle of something, and not waiting for the next command.
+#[tokio::test(start_paused = true)]
+async fn who_was_taken_over_within_a_message_gets_no_more_of_it() {
+    let world = World::of_a_firm().await;
+    let long = [b"A: b\r\n\r\n".as_slice(), &b"line\r\n".repeat(100_000)].concat();
+    contract::deliver(&world.store, &long, &["sales"]).await;
+    let mut first = world.connect_from("127.0.0.1", 100).logged_in_as("helpdesk/sales").await;
+    first.send(b"RETR 1\r\nRETR 1\r\n").await;
+    assert!(first.line().await.starts_with("+OK"));
+    tokio::time::sleep(Duration::from_secs(61)).await;
+    let mut second = world.session("helpdesk/sales").await;
+    let rest = first.rest().await;
+    assert!(rest.len() < long.len() / 2, "{}", rest.len());
+    assert_eq!(second.say("STAT").await.split(' ').nth(1), Some("1"));
+}
+
 #[tokio::test]
 async fn the_next_session_of_a_robot_may_follow_at_once() {
     let world = World::of_a_firm().await;

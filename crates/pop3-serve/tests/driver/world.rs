@@ -32,12 +32,12 @@ pub(crate) struct World {
 
 impl World {
     pub(crate) fn new(access: Access, tls: Option<Tls>) -> Self {
-        Self::of(people(), access, tls)
+        Self::of(people(), Params::default(), access, tls)
     }
 
-    fn of(directory: Directory, access: Access, tls: Option<Tls>) -> Self {
+    fn of(directory: Directory, params: Params, access: Access, tls: Option<Tls>) -> Self {
         let store = MemoryStore::new();
-        let params = Params { hostname: "mx.example.test".into(), ..Params::default() };
+        let params = Params { hostname: "mx.example.test".into(), ..params };
         let budget = LoginBudget::new(LoginBudgetParams::default());
         let service = Service::new(params, access, store.clone(), directory, budget, tls);
         let (registry, pickups, told) = (Registry::new(), Pickups::new(), Arc::new(Mutex::new(Vec::new())));
@@ -60,7 +60,9 @@ impl World {
     /// Of a firm: alice, who has a phone and collects the team mailbox sales; bob and the robot helpdesk, who are its
     /// members too; and desk and counter, whose passwords several people share: one keeps, the other deletes for all.
     pub(crate) async fn of_a_firm() -> Self {
-        let world = Self::of(firm(), Access::default(), None);
+        // More than a robot may be silent for: whoever takes over need not wait for it.
+        let params = Params { write_timeout: Duration::from_secs(90), ..Params::default() };
+        let world = Self::of(firm(), params, Access::default(), None);
         let views = [
             ("alice", ""),
             ("alice", "phone"),
