@@ -201,6 +201,27 @@ proptest! {
         }
     }
 
+    /// Nothing moves between a set and itself, and nothing does when its rules have other names.
+    #[test]
+    fn a_set_and_itself_never_differ(rules in prop::collection::vec(rule(), 0..6), (facts, to) in mail()) {
+        let judgement = set(&rules).judge(&facts, to.as_ref());
+        prop_assert_eq!(&set(&rules).judge(&facts, to.as_ref()), &judgement);
+        let renamed = file(&rules).replace("name = \"", "name = \"other ");
+        let renamed = compile_right(&renamed, Path::new(".")).judge(&facts, to.as_ref());
+        match (&judgement, &renamed) {
+            (Judgement::Decided(one), Judgement::Decided(other)) => {
+                let fate = |ruling: &mail::Ruling| {
+                    let quarantine = ruling.quarantine.as_ref().map(|_| String::new());
+                    mail::Ruling { rules: Vec::new(), quarantine, ..ruling.clone() }
+                };
+                prop_assert_eq!(fate(&one.ruling), fate(&other.ruling));
+            }
+            (Judgement::Refuse { code: one, .. }, Judgement::Refuse { code: other, .. }) => prop_assert_eq!(one, other),
+            (Judgement::Defer { why: one, .. }, Judgement::Defer { why: other, .. }) => prop_assert_eq!(one, other),
+            (one, other) => prop_assert!(false, "{:?} and {:?}", one, other),
+        }
+    }
+
     #[test]
     fn a_shadow_rule_changes_nothing(
         rules in prop::collection::vec(rule(), 0..5), shadow in rule(), at in any::<prop::sample::Index>(),
