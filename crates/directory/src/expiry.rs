@@ -36,6 +36,9 @@ impl Table {
         if let Some(mailbox) = part.mailbox.trashed_from() {
             return self.trash(&mailbox);
         }
+        if part.mailbox.quarantined_from().is_some() {
+            return self.quarantine;
+        }
         let row = self.mailboxes.get(&part.mailbox)?;
         row.allowance.age.into_iter().chain(self.released(part)).min()
     }

@@ -22,6 +22,8 @@ pub struct Spec {
     pub literals: Vec<std::net::IpAddr>,
     /// Our own host name: `postmaster@hostname` is ours too.
     pub hostname: String,
+    /// How long what is held back from a mailbox is kept; none: it stays.
+    pub quarantine: Option<Duration>,
 }
 
 /// One domain that we receive for.

@@ -27,6 +27,8 @@ pub struct Table {
     /// Our host name, folded.
     pub(crate) hostname: Option<String>,
     pub(crate) literals: Vec<IpAddr>,
+    /// How long what is held back is kept.
+    pub(crate) quarantine: Option<Duration>,
 }
 
 /// One domain with everything that is said of its addresses.

@@ -19,6 +19,7 @@ mod ruling;
 mod secret;
 mod section;
 mod shown;
+mod span;
 mod verdicts;
 
 pub use address::{Address, AddressError, Domain, LocalPart};
@@ -38,4 +39,5 @@ pub use ruling::Ruling;
 pub use secret::Secret;
 pub use section::{ReceivedField, header_fields};
 pub use shown::{harmless, shown};
+pub use span::Span;
 pub use verdicts::{Spam, Verdicts, Virus};

@@ -7,7 +7,7 @@ use tracing::{info, warn};
 use crate::caretaker::{Means, Watchdog};
 use crate::concerns::Concern;
 use crate::memo::{Memo, Seat};
-use crate::words::{between, ms, span};
+use crate::words::{between, ms};
 
 /// Watches for pickups that stay away.
 #[derive(Default)]
@@ -83,7 +83,7 @@ impl Watch {
                 is_new
             }
         };
-        let time = span(between(pickup.last_ms, now_ms));
+        let time = between(pickup.last_ms, now_ms);
         is_new.then(|| {
             format!("{} was not collected by anyone for {time}", means.directory.home_address(mailbox))
         })
@@ -110,7 +110,7 @@ fn robots<S>(
         let pickup = means.pickups.last(mailbox, &member.view)?;
         let limit = limit(watchdog.robot?, 10, pickup.every_ms?);
         let away = now_ms.saturating_sub(pickup.last_ms);
-        let time = span(between(pickup.last_ms, now_ms));
+        let time = between(pickup.last_ms, now_ms);
         let text =
             format!("the poller of {} stopped: it has not collected {mailbox} for {time}", member.login);
         (away > limit).then(|| ((mailbox.clone(), member.view.clone()), text))

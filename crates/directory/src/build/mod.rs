@@ -44,6 +44,7 @@ impl Table {
             separator: spec.detail_separator,
             hostname: None,
             literals: spec.literals.clone(),
+            quarantine: spec.quarantine,
         };
         let mut builder = Builder { spec, table, faults: Vec::new(), claims: HashMap::new() };
         builder.host();

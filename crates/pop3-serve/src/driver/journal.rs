@@ -69,6 +69,15 @@ impl Journal {
     /// Our own failure, which no client is told more of than that there is one.
     pub(super) fn store_failed(&self, what: &str, cause: &StoreError) {
         let user = self.login.as_ref().map_or("", |(user, _)| user);
+        self.failed(user, what, cause);
+    }
+
+    /// The same before there is a session: the password was right, and nothing can be shown.
+    pub(super) fn not_opened(&self, user: &str, cause: &StoreError) {
+        self.failed(&shown(user), "a maildrop cannot be opened", cause);
+    }
+
+    fn failed(&self, user: &str, what: &str, cause: &StoreError) {
         error!(user, peer = %self.peer, error = %cause, "POP3: {what}");
     }
 

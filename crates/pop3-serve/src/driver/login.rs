@@ -128,7 +128,7 @@ impl<S: Store> Pickup<'_, S> {
         let own_mailbox = own.mailbox.clone();
         let parts = std::mem::take(&mut login.parts);
         let opened = open_all(&service.store, parts).await.map_err(|error| {
-            self.journal.store_failed("a maildrop cannot be opened", &error);
+            self.journal.not_opened(user, &error);
             LoginRefused::Unavailable
         })?;
         let (parts, drops): (_, Vec<_>) = opened.into_iter().unzip();

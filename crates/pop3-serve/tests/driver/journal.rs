@@ -4,6 +4,7 @@ use std::io;
 use std::sync::{Arc, Mutex};
 
 use crate::world::World;
+use queue::{Store, Unwanted, contract};
 use tracing_subscriber::fmt::MakeWriter;
 
 #[derive(Clone, Default)]
@@ -101,6 +102,24 @@ async fn the_line_of_several_views_says_what_was_done_in_each() {
     assert!(bob.contains("user=\"bob/sales\"") && bob.contains("view=\"sales/bob\""), "{bob}");
     assert!(bob.contains("del=1/2"), "{bob}");
     assert!(desk.contains("view=\"desk\"") && desk.contains("del=0/1"), "what stays is not deleted: {desk}");
+}
+
+/// It has not joined: the store shows nothing by that view.
+#[tokio::test]
+async fn a_maildrop_that_cannot_be_opened_has_the_name_of_its_login() {
+    let log = logged(async {
+        let world = World::of_a_firm().await;
+        let (sales, bob) = (contract::name("sales"), contract::view("bob"));
+        world.store.leave(&sales, &bob, Unwanted::Stays).await.expect("left");
+        let mut client = world.connect();
+        client.line().await;
+        client.say("USER Bob/sales").await;
+        assert!(client.say("PASS secret").await.starts_with("-ERR [SYS/TEMP]"));
+        client.quit().await;
+    })
+    .await;
+    let line = log.lines().find(|line| line.contains("a maildrop cannot be opened")).expect("a line");
+    assert!(line.contains("ERROR") && line.contains("user=\"Bob/sales\""), "{line}");
 }
 
 /// A password that was typed as the name, or given by a client that has its fields crossed.

@@ -306,6 +306,7 @@ async fn every_login_is_told_how_long_its_own_mail_is_kept_at_least() {
         ("alice", "EXPIRE NEVER"),
         ("alice/sales", "EXPIRE NEVER"),
         ("alice+trash", "EXPIRE 7"),
+        ("alice+quarantine", "EXPIRE 30"),
         ("counter", "EXPIRE 30"),
         ("bob/counter", "EXPIRE 30"),
     ] {

@@ -193,7 +193,8 @@ fn people() -> Directory {
 fn directory(mailboxes: Vec<MailboxSpec>) -> Directory {
     let domain =
         DomainSpec { name: "example.test".into(), catch_all: Some("alice".into()), ..DomainSpec::default() };
-    let spec = Spec { domains: vec![domain], mailboxes, ..Spec::default() };
+    let quarantine = Some(Duration::from_secs(30 * 86_400));
+    let spec = Spec { domains: vec![domain], mailboxes, quarantine, ..Spec::default() };
     let (table, faults) = Table::build(&spec);
     Directory::new(table.unwrap_or_else(|| panic!("{faults:?}")), VerifierParams::default())
 }

@@ -61,9 +61,10 @@ impl Loaded {
         Self { list, whole: None, parts: HashMap::new() }
     }
 
-    fn snapshot(&mut self, view: &ViewName, totals: &Totals) -> Arc<Snapshot> {
+    fn snapshot(&mut self, view: Option<&ViewName>, totals: &Totals) -> Arc<Snapshot> {
         let changed = totals.row.changed;
-        let Some(member) = totals.views.get(view) else { return self.whole(Stamp(changed)) };
+        let joined = view.and_then(|view| totals.views.get_key_value(view));
+        let Some((view, member)) = joined else { return self.whole(Stamp(changed)) };
         let at = (changed, member.version);
         if let Some(seen) = self.parts.get(view).filter(|seen| seen.at == at) {
             return seen.snapshot.clone();
@@ -159,15 +160,16 @@ impl Mailboxes {
         self.lock().totals.iter().map(status).collect()
     }
 
-    /// Takes a snapshot, if what it needs is in memory.
-    pub(crate) fn open(&self, name: &MailboxName, view: &ViewName) -> Found {
+    /// Takes a snapshot, if what it needs is in memory: of what a view lists, or of all that there is.
+    pub(crate) fn open(&self, name: &MailboxName, view: Option<&ViewName>) -> Found {
+        let by_all = |view: &ViewName| *view == ViewName::owner();
         let mut state = self.lock();
         let State { totals, loaded, .. } = &mut *state;
         let Some(totals) = totals.get(name) else {
             let empty = || Found::Snapshot(Arc::new(Snapshot::whole(&List::default(), Stamp(0))));
-            return if *view == ViewName::owner() { empty() } else { Found::NoView };
+            return if view.is_none_or(by_all) { empty() } else { Found::NoView };
         };
-        if !totals.views.contains_key(view) && *view != ViewName::owner() {
+        if view.is_some_and(|view| !totals.views.contains_key(view) && !by_all(view)) {
             return Found::NoView;
         }
         match loaded.get_mut(name) {

@@ -216,7 +216,7 @@ impl Store for SledStore {
     }
 
     async fn open(&self, mailbox: &MailboxName, view: &ViewName) -> Result<Self::Maildrop, StoreError> {
-        self.snapshot(mailbox, view).await
+        self.snapshot(mailbox, Some(view)).await
     }
 
     async fn delete(&self, groups: Vec<Expunge>) -> Result<(), StoreError> {

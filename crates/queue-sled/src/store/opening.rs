@@ -11,11 +11,16 @@ use crate::mailbox::{Found, Loaded, Snapshot, load};
 use crate::reader::blocking;
 
 impl SledStore {
+    /// All that a mailbox holds, whatever its views are done with.
+    pub async fn whole(&self, mailbox: &MailboxName) -> Result<SledMaildrop, StoreError> {
+        self.snapshot(mailbox, None).await
+    }
+
     /// A mailbox in memory is served while the index is built again, if memory has all that is durable.
     pub(super) async fn snapshot(
         &self,
         mailbox: &MailboxName,
-        view: &ViewName,
+        view: Option<&ViewName>,
     ) -> Result<SledMaildrop, StoreError> {
         let until = self.patience();
         self.settled(until).await?;
@@ -55,15 +60,15 @@ impl SledStore {
     async fn load(
         &self,
         mailbox: &MailboxName,
-        view: &ViewName,
+        view: Option<&ViewName>,
         until: Instant,
     ) -> Result<Arc<Snapshot>, StoreError> {
         self.applied(until, |_| self.engine.kv.get().is_some()).await?;
-        let (engine, mailbox, view) = (self.engine.clone(), mailbox.clone(), view.clone());
+        let (engine, mailbox, view) = (self.engine.clone(), mailbox.clone(), view.cloned());
         blocking(move || {
             let published = &engine.published;
             let _gate = published.gate.enter();
-            let totals = match published.mailboxes.open(&mailbox, &view) {
+            let totals = match published.mailboxes.open(&mailbox, view.as_ref()) {
                 Found::Snapshot(snapshot) => return Ok(snapshot),
                 Found::NoView => return Err(StoreError::NoView),
                 Found::Cold(totals) => totals,
@@ -77,7 +82,7 @@ impl SledStore {
                     return Err(StoreError::Unavailable);
                 }
             }
-            match published.mailboxes.open(&mailbox, &view) {
+            match published.mailboxes.open(&mailbox, view.as_ref()) {
                 Found::Snapshot(snapshot) => Ok(snapshot),
                 Found::NoView => Err(StoreError::NoView),
                 Found::Cold(_) => Err(StoreError::Unavailable),

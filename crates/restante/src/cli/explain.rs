@@ -264,7 +264,7 @@ pub(crate) fn ruling(ruling: &Ruling) -> String {
     parts.extend(add.iter().map(|(name, value)| format!("with {name}: {value}")));
     parts.extend(remove.iter().map(|name| format!("without {name}")));
     parts.extend(tags.iter().map(|tag| format!("subject tagged {tag}")));
-    parts.extend(expire.map(|seconds| format!("gone after {}", super::table::time(seconds))));
+    parts.extend(expire.map(|seconds| format!("gone after {}", super::table::setting(seconds))));
     if parts.is_empty() { "goes where the directory says".into() } else { parts.join("; ") }
 }
 

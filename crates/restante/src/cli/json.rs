@@ -24,6 +24,14 @@ struct Told {
     faults: Vec<Finding>,
 }
 
+impl Failed {
+    /// That of a verb whose own document says more of the faults.
+    pub(super) fn of_configuration(text: String, faults: Vec<Finding>) -> Self {
+        let code = Code::Config;
+        Self { error: Told { fault: Fault::new(code, text), exit: code.exit(), faults } }
+    }
+}
+
 impl From<&Failure> for Failed {
     fn from(failure: &Failure) -> Self {
         let code = match failure {

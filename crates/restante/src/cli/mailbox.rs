@@ -3,7 +3,7 @@ use std::time::Duration;
 
 use clap::Subcommand;
 use directory::{Allowance, Directory, MailboxSpec, Password, VerifierParams, password};
-use mail::Secret;
+use mail::{Secret, Span};
 use serde::Serialize;
 
 use super::members::{self, Member};
@@ -209,7 +209,7 @@ fn line(row: &Row) -> String {
     let quota = or_none(row.quota_octets.map(|octets| config::Size(octets).to_string()));
     let messages = or_none(row.quota_messages.map(|messages| messages.to_string()));
     let age = row.expire_seconds.map(Duration::from_secs);
-    let age = or_none(age.map(|age| config::Time(age).to_string()));
+    let age = or_none(age.map(|age| Span(age).to_string()));
     let passwords = or_dash(row.passwords.join(","));
     let (octets, count) = match &row.holds {
         Some(holds) => (

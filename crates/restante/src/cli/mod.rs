@@ -41,6 +41,8 @@ use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 
+use crate::control::Code;
+
 pub(crate) use explain::ruling;
 pub use failure::Failure;
 pub(crate) use failure::{counted, cure};
@@ -127,7 +129,7 @@ pub fn run() -> ExitCode {
         Ok(Answer::Yes) => ExitCode::SUCCESS,
         Ok(Answer::No) => ExitCode::from(1),
         Ok(Answer::Broken) => ExitCode::from(3),
-        Ok(Answer::Faulty) => ExitCode::from(78),
+        Ok(Answer::Faulty) => ExitCode::from(Code::Config.exit()),
         // The reader has what it wanted: `restante recipients | head`.
         Err(Failure::Output(error)) if error.kind() == io::ErrorKind::BrokenPipe => ExitCode::SUCCESS,
         Err(failure) => {

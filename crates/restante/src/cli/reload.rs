@@ -29,6 +29,9 @@ struct Document {
     faults: Vec<Finding>,
     changes: Vec<Change>,
     waiting_for_restart: Vec<String>,
+    /// What every verb says that finds the files unsound.
+    #[serde(flatten, skip_serializing_if = "Option::is_none")]
+    failed: Option<json::Failed>,
 }
 
 pub(crate) fn run(context: &mut Context<'_>, args: &Args) -> Result<Answer, Failure> {
@@ -49,6 +52,11 @@ pub(crate) fn run(context: &mut Context<'_>, args: &Args) -> Result<Answer, Fail
             }
         }
     }
+    let errors = document.faults.iter().filter(|finding| finding.severity == Severity::Error).count();
+    let words = format!("{} in the configuration: the one before stays in force", counted(errors, "fault"));
+    if !document.in_force {
+        document.failed = Some(json::Failed::of_configuration(words.clone(), document.faults.clone()));
+    }
     match args.json {
         true => json::print(context, &document)?,
         false => context.out.write_all(text(&document).as_bytes())?,
@@ -56,9 +64,7 @@ pub(crate) fn run(context: &mut Context<'_>, args: &Args) -> Result<Answer, Fail
     if document.in_force {
         return Ok(Answer::Yes);
     }
-    let errors = document.faults.iter().filter(|finding| finding.severity == Severity::Error).count();
-    let count = counted(errors, "fault");
-    super::say(&format!("restante: {count} in the configuration: the one before stays in force"));
+    super::say(&format!("restante: {words}"));
     Ok(Answer::Faulty)
 }
 

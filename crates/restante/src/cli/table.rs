@@ -1,6 +1,7 @@
 use std::time::Duration;
 
 use bytesize::ByteSize;
+use mail::Span;
 
 /// Rows of a name and what there is to say of it.
 #[derive(Debug, Default)]
@@ -43,14 +44,14 @@ pub(super) fn size(octets: u64) -> String {
     ByteSize(octets).display().iec().to_string()
 }
 
-/// Seconds for people, in the largest units that say enough.
+/// For how long something has been so.
 pub(super) fn time(seconds: u64) -> String {
-    let grain = match seconds {
-        0..3600 => 1,
-        3600..86_400 => 60,
-        _ => 3600,
-    };
-    humantime::format_duration(Duration::from_secs(seconds / grain * grain)).to_string()
+    Span::about(Duration::from_secs(seconds)).to_string()
+}
+
+/// How long something is to be so.
+pub(super) fn setting(seconds: u64) -> String {
+    Span(Duration::from_secs(seconds)).to_string()
 }
 
 #[cfg(test)]
@@ -59,10 +60,10 @@ mod tests {
 
     #[test]
     fn numbers_are_for_people() {
-        for (seconds, text) in
-            [(0, "0s"), (61, "1m 1s"), (3661, "1h 1m"), (90_061, "1day 1h"), (200_000, "2days 7h")]
+        for (seconds, about, exactly) in
+            [(0, "0 s", "0 s"), (61, "61 s", "61 s"), (5400, "90 min", "90 min"), (90_061, "25 h", "90061 s")]
         {
-            assert_eq!(time(seconds), text);
+            assert_eq!((time(seconds).as_str(), setting(seconds).as_str()), (about, exactly));
         }
         for (octets, text) in [(0, "0 B"), (1536, "1.5 KiB"), (3 << 30, "3.0 GiB")] {
             assert_eq!(size(octets), text);

@@ -98,7 +98,7 @@ fn whole(team: &Overview, now_ms: u64) -> String {
     for day in &team.goes {
         rows.row("", &format!("{} on {}", messages(day.messages), day.day));
     }
-    let trash = team.trash_seconds.map_or_else(|| "for good".into(), table::time);
+    let trash = team.trash_seconds.map_or_else(|| "for good".into(), table::setting);
     let trash = match (team.trash_seconds, team.trash.messages) {
         (None, 0) => "none: what goes is gone".into(),
         (_, _) => format!("{}, kept for {trash}", sum(team.trash)),
@@ -121,13 +121,13 @@ fn rule(rule: &Rule) -> String {
     };
     let mut text = when.to_owned();
     if rule.when != "never" {
-        text.push_str(&format!(", then held for {}", table::time(rule.hold_seconds)));
+        text.push_str(&format!(", then held for {}", table::setting(rule.hold_seconds)));
     }
     if let Some(age) = rule.max_age_seconds {
-        text.push_str(&format!("; at the latest at an age of {}", table::time(age)));
+        text.push_str(&format!("; at the latest at an age of {}", table::setting(age)));
     }
     if let Some(time) = rule.ignore_absent_seconds {
-        text.push_str(&format!("; without who was away for {}", table::time(time)));
+        text.push_str(&format!("; without who was away for {}", table::setting(time)));
     }
     text
 }
@@ -203,7 +203,7 @@ mod tests {
         let rule = Rule {
             when: "all-fetched".into(),
             hold_seconds: 14 * 86_400,
-            max_age_seconds: Some(365 * 86_400),
+            max_age_seconds: Some(31_557_600),
             ignore_absent_seconds: None,
         };
         Overview {
@@ -226,10 +226,11 @@ mod tests {
     fn a_team_says_who_has_what_and_what_goes_when() {
         let text = whole(&team(), NOW);
         for part in [
-            "release       when all have fetched it, then held for 14days; at the latest at an age of",
+            "release       when all have fetched it, then held for 14 days; at the latest at an age of 1 year",
             "held back     by alice: 2 messages, 2.0 KiB, the oldest of 2026-",
             "              7 messages on 2026-12-06",
-            "  last pickup 1m 1s ago by fetchmail",
+            "trash         0 messages, 0 B, kept for 7 days",
+            "  last pickup 61 s ago by fetchmail",
             "  has         2 messages, 2.0 KiB waiting, 3 fetched, 4 done",
             "desk          robot, has not joined yet\n  last pickup never",
         ] {

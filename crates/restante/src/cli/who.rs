@@ -101,11 +101,11 @@ mod tests {
         let lines: Vec<&str> = text.lines().collect();
         assert_eq!(
             lines[0],
-            "login      view                from       for    tls  fetched      marked  client"
+            "login      view                from       for   tls  fetched      marked  client"
         );
         assert_eq!(
             lines[1],
-            "alice      alice, sales/alice  192.0.2.7  1m 1s  -    3 (3.0 KiB)  1/12    fetchmail"
+            "alice      alice, sales/alice  192.0.2.7  61 s  -    3 (3.0 KiB)  1/12    fetchmail"
         );
         assert!(lines[2].ends_with("-            1/12    unknown") && !text.contains('\u{1b}'), "{text}");
     }

@@ -1,10 +1,16 @@
 //! `[quarantine]`, `[guard]` and `[watchdog]`: what is held back, what somebody may have deleted by mistake, and what
 //! nobody collects any more.
 
-use std::ops::RangeInclusive;
+use std::ops::{Range, RangeInclusive};
 use std::time::Duration;
 
+use directory::{Spec, Table};
+use mail::MailboxName;
+
+use super::fault::Fault;
+use super::nearest::nearest;
 use super::section::Section;
+use super::source::File;
 use super::value::{self, count, duration, or_none};
 
 const SECOND: Duration = Duration::from_secs(1);
@@ -71,8 +77,42 @@ pub(super) fn guard(s: &mut Section<'_, '_>, guard: &mut Guard) {
     s.set("trash", &mut guard.trash, duration(AGE));
 }
 
-pub(super) fn watchdog(s: &mut Section<'_, '_>, watchdog: &mut Watchdog) {
+/// Gives back where each of `ignore` is.
+pub(super) fn watchdog(s: &mut Section<'_, '_>, watchdog: &mut Watchdog) -> Vec<Range<usize>> {
     s.set("mailbox", &mut watchdog.mailbox, or_none(duration(AGE)));
     s.set("robot", &mut watchdog.robot, or_none(duration(AGE)));
-    s.set_list("ignore", &mut watchdog.ignore, value::text);
+    let (names, places) = s.list("ignore", value::text).unwrap_or_default().into_iter().unzip();
+    watchdog.ignore = names;
+    places
+}
+
+/// Warns of what `ignore` names in vain: what is meant is watched all the same.
+pub(super) fn ignored(ignore: &[String], places: &[Range<usize>], spec: &Spec, table: &Table) -> Vec<Fault> {
+    let warning = |(text, place): (&String, &Range<usize>)| {
+        let (message, hint) = in_vain(text, spec, table)?;
+        let fault = Fault::error(File::Restante, place.clone(), message).warning();
+        Some(Fault { hint, ..fault })
+    };
+    ignore.iter().zip(places).filter_map(warning).collect()
+}
+
+/// Why a name keeps nothing from being watched, and what to write instead.
+fn in_vain(text: &str, spec: &Spec, table: &Table) -> Option<(String, Option<String>)> {
+    let Some(named) = table.mailbox_named(text) else {
+        // A member of a team, as she logs in.
+        let team = text.split_once('/').and_then(|(_, team)| table.mailbox_named(team));
+        let names: Vec<&str> = table.mailbox_names().map(MailboxName::as_str).collect();
+        let hint = match team {
+            Some(team) => Some(format!("a team is watched as a whole: \"{team}\"")),
+            None => nearest(text, &names).map(|near| format!("did you mean \"{near}\"?")),
+        };
+        return Some((format!("there is no mailbox `{text}`"), hint));
+    };
+    let mut spelled =
+        spec.mailboxes.iter().filter(|mailbox| table.mailbox_named(&mailbox.name) == Some(named));
+    spelled.find(|mailbox| !mailbox.receives)?;
+    let teams = table.teams().filter(|(_, team)| team.member(named).is_some());
+    let teams: Vec<String> = teams.map(|(name, _)| format!("\"{name}\"")).collect();
+    let hint = (!teams.is_empty()).then(|| format!("name what it collects: {}", teams.join(", ")));
+    Some((format!("no mail comes to `{text}`, so there is nothing to watch"), hint))
 }

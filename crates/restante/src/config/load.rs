@@ -8,6 +8,7 @@ use directory::{Item, Spec, Table};
 use toml::Spanned;
 use toml::de::DeTable;
 
+use super::care;
 use super::fault::{Fault, Faults, Severity};
 use super::machine::{self, Places};
 use super::mailboxes::{self, Mailboxes};
@@ -258,6 +259,9 @@ impl Checked {
             Some(found) => directory(found, &config, &places, &mut faults),
             None => (Spec::default(), None),
         };
+        if let Some(table) = &table {
+            faults.extend(care::ignored(&config.watchdog.ignore, &places.ignored, &spec, table));
+        }
         let mut said = Vec::new();
         let rules = rules::compile(texts.of(File::Rules), &texts.dir, &config, table.as_ref(), &mut said);
         faults.extend(said);
@@ -341,6 +345,7 @@ fn directory(
     spec.detail_separator = config.detail_separator;
     spec.hostname.clone_from(&config.hostname);
     spec.literals = machine::literals(config);
+    spec.quarantine = Some(config.quarantine.keep);
     if nameless {
         return (spec, None);
     }

@@ -33,6 +33,8 @@ pub(super) struct Places {
     pub(super) detail_separator: Range<usize>,
     pub(super) certificate: Range<usize>,
     pub(super) key: Range<usize>,
+    /// Of each mailbox that is not watched.
+    pub(super) ignored: Vec<Range<usize>>,
 }
 
 /// Reads the whole file. Relative paths are relative to `dir`.
@@ -76,7 +78,8 @@ pub(super) fn read(top: &mut Section<'_, '_>, dir: &Path) -> (Config, Places) {
         s.set("digest", &mut config.quarantine.digest, value::time_of_day);
     });
     top.table("guard", |s| care::guard(s, &mut config.guard));
-    top.table("watchdog", |s| care::watchdog(s, &mut config.watchdog));
+    let ignored = top.table("watchdog", |s| care::watchdog(s, &mut config.watchdog));
+    places.ignored = ignored.unwrap_or_default();
     top.table("store", |s| store(s, &mut config.store));
     top.table("log", |s| telling::log(s, &mut config.log));
     top.table("trace", |s| telling::trace(s, &mut config.trace));
@@ -220,7 +223,7 @@ pub(super) fn warn_of_hasty(s: &mut Section<'_, '_>) {
     let Some(age) = s.peek("expire", or_none(duration(EXPIRE))).flatten().filter(|age| *age < DAY) else {
         return;
     };
-    let message = format!("mail goes {} after it came, collected or not", value::Time(age));
+    let message = format!("mail goes {} after it came, collected or not", mail::Span(age));
     let hint = "CAPA says EXPIRE 0, by which clients know that nothing can be left here";
     s.notes.warn(s.span_of("expire"), message, hint);
 }

@@ -45,4 +45,4 @@ pub use shipped::shipped;
 pub use source::File;
 pub use telling::{Log, LogFormat, LogLevel, Metrics, Trace};
 pub use tls::{outdated, unusable};
-pub use value::{Size, Time};
+pub use value::Size;

@@ -4,12 +4,13 @@ use std::ops::Range;
 use std::time::Duration;
 
 use directory::{JoinFrom, MemberSpec, OnDele, Release, When};
+use mail::Span;
 use toml::de::DeValue;
 
 use super::machine::{DAY, EXPIRE};
 use super::mailboxes::required;
 use super::section::Section;
-use super::value::{self, Problem, Time, choice, duration, or_never};
+use super::value::{self, Problem, choice, duration, or_never};
 
 /// How long a team's mail stays when everybody has it, unless said otherwise.
 const HOLD: Duration = Duration::from_secs(14 * 86_400);
@@ -74,13 +75,13 @@ fn warn_of_hasty_release(s: &mut Section<'_, '_>, release: &Release) {
     if release.hold < DAY {
         let message = match release.hold {
             Duration::ZERO => "mail goes as soon as everybody has it".to_owned(),
-            hold => format!("mail goes {} after everybody has it", Time(hold)),
+            hold => format!("mail goes {} after everybody has it", Span(hold)),
         };
         let hint = "whoever loses her computer the day after cannot fetch it again; 14 days by default";
         s.notes.warn(s.span_of("hold"), message, hint);
     }
     if let Some(age) = release.max_age.filter(|age| *age < DAY) {
-        let message = format!("mail goes {} after it came, whoever has it", Time(age));
+        let message = format!("mail goes {} after it came, whoever has it", Span(age));
         s.notes.warn(
             s.span_of("max-age"),
             message,

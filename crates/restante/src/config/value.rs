@@ -8,6 +8,7 @@ use std::str::FromStr;
 use std::time::Duration;
 
 use ipnet::IpNet;
+use mail::Span;
 use net::ListenAddress;
 use toml::de::DeValue;
 
@@ -154,7 +155,7 @@ pub(super) fn time_of_day(value: &DeValue<'_>) -> Read<Option<jiff::civil::Time>
 /// A duration with its unit.
 pub(super) fn duration(range: RangeInclusive<Duration>) -> impl Fn(&DeValue<'_>) -> Read<Duration> {
     move |value| {
-        let expected = format!("expected a time from {} to {}", Time(*range.start()), Time(*range.end()));
+        let expected = format!("expected a time from {} to {}", Span(*range.start()), Span(*range.end()));
         if let DeValue::Integer(number) = value {
             let hint = format!("say which: \"{0} s\", \"{0} min\"", number.as_str());
             return Err(Problem::new("has no unit", expected).hint(hint));
@@ -324,22 +325,6 @@ impl fmt::Display for Size {
                 if tenth == 0 { write!(f, "{whole} {name}") } else { write!(f, "{whole}.{tenth} {name}") }
             }
             None => write!(f, "{octets} B"),
-        }
-    }
-}
-
-/// A length of time; prints in the largest unit that divides it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Time(pub Duration);
-
-impl fmt::Display for Time {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let seconds = self.0.as_secs();
-        let units = [("days", 86_400), ("h", 3_600), ("min", 60)];
-        match units.iter().find(|(_, unit)| seconds >= *unit && seconds.is_multiple_of(*unit)) {
-            Some(("days", unit)) if seconds == *unit => f.write_str("1 day"),
-            Some((name, unit)) => write!(f, "{} {name}", seconds / unit),
-            None => write!(f, "{seconds} s"),
         }
     }
 }

@@ -66,6 +66,7 @@ pub(crate) fn directory() -> Table {
         detail_separator: Some('+'),
         literals: Vec::new(),
         hostname: "mx.example.com".into(),
+        quarantine: None,
     };
     let (table, faults) = Table::build(&spec);
     table.unwrap_or_else(|| panic!("{faults:?}"))

@@ -67,6 +67,7 @@ pub(crate) fn directory() -> Directory {
         detail_separator: Some('+'),
         literals: vec![[192, 0, 2, 25].into()],
         hostname: "mx.example.test".into(),
+        quarantine: None,
     };
     let (table, faults) = Table::build(&spec);
     Directory::new(table.unwrap_or_else(|| panic!("{faults:?}")), VerifierParams::default())

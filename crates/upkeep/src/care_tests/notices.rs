@@ -19,7 +19,7 @@ async fn whoever_stays_away_is_told_once_and_stands_in_status_until_he_is_back()
     assert!(standing().is_empty());
     world.pass(20 * MINUTE);
     world.look(&mut upkeep).await;
-    assert_eq!(standing(), ["the poller of desk stopped: it has not collected sales for 22 minutes"]);
+    assert_eq!(standing(), ["the poller of desk stopped: it has not collected sales for 22 min"]);
     // A mailbox of which all was collected is silent for good reason.
     world.later(&mut upkeep, 27 * HOUR).await;
     assert_eq!(standing().len(), 1);
@@ -29,7 +29,7 @@ async fn whoever_stays_away_is_told_once_and_stands_in_status_until_he_is_back()
     world.store.deliver(vec![queue::contract::route(id, &["bob"])]).await.expect("delivered");
     world.pass(MINUTE);
     world.look(&mut upkeep).await;
-    assert_eq!(standing()[0], "bob@example.test was not collected by anyone for 27 hours");
+    assert_eq!(standing()[0], "bob@example.test was not collected by anyone for 27 h");
     let silent: Vec<_> = world.concerns.standing().into_iter().filter_map(|concern| concern.silent).collect();
     assert_eq!(silent, [(name("bob"), ViewName::owner()), (name("sales"), view("desk"))]);
     let mut upkeep = world.upkeep();

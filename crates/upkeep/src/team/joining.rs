@@ -2,14 +2,14 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use directory::{Directory, JoinFrom};
-use mail::{Event, MailboxName, Uid, ViewName};
+use mail::{Event, MailboxName, Span, Uid, ViewName};
 use queue::{Join, Store, StoreError, Unwanted};
 use tracing::info;
 
 use crate::caretaker::Means;
 use crate::memo::Memo;
 use crate::trash;
-use crate::words::{between, ms, span};
+use crate::words::{between, ms};
 
 /// How long a view that is not declared any more keeps what it has, where no team says it.
 const HOLD: Duration = Duration::from_secs(30 * 24 * 60 * 60);
@@ -123,17 +123,17 @@ async fn part<S: Store>(
     for view in joined.iter().filter(|view| !wanted.contains(view) && !goes_at_once(view)) {
         let seat = (mailbox.clone(), view.clone());
         let since = memo.left.entry(seat.clone()).or_insert_with(|| {
-            info!(%mailbox, view = view.as_str(), hold = span(hold), "a view is not declared any more: it is kept for a while");
+            info!(%mailbox, view = view.as_str(), hold = Span(hold).to_string(), "a view is not declared any more: it is kept for a while");
             wall_ms
         });
         // A clock that was ahead begins anew.
         *since = (*since).min(wall_ms);
         let Some(now_ms) = now_ms.filter(|now| since.saturating_add(ms(hold)) <= *now) else { continue };
-        let away = span(between(*since, now_ms));
+        let away = between(*since, now_ms);
         means.store.leave(mailbox, view, unwanted).await?;
         memo.left.remove(&seat);
         let who = if *view == owner { "the owner's view".into() } else { format!("the view `{view}`") };
-        info!(%mailbox, view = view.as_str(), away, "a view has left: what only it wanted is free");
+        info!(%mailbox, view = view.as_str(), away = away.to_string(), "a view has left: what only it wanted is free");
         means
             .concerns
             .note(format!("{mailbox}: {who} has left, {away} after it was taken out of mailboxes.toml."));

@@ -3,7 +3,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use directory::{Release, Team, When};
-use mail::{Event, MailboxName, Uid, ViewName};
+use mail::{Event, MailboxName, Span, Uid, ViewName};
 use queue::{Expunge, Maildrop, Store, StoreError, Unwanted, ViewState};
 use tracing::{info, warn};
 
@@ -12,7 +12,7 @@ use super::presence::{Presence, presence};
 use crate::caretaker::{Care, Means};
 use crate::memo::Memo;
 use crate::trash::guard::look_at_views;
-use crate::words::{between, instant, ms, span};
+use crate::words::{between, instant, ms};
 
 /// Messages of one step, and the rest after one that changed something: who collects meanwhile must not wait.
 const STEP: usize = 1000;
@@ -173,7 +173,7 @@ impl Known {
             Some(released) => released,
             none => none.insert(look.released().await?),
         };
-        let reason = format!("everyone had it, held for {}", span(release.hold));
+        let reason = format!("everyone had it, held for {}", Span(release.hold));
         while let Some(first) = released.first_entry() {
             if first.key().saturating_add(ms(release.hold)) > now_ms || look.means.stop.is_cancelled() {
                 break;
@@ -199,7 +199,7 @@ impl Known {
     ) -> Result<(), StoreError> {
         let Some(age) = release.max_age else { return Ok(()) };
         let before = now_ms.saturating_sub(ms(age));
-        let reason = format!("older than the team's max-age of {}", span(age));
+        let reason = format!("older than the team's max-age of {}", Span(age));
         while !look.means.stop.is_cancelled() {
             let mut old = look.means.store.older_than(look.mailbox, before, now_ms, STEP).await?;
             let found = old.len();
@@ -240,7 +240,7 @@ impl<S: Store> Look<'_, S> {
                 Presence::Lapsing(at_ms) => {
                     if memo.lapsing.get(&seat).is_none_or(|told| *told <= seen_ms) {
                         memo.lapsing.insert(seat, now_ms);
-                        self.tell_of_lapse(&state.view, &span(between(seen_ms, now_ms)), at_ms);
+                        self.tell_of_lapse(&state.view, between(seen_ms, now_ms), at_ms);
                     }
                 }
                 Presence::Lapsed => drop(absent.insert(state.view.clone())),
@@ -249,9 +249,9 @@ impl<S: Store> Look<'_, S> {
         absent
     }
 
-    fn tell_of_lapse(&self, view: &ViewName, away: &str, at_ms: u64) {
+    fn tell_of_lapse(&self, view: &ViewName, away: Span, at_ms: u64) {
         let (mailbox, at) = (self.mailbox, instant(at_ms));
-        warn!(%mailbox, view = view.as_str(), away, at, "a member has collected nothing for long: the claim will lapse");
+        warn!(%mailbox, view = view.as_str(), away = away.to_string(), at, "a member has collected nothing for long: the claim will lapse");
         self.means.concerns.note(format!(
             "{mailbox}: {view} has collected nothing for {away}. From {at} on mail is released without {view} \
              (`ignore-absent`), unless {view} collects before."

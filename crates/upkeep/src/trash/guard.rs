@@ -1,13 +1,13 @@
 use std::collections::BTreeMap;
 
-use mail::{MailboxName, Uid, ViewName};
+use mail::{MailboxName, Span, Uid, ViewName};
 use queue::{Store, StoreError, Trashed, ViewState};
 use tracing::warn;
 
 use crate::caretaker::{Guard, Means};
 use crate::concerns::Concern;
 use crate::memo::{Memo, Seat};
-use crate::words::{instant, messages, ms, span};
+use crate::words::{instant, messages, ms};
 
 /// How long a deletion that may have been a mistake is shown to whoever asks how the appliance is.
 const STANDS: u64 = 24 * 60 * 60 * 1000;
@@ -110,7 +110,7 @@ pub(super) fn tell<S>(
     until_ms: u64,
 ) {
     let (count, at, until) = (mass.uids.len() as u64, instant(mass.time_ms), instant(until_ms));
-    let kept = span(guard.kept);
+    let kept = Span(guard.kept);
     let (login, of) = login(means, mailbox, view);
     warn!(%mailbox, login, messages = count, at, until, "very much old mail was deleted at once: it is kept longer");
     means.concerns.mass_deletion();

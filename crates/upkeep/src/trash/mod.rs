@@ -9,7 +9,7 @@ use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
 use directory::Directory;
-use mail::{Event, MailboxName, Uid, ViewName};
+use mail::{Event, MailboxName, Span, Uid, ViewName};
 use queue::{Store, StoreError, Trashed};
 use tracing::info;
 
@@ -18,7 +18,7 @@ pub use room::Lacks;
 use crate::caretaker::{Care, Guard, Means};
 use crate::concerns::Concern;
 use crate::memo::Memo;
-use crate::words::{ms, span};
+use crate::words::ms;
 
 /// Messages of one step, and the rest after it.
 const STEP: usize = 1000;
@@ -193,7 +193,7 @@ async fn purge<S: Store>(
     for step in due.chunks(STEP) {
         means.store.purge(&mailbox.trash(), step.to_vec()).await?;
         let (mailbox, uids) = (mailbox.clone(), step.to_vec());
-        let reason = format!("in the trash for {}", span(age));
+        let reason = format!("in the trash for {}", Span(age));
         means.journeys.tell(|| Event::Removed { mailbox, uids, reason });
         tokio::time::sleep(REST).await;
     }

@@ -41,7 +41,7 @@ fn an_absent_member_is_told_of_a_week_before_mail_goes_without_him() {
     until("alice is here", || seat(&appliance, "alice")["lapses_ms"].is_null().then_some(()));
     assert_eq!(messages(&alice, "fetched"), 1, "{alice}");
     let shown = verb(&appliance, &["team", "sales"]).out;
-    assert!(shown.contains("without who was away for 14days") && shown.contains("  lapses "), "{shown}");
+    assert!(shown.contains("without who was away for 14 days") && shown.contains("  lapses "), "{shown}");
     assert!(appliance.stop().success());
 
     // A day before a week is over nothing has gone, and after it all of it.

@@ -88,7 +88,7 @@ fn what_only_she_held_who_has_left_goes_after_the_hold_and_the_trace_says_so() {
     appliance.restart();
     appliance.logged(&["a view has left: what only it wanted is free", "view=\"bob\""]);
     until("it is released", || (messages(&team(&appliance), "released") == 1).then_some(()));
-    traced(&appliance, "bob", "bob has left sales: not declared for 60 minutes");
+    traced(&appliance, "bob", "bob has left sales: not declared for 1 h");
     reload(&mut appliance, |setup| setup.mailboxes = with(&alone, BRIEF).mailboxes);
     until("it goes", || (messages(&team(&appliance), "holds") == 1).then_some(()));
     assert_eq!(listed(&appliance, "alice/sales"), uids[1..]);

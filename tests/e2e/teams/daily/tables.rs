@@ -38,7 +38,7 @@ fn team_says_who_has_what_and_what_holds_it_back() {
         assert_eq!(of("desk"), ([0, 0, 0], 4, true));
         let text = verb(&appliance, &["team", "sales"]).out;
         let parts = [
-            "release       when all have fetched it, then held for 14days; at the latest at an age of",
+            "release       when all have fetched it, then held for 14 days; at the latest at an age of 1 year",
             "held back     by bob: 2 messages, ",
             "released      2 messages, ",
             "2 messages on 20",

@@ -18,8 +18,8 @@ fn who_stays_away_shows_in_status_and_log_and_in_one_mail_until_he_is_back() {
     );
     setup.tables = "[watchdog]\nmailbox = \"2 hours\"\nrobot = \"1 h\"\nignore = [\"postmaster\"]\n".into();
     let mut appliance = ran(setup, &[("pickups", pickups(3 * HOUR))]);
-    let desk = "the poller of desk stopped: it has not collected sales for 3 hours";
-    let bob = "bob@example.test was not collected by anyone for 3 hours";
+    let desk = "the poller of desk stopped: it has not collected sales for 3 h";
+    let bob = "bob@example.test was not collected by anyone for 3 h";
     appliance.logged(&["WARN", desk, "mailbox=sales"]);
     assert_eq!(reasons(&appliance), [desk], "nobody else has anything to collect");
     send(&appliance, &["bob"], 1..=1);

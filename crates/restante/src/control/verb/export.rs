@@ -1,6 +1,6 @@
 //! `restante export`.
 
-use mail::{MailboxName, ViewName};
+use mail::MailboxName;
 use queue::{Maildrop as _, Message as _, Store as _, StoreError};
 use serde::{Deserialize, Serialize};
 
@@ -63,7 +63,7 @@ impl Verb for Export {
 
     async fn serve(desk: &Desk, args: Args, call: &mut Call) -> Result<Answer, Fault> {
         let mailbox = mailbox(desk, &args.mailbox).await?;
-        let maildrop = desk.store.open(&mailbox, &ViewName::owner()).await?;
+        let maildrop = desk.store.whole(&mailbox).await?;
         call.item(&Item::Count(maildrop.len() as u64), &[]).await?;
         let mut messages = 0;
         for index in 0..maildrop.len() {

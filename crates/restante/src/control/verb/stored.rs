@@ -3,7 +3,7 @@
 use std::collections::HashSet;
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use mail::{Protocol, Uid, ViewName};
+use mail::{Protocol, Uid};
 use queue::{MailboxStatus, Maildrop as _, Message as _, Store as _, StoreError};
 use queue_sled::SledMaildrop;
 use serde::{Deserialize, Serialize};
@@ -75,7 +75,7 @@ impl Verb for Stored {
         for status in &mailboxes {
             let old = older(desk, status, args.since_ms).await?;
             // Opened one after the other: what one lists may go when the next is at hand.
-            let maildrop = desk.store.open(&status.name, &ViewName::owner()).await?;
+            let maildrop = desk.store.whole(&status.name).await?;
             for index in 0..maildrop.len() {
                 let Some(entry) = maildrop.entry(index) else { break };
                 handing.seen += 1;

@@ -154,17 +154,13 @@ async fn trash(desk: &Desk, mailbox: &MailboxName) -> Result<SledMaildrop, Fault
     Ok(desk.store.open(&mailbox.trash(), &ViewName::owner()).await?)
 }
 
-/// What these are that are in the trash, or that other views still list. Of what only waits to be let go nothing can
-/// be read before it is back.
+/// What these are, in the mailbox or in its trash.
 async fn before(desk: &Desk, part: &Part, uids: &[Uid]) -> Result<Vec<Item>, Fault> {
     let mut left: BTreeSet<Uid> = uids.iter().copied().collect();
     let mut heads = BTreeMap::new();
     look(&trash(desk, &part.mailbox).await?, &mut left, &mut heads).await?;
-    for state in desk.store.views(&part.mailbox).await? {
-        if left.is_empty() {
-            break;
-        }
-        look(&desk.store.open(&part.mailbox, &state.view).await?, &mut left, &mut heads).await?;
+    if !left.is_empty() {
+        look(&desk.store.whole(&part.mailbox).await?, &mut left, &mut heads).await?;
     }
     let item = |uid: &Uid| {
         let (from, subject) = heads.remove(uid).unwrap_or_default();

@@ -65,7 +65,7 @@ fn words(judgement: &Judgement, answer: Option<&[MailboxName]>) -> String {
                 let _ = write!(words, ", tagged `{tag}`");
             }
             if let Some(seconds) = ruling.expire {
-                let time = humantime::format_duration(std::time::Duration::from_secs(seconds));
+                let time = mail::Span(std::time::Duration::from_secs(seconds));
                 let _ = write!(words, ", for {time}");
             }
             words
