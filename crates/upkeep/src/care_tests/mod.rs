@@ -19,6 +19,7 @@ use tokio_util::sync::CancellationToken;
 mod hold;
 mod joining;
 mod lapses;
+mod leaving;
 mod members;
 mod mistakes;
 mod notices;
