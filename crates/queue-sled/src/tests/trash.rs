@@ -157,3 +157,64 @@ fn what_a_team_had_and_the_trash_gave_up_leaves_the_disk() {
         store.close().await.expect("closed");
     });
 }
+
+/// What a view has fetched, or is done with, closes up around an entry that leaves the mailbox: whether the view has
+/// one of the two sets, the other, or both.
+#[test]
+fn what_has_left_a_mailbox_parts_no_runs() {
+    let place = Place::with_segments(SEGMENT);
+    let team = name("team");
+    block_on(async {
+        let (store, _) = place.open();
+        for member in ["reads", "deletes", "does"] {
+            store.join(&team, &view(member), Join::All).await.expect("joined");
+        }
+        let uids: Vec<Uid> = fill(&store, &["team"], 0..9).await.into_iter().flatten().collect();
+        let odd: Vec<Uid> = uids.iter().copied().skip(1).step_by(2).collect();
+        for member in ["reads", "does"] {
+            let (mailbox, view) = (team.clone(), view(member));
+            let group = Fetched { mailbox, view, uids: odd.clone(), offered: uids[8] };
+            store.seen(group).await.expect("noted");
+        }
+        for member in ["deletes", "does"] {
+            let (mailbox, view) = (team.clone(), view(member));
+            let group = Expunge { mailbox, view, uids: odd.clone(), unwanted: Unwanted::Stays };
+            store.delete(vec![group]).await.expect("deleted");
+        }
+        let sets = async |store: &SledStore| {
+            let views = store.views(&team).await.expect("told");
+            let sets = views.iter().map(|state| {
+                let runs = |runs: &queue::Runs| runs.runs().collect::<Vec<_>>();
+                (state.view.to_string(), runs(&state.fetched), runs(&state.done))
+            });
+            sets.collect::<Vec<_>>()
+        };
+        let all = |runs: Vec<(Uid, Uid)>| {
+            [("deletes", false, true), ("does", true, true), ("reads", true, false)].map(
+                |(view, reads, deletes)| {
+                    let of = |is: bool| if is { runs.clone() } else { Vec::new() };
+                    (view.to_owned(), of(reads), of(deletes))
+                },
+            )
+        };
+        assert_eq!(sets(&store).await, all(odd.iter().map(|uid| (*uid, *uid)).collect()));
+        // One that was between two runs, and one that was a run.
+        store.purge(&team, vec![uids[2], uids[7]]).await.expect("purged");
+        let wanted = all(vec![(uids[1], uids[3]), (uids[5], uids[5])]);
+        assert_eq!(sets(&store).await, wanted);
+        // The first of a run.
+        store.purge(&team, vec![uids[1]]).await.expect("purged");
+        let wanted_now = all(vec![(uids[3], uids[3]), (uids[5], uids[5])]);
+        assert_eq!(sets(&store).await, wanted_now);
+        store.close().await.expect("closed");
+        drop(store);
+        for keeps_index in [true, false] {
+            if !keeps_index {
+                std::fs::remove_dir_all(place.path().join("idx")).expect("removed");
+            }
+            let (store, _) = place.open();
+            assert_eq!(sets(&store).await, wanted_now, "{keeps_index}");
+            store.close().await.expect("closed");
+        }
+    });
+}

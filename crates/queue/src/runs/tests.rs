@@ -168,7 +168,7 @@ proptest! {
     #[test]
     fn many_runs_are_a_set_of_entries(
         (entries, every) in (0u64..1200, 1u64..8),
-        steps in proptest::collection::vec((0u8..5, any::<usize>(), 1usize..60), 1..60),
+        steps in proptest::collection::vec((0u8..5, any::<usize>(), prop_oneof![1usize..60, 100usize..300]), 1..30),
     ) {
         let mut model = Model::of(entries, every);
         let mut runs = Runs::new(model.runs());
