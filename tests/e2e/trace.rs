@@ -44,6 +44,30 @@ fn files(appliance: &Appliance) -> Vec<PathBuf> {
     entries.map(|entry| entry.expect("a name").path()).collect()
 }
 
+/// "I sent you that": whoever asks knows the subject, and not which rule did not let it in. And whoever is to have a copy
+/// of everything has one of what is held back.
+#[test]
+fn what_was_refused_for_its_content_is_found_by_its_subject_and_a_copy_is_not_held_back() {
+    let mut setup = Setup::of(&["bob", "archive"]);
+    setup.rules = "[[rule]]\nname = \"archive\"\nthen = { copy = [\"archive\"] }\ncontinue = true\n\
+                   [[rule]]\nname = \"no-cars\"\nwhen = { subject = \"*cär*\" }\nthen = { refuse = \"550 5.7.1\" }\n\
+                   [[rule]]\nname = \"spam\"\nwhen = { subject = \"*win*\" }\nthen = { quarantine = true }\n"
+        .into();
+    let appliance = Appliance::with(setup);
+    let mut client = smtp(appliance.smtp);
+    let mail = b"Message-ID: <12@win.test>\r\nSubject: =?utf-8?q?Win_a_c=C3=A4r?=\r\n\r\nnow\r\n";
+    assert!(deliver(&mut client, &["bob@example.test"], mail).starts_with("550 "));
+    for word in ["win a cär", "<12@win.test>"] {
+        assert_eq!(events(&appliance, word, 1), [["refused"]], "{word}");
+    }
+    let story = trace(&appliance, &["<12@win.test>"]);
+    let words = "refused at the end of the data by rule `no-cars`, \"Win a cär\" <12@win.test> from <";
+    assert!(story.out.contains(words), "{}", story.out);
+    assert!(deliver(&mut client, &["bob@example.test"], b"Subject: win a house\r\n\r\n").starts_with("250 "));
+    collect(appliance.pop3, "bob+quarantine", 1);
+    collect(appliance.pop3, "archive", 1);
+}
+
 #[test]
 fn a_mail_is_followed_from_its_250_to_its_deletion() {
     let mut appliance = Appliance::start();

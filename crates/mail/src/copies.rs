@@ -27,15 +27,16 @@ impl MailboxCopy {
             || self.ruling.remove.iter().any(|name| name.eq_ignore_ascii_case(&field.name))
     }
 
-    fn new(mailbox: MailboxName, place: u16, ruling: Option<&Ruling>) -> Self {
+    fn new(mailbox: MailboxName, place: u16, ruling: Option<&Ruling>, way: Way) -> Self {
         let mut ruling = ruling.filter(|ruling| !ruling.is_nothing()).cloned().unwrap_or_default();
         (ruling.deliver, ruling.copy) = (None, Vec::new());
+        ruling.quarantine = ruling.quarantine.filter(|_| way == Way::There);
         Self { mailbox, recipients: vec![place], ruling }
     }
 
     /// One more recipient leads here. What any of them asks for is done once; who gets it delivered, or keeps it,
     /// prevails.
-    fn merge(&mut self, place: u16, other: Option<&Ruling>) {
+    fn merge(&mut self, place: u16, other: Option<&Ruling>, way: Way) {
         if self.recipients.last() != Some(&place) {
             self.recipients.push(place);
         }
@@ -50,9 +51,19 @@ impl MailboxCopy {
         unite(&mut mine.add, &other.add);
         unite(&mut mine.remove, &other.remove);
         unite(&mut mine.tags, &other.tags);
-        mine.quarantine = mine.quarantine.take().filter(|_| other.quarantine.is_some());
+        let is_held = way == Way::There && other.quarantine.is_some();
+        mine.quarantine = mine.quarantine.take().filter(|_| is_held);
         mine.expire = mine.expire.zip(other.expire).map(|(one, two)| one.max(two));
     }
+}
+
+/// How a recipient leads to a mailbox.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Way {
+    /// The message is for it.
+    There,
+    /// It gets one besides, whatever becomes of the message: what is held back or discarded is copied all the same.
+    Besides,
 }
 
 impl Envelope {
@@ -65,13 +76,13 @@ impl Envelope {
         for (place, recipient) in (0..).zip(&self.recipients) {
             let ruling = recipient.ruling.as_ref();
             let begin = own.len();
-            for mailbox in recipient.goes_to() {
+            for (mailbox, way) in recipient.goes_to() {
                 let copies = if recipient.duplicate { &mut own } else { &mut shared };
                 // Of its own copies a recipient has one in each mailbox.
                 let from = if recipient.duplicate { begin } else { 0 };
                 match copies[from..].iter_mut().find(|copy| copy.mailbox == *mailbox) {
-                    Some(copy) => copy.merge(place, ruling),
-                    None => copies.push(MailboxCopy::new(mailbox.clone(), place, ruling)),
+                    Some(copy) => copy.merge(place, ruling, way),
+                    None => copies.push(MailboxCopy::new(mailbox.clone(), place, ruling, way)),
                 }
             }
         }
@@ -93,11 +104,12 @@ impl Envelope {
 
 impl Recipient {
     /// The mailboxes that it leads to.
-    fn goes_to(&self) -> impl Iterator<Item = &MailboxName> {
+    fn goes_to(&self) -> impl Iterator<Item = (&MailboxName, Way)> {
         let ruling = self.ruling.as_ref();
         let instead = ruling.and_then(|ruling| ruling.deliver.as_ref());
         let besides = ruling.map_or(&[][..], |ruling| &ruling.copy);
-        instead.unwrap_or(&self.mailboxes).iter().chain(besides)
+        let there = instead.unwrap_or(&self.mailboxes).iter().map(|mailbox| (mailbox, Way::There));
+        there.chain(besides.iter().map(|mailbox| (mailbox, Way::Besides)))
     }
 }
 
@@ -203,6 +215,18 @@ mod tests {
         }
         let both = vec![to(&["alice"], quarantined()), to(&["alice"], quarantined())];
         assert_eq!(kept(both), expected(&[("alice+quarantine", &[0, 1])]));
+    }
+
+    #[test]
+    fn a_copy_is_not_held_back_with_its_message() {
+        let with =
+            |copy: &[&str]| ruling(None, copy).map(|it| Ruling { quarantine: Some("spam".into()), ..it });
+        let archived = to(&["alice"], with(&["archive"]));
+        assert_eq!(kept(vec![archived]), expected(&[("alice+quarantine", &[0]), ("archive", &[0])]));
+        // Who is asked to have a copy has it, also of what was for her.
+        assert_eq!(kept(vec![to(&["alice"], with(&["alice"]))]), expected(&[("alice", &[0])]));
+        let met = vec![to(&["archive"], quarantined()), to(&["alice"], with(&["archive"]))];
+        assert_eq!(kept(met), expected(&[("archive", &[0, 1]), ("alice+quarantine", &[1])]));
     }
 
     #[test]

@@ -37,6 +37,9 @@ pub enum Event {
         rule: Option<String>,
         /// What the sender was told.
         reason: String,
+        /// What is known of a message that came to its end.
+        #[serde(flatten)]
+        about: About,
     },
     /// The transaction ended before it did.
     CutOff {
@@ -184,6 +187,17 @@ pub struct Arrival {
     pub from: String,
     /// The forward-paths.
     pub to: Vec<String>,
+}
+
+/// By what people call a message that is not kept.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct About {
+    /// Its Subject, decoded.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub subject: Option<String>,
+    /// Its Message-ID.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub message_id: Option<String>,
 }
 
 /// To what a refusal was the answer.

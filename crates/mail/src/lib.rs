@@ -31,7 +31,7 @@ pub use envelope::{Body, Cut, Envelope, Protocol, Recipient, RuledField, TlsFact
 pub use fold::fold;
 pub use header::{write_field, write_subject, write_text};
 pub use id::{QueueId, Uid, UidError};
-pub use journey::{Arrival, Client, Event, Journeys, Listen, Phase};
+pub use journey::{About, Arrival, Client, Event, Journeys, Listen, Phase};
 pub use known::Known;
 pub use name::{MailboxName, NameError, ViewName};
 pub use path::{ForwardPath, PathError, ReversePath};

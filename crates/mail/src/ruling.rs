@@ -10,7 +10,7 @@ pub struct Ruling {
     pub rules: Vec<String>,
     /// Where it goes instead of the directory's answer; an empty list is nowhere (discard).
     pub deliver: Option<Vec<MailboxName>>,
-    /// Where it goes besides.
+    /// Where it goes besides, whatever becomes of it otherwise: also what is held back or discarded.
     pub copy: Vec<MailboxName>,
     /// Why it is kept in quarantine instead of in the mailboxes it was for.
     pub quarantine: Option<String>,

@@ -3,7 +3,7 @@
 
 use std::future::Future;
 
-use mail::{Envelope, QueueId, Recipient};
+use mail::{About, Envelope, QueueId, Recipient};
 use net::Peer;
 use queue::Incoming;
 
@@ -68,6 +68,11 @@ pub trait Inspection: Send + 'static {
 
     /// It is ours, and called so.
     fn kept(&mut self, _id: QueueId) {}
+
+    /// It is not, and that is to be told: of what?
+    fn refused(&mut self) -> About {
+        About::default()
+    }
 }
 
 /// What a policy decides of a message.

@@ -1,6 +1,6 @@
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
-use mail::{Known, Ruling};
+use mail::{About, Known, Ruling};
 use routing::content::{ContentLimits, Want};
 use routing::rules::{Content, Facts, To};
 use serde::{Deserialize, Serialize};
@@ -48,15 +48,12 @@ impl Judged {
     pub(super) fn prepare(mut self, header: &[u8]) -> Self {
         let size = self.facts.content.known().map_or(0, |content| content.size);
         let is_read = self.facts.content.known().is_some_and(|content| !content.headers.is_empty());
-        if !is_read && !header.is_empty() {
-            let want = Want { body: false };
-            // A parser that breaks costs the trace a header, and nobody else anything.
-            let read =
-                catch_unwind(AssertUnwindSafe(|| Content::read(header, &ContentLimits::default(), want)));
-            if let Ok(read) = read {
-                // Of what stands behind the header nothing is known.
-                self.facts.content = Known::Is(Content { size, header_only: true, ..read.content });
-            }
+        if !is_read
+            && !header.is_empty()
+            && let Some(content) = read(header)
+        {
+            // Of what stands behind the header nothing is known.
+            self.facts.content = Known::Is(Content { size, header_only: true, ..content });
         }
         if let Known::Is(content) = &mut self.facts.content {
             shorten(content);
@@ -69,6 +66,24 @@ impl Judged {
         let headers = &self.facts.content.known()?.headers;
         headers.iter().find(|(field, _)| field == name).map(|(_, value)| value.as_str())
     }
+}
+
+/// What a header section says. A parser that breaks costs the trace a header, and nobody else anything.
+fn read(header: &[u8]) -> Option<Content> {
+    let want = Want { body: false };
+    let read = catch_unwind(AssertUnwindSafe(|| Content::read(header, &ContentLimits::default(), want)));
+    read.ok().map(|read| read.content)
+}
+
+/// By what people call a message that is not kept: of what is known of it, else of its header section.
+pub(crate) fn about(known: Option<&Content>, header: &[u8]) -> About {
+    let own = known.is_none().then(|| read(header)).flatten();
+    let headers = known.or(own.as_ref()).map_or(&[][..], |content| &content.headers);
+    let field = |name: &str| {
+        let value = headers.iter().find(|(field, _)| field == name).map(|(_, value)| value)?;
+        Some(value.chars().take(VALUE).collect())
+    };
+    About { subject: field("subject"), message_id: field("message-id") }
 }
 
 fn shorten(content: &mut Content) {

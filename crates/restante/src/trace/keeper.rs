@@ -350,7 +350,7 @@ enum Written {
 
 #[cfg(test)]
 mod tests {
-    use mail::{Arrival, Phase, QueueId};
+    use mail::{About, Arrival, Phase, QueueId};
 
     use super::*;
 
@@ -461,6 +461,7 @@ mod tests {
             code: 550,
             rule: None,
             reason: "550 5.1.1 nobody".into(),
+            about: About::default(),
         };
         for _ in 0..10 {
             (0..20).for_each(|_| journeys.tell(refused));

@@ -61,7 +61,7 @@ pub(crate) enum Unread {
 
 #[cfg(test)]
 mod tests {
-    use mail::{Arrival, Client, MailboxName, Phase, QueueId, Uid, ViewName};
+    use mail::{About, Arrival, Client, MailboxName, Phase, QueueId, Uid, ViewName};
 
     use super::*;
 
@@ -87,6 +87,10 @@ mod tests {
                 code: 550,
                 rule: Some("no-exe".into()),
                 reason: "550 5.7.1 no programs".into(),
+                about: About {
+                    subject: Some("setup.exe".into()),
+                    message_id: Some("<1@example.org>".into()),
+                },
             },
             Event::CutOff { arrival, size: 3, reason: "disconnected".into() },
             Event::Delivered { id, mailbox: alice.clone(), uid },

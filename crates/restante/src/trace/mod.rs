@@ -12,7 +12,7 @@ mod story;
 mod tally;
 
 pub(crate) use days::{Bounds, Folder};
-pub(crate) use judged::{Judged, Ruled};
+pub(crate) use judged::{Judged, Ruled, about};
 pub(crate) use keeper::{Judgements, Keeper};
 pub(crate) use line::What;
 pub(crate) use places::Places;

@@ -4,7 +4,7 @@ use std::io::{self, BufRead, BufReader, Read};
 
 use jiff::Timestamp;
 use jiff::civil::Date;
-use mail::{Arrival, Client, Event, QueueId, Uid, fold};
+use mail::{About, Arrival, Client, Event, QueueId, Uid, fold};
 use serde::{Serialize, Serializer};
 
 use super::days::{Day, Folder, day_of};
@@ -339,8 +339,13 @@ fn mentions(event: &Event, word: &str) -> bool {
         Event::Accepted { id, arrival, size: _, mailboxes } => {
             is_id(id) || of_arrival(arrival) || mailboxes.iter().any(|mailbox| has(mailbox.as_str()))
         }
-        Event::Refused { arrival, phase: _, code, rule, reason } => {
-            of_arrival(arrival) || code.to_string() == word || rule.as_deref().is_some_and(has) || has(reason)
+        Event::Refused { arrival, phase: _, code, rule, reason, about } => {
+            let About { subject, message_id } = about;
+            let known = [rule, subject, message_id].into_iter().flatten();
+            of_arrival(arrival)
+                || code.to_string() == word
+                || known.into_iter().any(|text| has(text))
+                || has(reason)
         }
         Event::CutOff { arrival, size: _, reason } => of_arrival(arrival) || has(reason),
         Event::Delivered { id, mailbox, uid } => is_id(id) || is_uid(uid) || has(mailbox.as_str()),
@@ -414,6 +419,7 @@ mod tests {
             code: 550,
             rule: Some("no-spam".into()),
             reason: "550 5.7.1 no".into(),
+            about: About { subject: Some("Win a car".into()), message_id: None },
         };
         let events = [
             ("2026-11-27T10:00:00Z", accepted(1, "shop@vendor.test")),
@@ -456,7 +462,9 @@ mod tests {
         assert_eq!(found(&folder, &["SHOP@VENDOR.TEST", "alice"], 9), (vec![all[0], all[3]], false));
         assert_eq!(found(&folder, &["0000000000000002"], 9), (vec![all[1]], false));
         assert_eq!(found(&folder, &[&Uid(101).to_string()], 9), (vec![all[0]], false));
-        assert_eq!(found(&folder, &["no-spam"], 9), (vec![all[2]], false));
+        for word in ["no-spam", "WIN a car"] {
+            assert_eq!(found(&folder, &[word], 9), (vec![all[2]], false), "{word}");
+        }
         assert_eq!(found(&folder, &["nobody"], 9), (vec![], false));
         // By who deleted it: with the one that came before the trace began.
         let strays = (None, 1);

@@ -2,7 +2,7 @@ use std::fmt::Write;
 
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
-use mail::{Arrival, Client, Event, Phase, ViewName, harmless};
+use mail::{About, Arrival, Client, Event, Phase, ViewName, harmless};
 
 use super::judged::{Judged, Ruled};
 use super::line::{Line, What};
@@ -67,7 +67,7 @@ fn sentence(line: &Line) -> String {
             let mailboxes: Vec<_> = mailboxes.iter().map(|mailbox| mailbox.as_str()).collect();
             format!("accepted {}, {size} octets; goes to {}", came(arrival), mailboxes.join(", "))
         }
-        Event::Refused { arrival, phase, code, rule, reason } => {
+        Event::Refused { arrival, phase, code, rule, reason, about } => {
             let word = if *code < 500 { "deferred" } else { "refused" };
             let at = match phase {
                 Phase::Connect => "at the connection",
@@ -76,7 +76,10 @@ fn sentence(line: &Line) -> String {
                 Phase::Data => "at the end of the data",
             };
             let rule = rule.as_ref().map(|rule| format!(" by rule `{rule}`")).unwrap_or_default();
-            format!("{word} {at}{rule}, {}: {reason}", came(arrival))
+            let About { subject, message_id } = about;
+            let subject = subject.as_ref().map(|subject| format!(" \"{subject}\"")).unwrap_or_default();
+            let id = message_id.as_ref().map(|id| format!(" {id}")).unwrap_or_default();
+            format!("{word} {at}{rule},{subject}{id} {}: {reason}", came(arrival))
         }
         Event::CutOff { arrival, size, reason } => {
             format!("broken off after {size} octets, {}: {reason}", came(arrival))

@@ -2,8 +2,8 @@ use std::fmt;
 use std::net::IpAddr;
 
 use mail::{
-    Arrival, Envelope, Event, ForwardPath, Journeys, MailboxName, Phase, Protocol, QueueId, ReversePath,
-    shown,
+    About, Arrival, Envelope, Event, ForwardPath, Journeys, MailboxName, Phase, Protocol, QueueId,
+    ReversePath, shown,
 };
 use net::{ConnError, Peer};
 use queue::StoreError;
@@ -116,18 +116,29 @@ impl Journal {
     }
 
     /// Somebody decided against a whole message.
-    pub(super) fn refused(&mut self, entry: &Entry, octets: u64, refusal: &Refusal) {
+    pub(super) fn refused(&mut self, entry: &Entry, octets: u64, refusal: &Refusal, about: About) {
         self.not_taken(entry, octets, status(refusal), rule(refusal), &refusal.said());
-        self.tell_refused(|| entry.arrival.clone(), Phase::Data, refusal);
+        self.tell_refused_of(|| entry.arrival.clone(), Phase::Data, refusal, about);
     }
 
     fn tell_refused(&self, arrival: impl FnOnce() -> Arrival, phase: Phase, refusal: &Refusal) {
+        self.tell_refused_of(arrival, phase, refusal, About::default());
+    }
+
+    fn tell_refused_of(
+        &self,
+        arrival: impl FnOnce() -> Arrival,
+        phase: Phase,
+        refusal: &Refusal,
+        about: About,
+    ) {
         self.journeys.tell(|| Event::Refused {
             arrival: arrival(),
             phase,
             code: Reply::Refused(refusal.clone()).code(),
             rule: Some(rule(refusal)).filter(|rule| *rule != "-").map(str::to_owned),
             reason: refusal.said(),
+            about,
         });
     }
 

@@ -84,11 +84,14 @@ impl<S: Store, P: Policy> Intake<'_, S, P> {
                 Answer::Queued { id, refused }
             }
             Err(NotTaken::ForAll(refusal)) => {
-                self.journal.refused(entry, octets, &refusal);
+                self.journal.refused(entry, octets, &refusal, message.inspection.refused());
                 Answer::Refused(refusal)
             }
             Err(NotTaken::ForEach(refused)) => {
-                refused.iter().for_each(|refusal| self.journal.refused(entry, octets, refusal));
+                let about = message.inspection.refused();
+                for refusal in &refused {
+                    self.journal.refused(entry, octets, refusal, about.clone());
+                }
                 Answer::RefusedEach(refused)
             }
         }

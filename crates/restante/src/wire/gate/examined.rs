@@ -2,7 +2,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use authenticity::{HeaderFault, Prescan, relayed};
-use mail::{AuthResult, AuthResults, Envelope, Known, QueueId, Recipient};
+use mail::{About, AuthResult, AuthResults, Envelope, Known, QueueId, Recipient};
 use queue::{Incoming, StoreError};
 use routing::rules::{Content, Facts, Judgement};
 use smtp_receive::{Inspection, PolicyRefusal, Verdict};
@@ -13,7 +13,7 @@ use super::asking::Asking;
 use super::fields;
 use super::origin::Origin;
 use super::outcome::{Decided, settle};
-use crate::trace::{Judged, Judgements, Ruled};
+use crate::trace::{Judged, Judgements, Ruled, about};
 use crate::wire::parsing::Whole;
 
 /// Octets of a header section that the trace is given.
@@ -40,6 +40,8 @@ pub(super) struct Case {
     pub(super) facts: Box<Facts>,
     pub(super) asking: Asking,
     pub(super) told: Option<Told>,
+    /// What the trace is told of one that is not taken.
+    pub(super) about: About,
 }
 
 impl Inspection for Examined {
@@ -79,6 +81,10 @@ impl Inspection for Examined {
             (None, _) => {}
         }
     }
+
+    fn refused(&mut self) -> About {
+        std::mem::take(&mut self.case.about)
+    }
 }
 
 /// What the trace is told of a message that is taken.
@@ -100,6 +106,7 @@ impl Case {
         let (decided, shadows) = self.decide(&envelope.recipients).into_iter().unzip();
         let verdict = settle(envelope, decided, self.gate.one_refuses_all);
         if matches!(verdict, Verdict::Refuse(_)) {
+            self.about = self.about(content).await?;
             return Ok(verdict);
         }
         if weight(envelope) > COPIES_MAX {
@@ -112,6 +119,15 @@ impl Case {
             self.told = Some(Told { recipients: self.ruled(&envelope.recipients, shadows), header });
         }
         Ok(verdict)
+    }
+
+    async fn about<I: Incoming>(&self, content: &mut I) -> Result<About, StoreError> {
+        if !self.gate.trace.as_ref().is_some_and(Judgements::has_room) {
+            return Ok(About::default());
+        }
+        let known = self.facts.content.known().filter(|content| !content.headers.is_empty());
+        let header = if known.is_some() { Vec::new() } else { fields::section(HEADER, content).await? };
+        Ok(about(known, &header))
     }
 
     fn ruled(&self, recipients: &[Recipient], shadows: Vec<Vec<String>>) -> Vec<Ruled> {

@@ -2,7 +2,7 @@ use std::sync::Arc;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use authenticity::Prescan;
-use mail::{AuthResult, Envelope, Known, Recipient};
+use mail::{About, AuthResult, Envelope, Known, Recipient};
 use routing::rules::{Facts, Judgement, Phase};
 use smtp_receive::{Decision, PolicyRefusal, SessionPolicy};
 
@@ -127,6 +127,7 @@ impl SessionPolicy for Visit {
                 facts: std::mem::take(&mut self.facts),
                 asking: std::mem::replace(&mut self.asking, Asking::Nothing),
                 told: None,
+                about: About::default(),
             },
         }
     }
