@@ -7,9 +7,9 @@ use mail::{Secret, Span};
 use serde::Serialize;
 
 use super::members::{self, Member};
-use super::passwd::{RELOAD, chosen};
+use super::passwd::{RELOAD, chosen, tell_of_rules};
 use super::{Answer, Context, Failure, json};
-use crate::config::{self, Config, Edit, File};
+use crate::config::{self, Config, Edit, File, Sound};
 use crate::control::verb::NoArgs;
 use crate::control::verb::usage::{self, Usage};
 use crate::control::{self, Said};
@@ -227,8 +227,8 @@ fn line(row: &Row) -> String {
 }
 
 fn add(context: &mut Context<'_>, args: &Add) -> Result<Answer, Failure> {
-    control::readable(&context.config, &File::ALL)?;
-    let mut edit = Edit::open(&context.config)?;
+    control::readable(&context.config, Sound::ButRules.files())?;
+    let mut edit = Edit::open(&context.config, Sound::ButRules)?;
     let generated = (!args.stdin && !args.no_password).then(password::generate);
     let secret = match &generated {
         _ if args.no_password => None,
@@ -242,12 +242,13 @@ fn add(context: &mut Context<'_>, args: &Add) -> Result<Answer, Failure> {
         writeln!(context.out, "{text}")?;
     }
     super::say(&format!("mailbox `{}` is in {}{RELOAD}", args.name, File::Mailboxes.name()));
+    tell_of_rules(context);
     Ok(Answer::Yes)
 }
 
 fn remove(context: &mut Context<'_>, args: &Remove) -> Result<Answer, Failure> {
     control::readable(&context.config, &File::ALL)?;
-    let mut edit = Edit::open(&context.config)?;
+    let mut edit = Edit::open(&context.config, Sound::All)?;
     let mailbox = edit.named(&args.mailbox)?;
     edit.remove_mailbox(&mailbox)?;
     edit.save()?;

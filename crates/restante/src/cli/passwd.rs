@@ -3,8 +3,9 @@ use std::io::{self, IsTerminal};
 use directory::password;
 use mail::Secret;
 
+use super::failure::counted;
 use super::{Answer, Context, Failure, prompt};
-use crate::config::{Edit, File};
+use crate::config::{self, Edit, File, Sound};
 use crate::control;
 
 /// Set a password of a mailbox
@@ -31,8 +32,8 @@ pub(crate) struct Args {
 }
 
 pub(crate) fn run(context: &mut Context<'_>, args: &Args) -> Result<Answer, Failure> {
-    control::readable(&context.config, &File::ALL)?;
-    let mut edit = Edit::open(&context.config)?;
+    control::readable(&context.config, Sound::ButRules.files())?;
+    let mut edit = Edit::open(&context.config, Sound::ButRules)?;
     let mailbox = edit.named(&args.mailbox)?;
     let name = args.name.as_deref();
     let which = name.map_or_else(|| format!("of `{mailbox}`"), |name| format!("`{name}` of `{mailbox}`"));
@@ -40,6 +41,7 @@ pub(crate) fn run(context: &mut Context<'_>, args: &Args) -> Result<Answer, Fail
         edit.remove_password(&mailbox, name)?;
         edit.save()?;
         writeln!(context.out, "the password {which} is gone{RELOAD}")?;
+        tell_of_rules(context);
         return Ok(Answer::Yes);
     }
     let generated = args.generate.then(password::generate);
@@ -53,11 +55,21 @@ pub(crate) fn run(context: &mut Context<'_>, args: &Args) -> Result<Answer, Fail
         writeln!(context.out, "{text}")?;
     }
     super::say(&format!("the password {which} is in {}{RELOAD}", File::Mailboxes.name()));
+    tell_of_rules(context);
     Ok(Answer::Yes)
 }
 
 /// What makes a change count.
 pub(super) const RELOAD: &str = "; `restante reload` lets a running daemon read it";
+
+/// Says that `rules.toml`, which was not looked at before, has faults: a reload is refused for them.
+pub(super) fn tell_of_rules(context: &Context<'_>) {
+    let faults = config::faults_of_rules(&context.config);
+    if faults > 0 {
+        let (name, faults) = (File::Rules.name(), counted(faults, "fault"));
+        super::say(&format!("{name} has {faults}, and a reload waits for that: `restante check` shows what"));
+    }
+}
 
 /// A password from a person or a pipe that is fit to be set.
 pub(super) fn chosen(piped: bool) -> Result<Secret, Failure> {

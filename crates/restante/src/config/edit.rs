@@ -43,6 +43,25 @@ pub enum EditError {
     Io(PathBuf, #[source] io::Error),
 }
 
+/// What must have no fault before an edit, and after it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Sound {
+    /// All three files: a rule may name what is to go.
+    All,
+    /// `rules.toml` is not looked at: its fault may be that it names what is to come.
+    ButRules,
+}
+
+impl Sound {
+    /// The files that are looked at.
+    pub const fn files(self) -> &'static [File] {
+        match self {
+            Self::All => &File::ALL,
+            Self::ButRules => &[File::Restante, File::Mailboxes],
+        }
+    }
+}
+
 /// `mailboxes.toml` open for a change; the folder is locked until it is dropped.
 #[derive(Debug)]
 pub struct Edit {
@@ -54,10 +73,10 @@ pub struct Edit {
 }
 
 impl Edit {
-    /// Reads the file of a configuration folder whose text has no fault.
-    pub fn open(dir: &Path) -> Result<Self, EditError> {
+    /// Reads the file of a configuration folder whose text has no fault, as far as it must have none.
+    pub fn open(dir: &Path, sound: Sound) -> Result<Self, EditError> {
         let path = dir.join(File::Mailboxes.name());
-        let texts = || Texts::read(dir).map_err(EditError::Before);
+        let texts = || Texts::read_these(dir, sound.files()).map_err(EditError::Before);
         // Read twice: a folder that is not there has better words than a lock that fails.
         texts()?;
         let lock = fs::File::open(dir).map_err(|error| EditError::Io(dir.into(), error))?;
@@ -198,14 +217,13 @@ impl Edit {
     }
 
     /// Checks the new text and puts it in the place of the old, with its mode and owner.
-    pub fn save(self) -> Result<Loaded, EditError> {
+    pub fn save(self) -> Result<(), EditError> {
         let text = self.document.to_string();
         let texts = Texts { mailboxes: text.clone(), ..self.texts };
-        let loaded = check_before_write(&texts).map_err(EditError::After)?;
+        check_before_write(&texts).map_err(EditError::After)?;
         Access::like(&self.path)
             .and_then(|access| replace(&self.path, text.as_bytes(), access))
-            .map_err(|error| EditError::Io(self.path.clone(), error))?;
-        Ok(loaded)
+            .map_err(|error| EditError::Io(self.path.clone(), error))
     }
 
     /// Whether it worked: what is left after whole keys or tables went is TOML.
@@ -325,7 +343,7 @@ to = ["alice"]
         fs::write(dir.path().join("restante.toml"), RESTANTE).expect("written");
         let access = Access { mode: 0o600, owner: None };
         create(&dir.path().join("mailboxes.toml"), before().as_bytes(), access).expect("written");
-        let mut edit = Edit::open(dir.path())?;
+        let mut edit = Edit::open(dir.path(), Sound::All)?;
         change(&mut edit);
         edit.save()?;
         Ok(fs::read_to_string(dir.path().join("mailboxes.toml")).expect("there"))
@@ -409,7 +427,7 @@ to = ["alice"]
 
     #[test]
     fn one_edits_at_a_time() {
-        edited(|edit| assert!(matches!(Edit::open(&edit.texts.dir), Err(EditError::Locked(_)))))
+        edited(|edit| assert!(matches!(Edit::open(&edit.texts.dir, Sound::All), Err(EditError::Locked(_)))))
             .expect("saved");
     }
 }

@@ -74,6 +74,11 @@ pub fn load_with_rules(dir: &Path, rules: String) -> Result<Loaded, Faults> {
     checked.into_result()
 }
 
+/// How many faults `rules.toml` has, for a verb that looks at the other two alone.
+pub fn faults_of_rules(dir: &Path) -> usize {
+    load(dir).map_or_else(|faults| faults.filter(|fault| fault.file == File::Rules).errors(), |_| 0)
+}
+
 /// What `restante.toml` says, for a verb that must work whatever else is wrong: a fault is only what keeps the
 /// state folder from being known.
 pub fn machine(dir: &Path) -> Result<Config, Faults> {
@@ -119,8 +124,16 @@ pub(super) fn check_before_write(texts: &Texts) -> Result<Loaded, Faults> {
 impl Texts {
     /// Reads the three files.
     pub fn read(dir: &Path) -> Result<Self, Faults> {
+        Self::read_these(dir, &File::ALL)
+    }
+
+    /// Reads some of the files; the others are as if they were empty.
+    pub(super) fn read_these(dir: &Path, files: &[File]) -> Result<Self, Faults> {
         let mut faults = Faults::default();
         let [restante, mailboxes, rules] = File::ALL.map(|file| {
+            if !files.contains(&file) {
+                return String::new();
+            }
             read(dir, file).unwrap_or_else(|fault| {
                 faults.add_source(file, dir.join(file.name()), "");
                 faults.push(fault);

@@ -230,3 +230,46 @@ fn passwords_of_teams_and_members_are_set_and_taken_away() {
     }
     assert_eq!(folder.read("mailboxes.toml"), TEAM);
 }
+
+const FAULTY: &str = "\
+[[rule]]
+name = \"news\"
+when = { recipient = \"alice@*\" }
+then = { deliver = [\"news\"] }
+
+[[rule]]
+name = \"broken\"
+when = { recipient = 7 }
+then = { discard = true }
+";
+
+/// Also those that an edit cures: what is to come may be named by a rule already.
+#[test]
+fn faults_of_the_rules_alone_keep_no_mailbox_and_no_password_from_being_set() {
+    let folder = Folder::of(HAND_MADE);
+    folder.write("rules.toml", FAULTY);
+    assert_eq!(folder.run("check").code, 78);
+    let told = |run: &crate::folder::Run, words: &str| {
+        assert_eq!(run.code, 0, "{run:?}");
+        assert_eq!(run.err.lines().filter(|line| line.contains("rules.toml")).count(), 1, "{run:?}");
+        assert!(run.err.contains(words) && run.err.contains("`restante check`"), "{run:?}");
+    };
+    told(&folder.run_with("passwd alice --stdin", "correct horse battery\n"), "rules.toml has 2 faults");
+    assert!(folder.read("mailboxes.toml").contains("password = \"$argon2id$"));
+    told(&folder.run("passwd alice --remove"), "rules.toml has 2 faults");
+    told(&folder.run("mailbox add news --no-password"), "rules.toml has 1 fault,");
+    folder.write("rules.toml", &FAULTY.replace("7", "\"bob@*\""));
+    let sound = folder.run("passwd news --generate");
+    assert!(sound.code == 0 && !sound.err.contains("rules.toml"), "{sound:?}");
+    // What a rule names stays, and what else is wrong stops it as before.
+    let before = folder.read("mailboxes.toml");
+    let run = folder.run("mailbox remove news");
+    assert!(run.code == 65 && run.err.contains("rules.toml:4:"), "{run:?}");
+    folder.write("rules.toml", FAULTY);
+    folder.write("restante.toml", "hostname = 7\n");
+    for line in ["mailbox add carol", "passwd alice --generate"] {
+        let run = folder.run(line);
+        assert!(run.code == 78 && run.err.contains("restante.toml:1:"), "{line}: {run:?}");
+    }
+    assert_eq!(folder.read("mailboxes.toml"), before);
+}
