@@ -167,9 +167,7 @@ fn read(dir: &Path, file: File) -> Result<String, Fault> {
         Err(error) => {
             let fault = fault(format!("cannot read {}: {error}", path.display()));
             return Err(match error.kind() {
-                io::ErrorKind::NotFound => {
-                    fault.hint("`restante init` makes it; `--config DIR` names another folder")
-                }
+                io::ErrorKind::NotFound => fault.hint(where_to_get(dir)),
                 io::ErrorKind::PermissionDenied => fault.hint(
                     "its group is the service's and can read it (chmod u=rw,g=r,o=); or run this as root",
                 ),
@@ -182,6 +180,16 @@ fn read(dir: &Path, file: File) -> Result<String, Fault> {
             1 + error.as_bytes()[..error.utf8_error().valid_up_to()].iter().filter(|b| **b == b'\n').count();
         fault(format!("{} is not UTF-8 (line {line})", file.name())).hint("save it as UTF-8")
     })
+}
+
+/// What helps whoever lacks a file: `init` makes all three, and only where there is none of them.
+fn where_to_get(dir: &Path) -> &'static str {
+    match File::ALL.iter().any(|file| !is_missing(&dir.join(file.name()))) {
+        true => {
+            "put it back from a copy of this folder; `restante init --config DIR` makes a new one in another folder"
+        }
+        false => "`restante init` makes it; `--config DIR` names another folder",
+    }
 }
 
 /// The fault of a `mailboxes.toml` that holds password hashes and can be read by others.

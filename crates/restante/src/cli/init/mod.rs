@@ -80,7 +80,7 @@ pub(crate) fn run(context: &mut Context<'_>, args: Args) -> Result<Answer, Failu
         dir: dir.clone(),
         restante: texts::restante(&answers, &dir),
         mailboxes: texts::mailboxes(&answers, &hashes),
-        rules: config::shipped(File::Rules).to_owned(),
+        rules: texts::rules(&answers),
     };
     config::check(&texts).map_err(Failure::Unsound)?;
     write(&dir, plan(&dir, texts, &answers)?)?;

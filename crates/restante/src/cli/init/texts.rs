@@ -59,6 +59,11 @@ pub(super) fn mailboxes(answers: &Answers, hashes: &[String]) -> String {
         .replace("restante passwd postmaster", &format!("restante passwd {}", answers.mailboxes[0]))
 }
 
+/// `rules.toml`: the tests of its examples write to the domain.
+pub(super) fn rules(answers: &Answers) -> String {
+    shipped(File::Rules).replace("@example.com", &format!("@{}", answers.domain))
+}
+
 /// The text with some of the keys that it ships behind a bare `#`.
 fn switched_on(text: &str, keys: &[&str]) -> String {
     let is_on = |line: &str| {
