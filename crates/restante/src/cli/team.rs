@@ -59,13 +59,13 @@ fn line(team: &Overview) -> String {
     let back = match (&team.release, waits_for(team)) {
         (None, _) => "keeps everything".into(),
         (Some(_), Some(seat)) if team.held_back.messages > 0 => {
-            format!("{} held back, most by {}", messages(team.held_back.messages), who(seat))
+            format!("{} still wanted, most by {}", messages(team.held_back.messages), who(seat))
         }
-        (Some(_), _) => format!("{} held back", messages(team.held_back.messages)),
+        (Some(_), _) => format!("{} still wanted", messages(team.held_back.messages)),
     };
     let members = team.members.iter().filter(|seat| seat.is_declared && !seat.view.is_empty()).count();
     format!(
-        "{:<20} {}, {}; {back}; {} released, {} in the trash\n",
+        "{:<20} {}, {}; {back}; {} let go, {} in the trash\n",
         team.mailbox,
         counted(members, "member"),
         sum(team.holds),
@@ -74,7 +74,7 @@ fn line(team: &Overview) -> String {
     )
 }
 
-/// Who holds most back.
+/// Who still wants most.
 fn waits_for(team: &Overview) -> Option<&Seat> {
     let seats = team.members.iter().filter(|seat| seat.holds_back.messages > 0);
     seats.max_by_key(|seat| seat.holds_back.messages)
@@ -88,13 +88,13 @@ fn whole(team: &Overview, now_ms: u64) -> String {
     if team.unread.messages > 0 {
         rows.row("unread", &format!("{}, which nobody who counts has had", sum(team.unread)));
     }
-    let mut name = "held back";
+    let mut name = "still wanted";
     for seat in team.members.iter().filter(|seat| seat.holds_back.messages > 0) {
         let since = seat.holds_since_ms.map(|ms| format!(", the oldest of {}", at(ms)));
         rows.row(name, &format!("by {}: {}{}", who(seat), sum(seat.holds_back), since.unwrap_or_default()));
         name = "";
     }
-    rows.row("released", &sum(team.released));
+    rows.row("let go", &sum(team.released));
     for day in &team.goes {
         rows.row("", &format!("{} on {}", messages(day.messages), day.day));
     }
@@ -227,7 +227,7 @@ mod tests {
         let text = whole(&team(), NOW);
         for part in [
             "release       when all have fetched it, then held for 14 days; at the latest at an age of 1 year",
-            "held back     by alice: 2 messages, 2.0 KiB, the oldest of 2026-",
+            "still wanted  by alice: 2 messages, 2.0 KiB, the oldest of 2026-",
             "              7 messages on 2026-12-06",
             "trash         0 messages, 0 B, kept for 7 days",
             "  last pickup 61 s ago by fetchmail",
@@ -239,7 +239,8 @@ mod tests {
         assert!(!text.contains('\u{7}'));
         let short = line(&team());
         assert!(
-            short.contains("2 members, 9 messages, 9.0 KiB; 2 messages held back, most by alice; 7 released"),
+            short
+                .contains("2 members, 9 messages, 9.0 KiB; 2 messages still wanted, most by alice; 7 let go"),
             "{short}"
         );
         let keeps = Overview { release: None, ..team() };
