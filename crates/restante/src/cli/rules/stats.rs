@@ -2,7 +2,7 @@ use std::collections::BTreeMap;
 
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
-use mail::Event;
+use mail::{Event, Phase};
 use serde::Serialize;
 
 use crate::cli::trace::{failed, instant, passed};
@@ -12,7 +12,7 @@ use crate::trace::{Folder, What, each};
 
 /// Say how often each rule matched, when it last did, and which never did
 ///
-/// Counted is what the trace has kept: recipients of mail that was taken, and refusals.
+/// Counted is what the trace has kept: recipients of mail that was taken, and refusals, each of which is a match.
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
     /// Not before: a date, a time, today, yesterday, or so long ago ("30 days")
@@ -27,7 +27,7 @@ pub(super) struct Args {
 #[derive(Debug, Serialize)]
 struct Document {
     rules: Vec<Row>,
-    /// Recipients for whom rules were searched.
+    /// Recipients for whom rules were searched, those that a rule refused among them.
     recipients: u64,
 }
 
@@ -36,6 +36,7 @@ struct Row {
     name: String,
     /// Whether rules.toml has it now.
     in_force: bool,
+    /// What it refused is of this too.
     matched: u64,
     refused: u64,
     /// It would have matched, in shadow.
@@ -74,8 +75,13 @@ pub(super) fn run(context: &mut Context<'_>, args: &Args) -> Result<Answer, Fail
                     }
                 }
             }
-            What::Event(Event::Refused { rule: Some(rule), .. }) => {
+            What::Event(Event::Refused { rule: Some(rule), phase, arrival, .. }) => {
+                recipients += match phase {
+                    Phase::Connect | Phase::Mail | Phase::Rcpt => 1,
+                    Phase::Data => arrival.to.len().max(1) as u64,
+                };
                 let row = counted.entry(rule.clone()).or_default();
+                row.matched += 1;
                 row.refused += 1;
                 row.seen(line.at);
             }
@@ -114,6 +120,9 @@ fn text(document: &Document) -> String {
             row.shadow
         ));
     }
-    text.push_str(&format!("of {} recipients that the trace has kept\n", document.recipients));
+    text.push_str(&format!(
+        "of {} recipients that the trace has kept, refused ones among them\n",
+        document.recipients
+    ));
     text
 }
