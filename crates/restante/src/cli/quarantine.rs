@@ -45,16 +45,17 @@ enum What {
 }
 
 #[derive(Debug, clap::Args)]
-#[group(required = true)]
+#[group(skip)]
+#[command(group = clap::ArgGroup::new("which").required(true).args(["uids", "mailbox"]))]
 struct Chosen {
     /// Their UIDs, from the list
-    #[arg(value_name = "UID", conflicts_with = "mailbox")]
+    #[arg(value_name = "UID")]
     uids: Vec<String>,
     /// All that is held back from this mailbox
     #[arg(long, value_name = "NAME")]
     mailbox: Option<String>,
     /// Print one JSON document
-    #[arg(long, group = "output")]
+    #[arg(long)]
     json: bool,
 }
 
