@@ -200,8 +200,9 @@ fn a_ruling_outlives_a_kill_and_a_reload() {
 fn rules_with_faults_or_failing_tests_change_nothing_and_a_start_goes_on_with_the_last_good_ones() {
     let good =
         "[[rule]]\nname = \"to-dave\"\nwhen = { recipient = \"alice@*\" }\nthen = { deliver = [\"dave\"] }\n";
+    let again = good.replace("to-dave", "again");
     let failing = format!(
-        "{good}\n[[test]]\nname = \"alice gets it\"\nmail = {{ to = \"alice@example.test\" }}\n\
+        "{good}\n{again}\n[[test]]\nname = \"alice gets it\"\nmail = {{ to = \"alice@example.test\" }}\n\
          expect = {{ deliver = [\"alice\"] }}\n"
     );
     let mut appliance = Appliance::with(setup(good));
@@ -222,9 +223,13 @@ fn rules_with_faults_or_failing_tests_change_nothing_and_a_start_goes_on_with_th
         assert_eq!(check.status.code(), Some(78), "{check:?}");
         assert!(check.err.contains(said), "{}", check.err);
         appliance.restart();
+        appliance.logged(&["ERROR", said]);
         appliance.logged(&["ERROR", "rules.toml cannot be used: the last good rules are in force"]);
         goes_to_dave(&appliance);
     }
+    appliance.logged(&["WARN", "`again` is never reached"]);
+    let loud = |line: &str| line.contains("ERROR") && line.contains("`again` is never reached");
+    assert!(!appliance.log().lines().any(loud), "a warning is no error");
     let status = run(&mut appliance.verb(&["status"]), SOON);
     assert!(status.out.contains("rules         the last good ones"), "{}", status.out);
     // Somebody has removed it.

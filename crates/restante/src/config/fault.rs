@@ -120,6 +120,16 @@ impl Faults {
         self.findings().map(|finding| finding.to_string())
     }
 
+    /// Tells the log of each, as loudly as it is grave.
+    pub(crate) fn log(&self) {
+        for finding in self.findings() {
+            match finding.severity {
+                Severity::Error => tracing::error!("{finding}"),
+                Severity::Warning => tracing::warn!("{finding}"),
+            }
+        }
+    }
+
     /// Each as a program reads it.
     pub fn findings(&self) -> impl Iterator<Item = Finding> {
         self.list.iter().map(|fault| {

@@ -29,7 +29,7 @@ use super::listeners::{Listeners, Reloadable};
 use super::parsing::Parsing;
 use super::signals::{Signals, Told};
 use super::{certificate, grey, known, manager, params, pickups};
-use crate::config::{self, Config, Faults, Loaded, Overlay, Rules};
+use crate::config::{self, Config, Faults, File, Loaded, Overlay, Rules};
 use crate::control::verb::reload::Outcome;
 use crate::control::{self, Current, Desk, Door, Running};
 use crate::metrics::Metrics;
@@ -129,12 +129,11 @@ impl Appliance {
 
     fn run_logged(config_dir: &Path, loaded: Loaded, unused: Option<&Faults>) -> Result<(), ServeError> {
         if let Some(faults) = unused {
-            faults.lines().for_each(|fault| error!("{fault}"));
+            // What else is to be said, the configuration in force says itself.
+            faults.clone().filter(|fault| fault.file == File::Rules).log();
             error!("rules.toml cannot be used: the last good rules are in force, until it is put right");
         }
-        for warning in loaded.warnings.lines() {
-            warn!("{warning}");
-        }
+        loaded.warnings.log();
         let runtime = tokio::runtime::Builder::new_multi_thread()
             .enable_all()
             .max_blocking_threads(BLOCKING_THREADS)

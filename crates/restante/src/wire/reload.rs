@@ -111,14 +111,14 @@ impl Appliance {
 fn tell(outcome: &Outcome) {
     match outcome {
         Outcome::InForce { warnings, restart, .. } => {
-            warnings.lines().for_each(|warning| warn!("{warning}"));
+            warnings.log();
             if !restart.is_empty() {
                 warn!("what has changed of these takes effect at a restart only: {}", restart.join(", "));
             }
             info!("the configuration is in force");
         }
         Outcome::Faulty(faults) => {
-            faults.lines().for_each(|fault| error!("{fault}"));
+            faults.log();
             error!("the configuration has faults: the one before stays in force");
         }
         Outcome::Failed(why) => error!("{why}: the configuration before stays in force"),
