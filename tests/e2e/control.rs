@@ -124,7 +124,7 @@ fn what_was_deleted_comes_back_under_another_name() {
     let before = collect(appliance.pop3, "bob", 3);
     let nothing = verb(&appliance, &["undo", "--login", "bob", "--last", "1h"]);
     assert_eq!((code(&nothing), nothing.out.as_str()), (Some(1), ""), "{nothing:?}");
-    assert!(nothing.err.contains("nothing to bring back"), "{nothing:?}");
+    assert!(nothing.err.contains("nothing to bring back: what is in no trash any more"), "{nothing:?}");
     let mut reader = pop3(appliance.pop3, "bob");
     for command in ["DELE 1", "DELE 2"] {
         assert!(reader.command(command).starts_with("+OK"));

@@ -85,10 +85,13 @@ pub(crate) fn run(context: &mut Context<'_>, args: &Args) -> Result<Answer, Fail
     Ok(found)
 }
 
+/// Why there may be nothing: it went for its age, for the disk, or because its mailbox has no trash.
+const GONE: &str = ": what is in no trash any more cannot come back, and `restante trace` says when it went";
+
 /// Where there is something, where there was nothing here.
 fn elsewhere(answer: &undo::Answer) -> String {
     match answer.elsewhere.as_slice() {
-        [] => String::new(),
+        [] => GONE.into(),
         teams => format!(" in {}; there is in: --mailbox {}", answer.mailbox, teams.join(", --mailbox ")),
     }
 }
@@ -122,6 +125,7 @@ mod tests {
             elsewhere: vec!["sales".into(), "info".into()],
             ..undo::Answer::default()
         };
+        assert!(elsewhere(&undo::Answer::default()).contains("`restante trace`"));
         assert_eq!(elsewhere(&answer), " in alice; there is in: --mailbox sales, --mailbox info");
     }
 }

@@ -144,7 +144,9 @@ async fn named(desk: &Desk, part: &Part, ids: &[String]) -> Result<Vec<Uid>, Fau
         };
         uids.push(found.ok_or_else(|| {
             let text = format!("nothing that was deleted from {} is called `{id}`", part.mailbox);
-            Fault::new(Code::NotFound, text).hint("`--last 30d --dry-run` shows what can come back")
+            Fault::new(Code::NotFound, text).hint(
+                "`--last 30d --dry-run` shows what can come back; `restante trace` says when what is in no trash went",
+            )
         })?);
     }
     Ok(uids)
