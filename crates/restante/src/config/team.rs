@@ -88,6 +88,22 @@ fn warn_of_hasty_release(s: &mut Section<'_, '_>, release: &Release) {
             "it is for what somebody never fetches: months, not hours",
         );
     }
+    let is_held = match release.when {
+        When::AllFetched | When::AllDone => true,
+        When::Never => false,
+    };
+    if let Some(age) = release.max_age.filter(|age| is_held && *age < release.hold) {
+        let message = format!(
+            "mail goes {} after it came, before its hold of {} is over",
+            Span(age),
+            Span(release.hold)
+        );
+        s.notes.warn(
+            s.span_of("max-age"),
+            message,
+            "a max-age that is longer than hold: months, such as \"1 year\"",
+        );
+    }
 }
 
 /// `on-dele`
