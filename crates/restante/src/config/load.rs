@@ -66,12 +66,17 @@ fn is_missing(path: &Path) -> bool {
     fs::metadata(path).is_err_and(|error| error.kind() == io::ErrorKind::NotFound)
 }
 
-/// The same with another text in the place of `rules.toml`.
-pub fn load_with_rules(dir: &Path, rules: String) -> Result<Loaded, Faults> {
-    let texts = Texts { rules, ..Texts::read(dir)? };
-    let mut checked = Checked::new(&texts);
-    checked.look_at_files(dir);
-    checked.into_result()
+/// The same with the text of another file in the place of `rules.toml`.
+pub fn load_with_rules(dir: &Path, rules: String, path: &Path) -> Result<Loaded, Faults> {
+    Checked::with_rules(dir, rules, path)?.into_result()
+}
+
+/// The same for rules that are only tried: tests of theirs that fail are told apart, and keep them from nothing.
+pub fn try_rules(dir: &Path, rules: String, path: &Path) -> Result<(Loaded, Faults), Faults> {
+    let mut checked = Checked::with_rules(dir, rules, path)?;
+    let mut failed = checked.faults.clone().filter(|_| false);
+    failed.extend(std::mem::take(&mut checked.failed));
+    Ok((checked.into_result()?, failed))
 }
 
 /// How many faults `rules.toml` has, for a verb that looks at the other two alone.
@@ -259,6 +264,8 @@ struct Checked {
     spec: Spec,
     table: Option<Table>,
     rules: Option<Rules>,
+    /// Tests of the rules that fail.
+    failed: Vec<Fault>,
     places: Places,
     faults: Faults,
 }
@@ -284,9 +291,19 @@ impl Checked {
             faults.extend(care::ignored(&config.watchdog.ignore, &places.ignored, &spec, table));
         }
         let mut said = Vec::new();
-        let rules = rules::compile(texts.of(File::Rules), &texts.dir, &config, table.as_ref(), &mut said);
+        let compiled = rules::compile(texts.of(File::Rules), &texts.dir, &config, table.as_ref(), &mut said);
         faults.extend(said);
-        Self { config, spec, table, rules, places, faults }
+        let (rules, failed) = compiled.unzip();
+        Self { config, spec, table, rules, failed: failed.unwrap_or_default(), places, faults }
+    }
+
+    fn with_rules(dir: &Path, rules: String, path: &Path) -> Result<Self, Faults> {
+        let texts = Texts { rules, ..Texts::read_these(dir, &[File::Restante, File::Mailboxes])? };
+        let mut checked = Self::new(&texts);
+        // What is wrong with it is told of the file that it stands in.
+        checked.faults.add_source(File::Rules, path.into(), &texts.rules);
+        checked.look_at_files(dir);
+        Ok(checked)
     }
 
     /// What can only be seen on the disk.
@@ -301,6 +318,7 @@ impl Checked {
     }
 
     fn into_result(mut self) -> Result<Loaded, Faults> {
+        self.faults.extend(self.failed);
         self.faults.sort();
         match (self.table, self.rules) {
             (Some(table), Some(rules)) if self.faults.errors() == 0 => {

@@ -33,7 +33,7 @@ pub use care::{Guard, Quarantine, Watchdog};
 pub use edit::{Edit, EditError, Sound};
 pub use fault::{Fault, Faults, Severity};
 pub use finding::Finding;
-pub use load::{Loaded, Texts, check, faults_of_rules, load, load_with_rules, machine};
+pub use load::{Loaded, Texts, check, faults_of_rules, load, load_with_rules, machine, try_rules};
 pub use overlay::Overlay;
 pub(crate) use rules::last_good;
 pub use rules::{Origin, Rules};

@@ -62,14 +62,14 @@ pub(super) fn missing(state_dir: &Path) -> Fault {
     Fault::of_file(File::Rules, said).warning()
 }
 
-/// Compiles the text, and runs the tests in it. `directory` is absent while that has faults of its own.
+/// Compiles the text, and runs the tests in it: with the rules come those that fail. `directory` is absent while that has faults of its own.
 pub(super) fn compile(
     text: &str,
     dir: &Path,
     config: &Config,
     directory: Option<&Table>,
     faults: &mut Vec<Fault>,
-) -> Option<Rules> {
+) -> Option<(Rules, Vec<Fault>)> {
     let around = Surroundings {
         directory,
         spam_filter: config.asks_spam_filter(),
@@ -84,9 +84,7 @@ pub(super) fn compile(
     // What a test expects of addresses cannot be told without the directory.
     let failures = directory.into_iter().flat_map(|_| set.run_tests()).filter_map(|test| test.failure);
     let failures: Vec<Fault> = failures.map(fault).collect();
-    let passed = failures.is_empty();
-    faults.extend(failures);
-    passed.then(|| Rules { set: Arc::new(set), text: text.into(), origin: Origin::File })
+    Some((Rules { set: Arc::new(set), text: text.into(), origin: Origin::File }, failures))
 }
 
 fn read_list(path: &Path) -> Result<String, String> {

@@ -1,5 +1,7 @@
 use std::fmt;
 
+use directory::Directory;
+use mail::MailboxName;
 use queue_sled::backup::BackupError;
 use serde::{Deserialize, Serialize};
 
@@ -52,6 +54,18 @@ pub enum Code {
     /// One of a later version.
     #[serde(other)]
     Other,
+}
+
+impl Fault {
+    /// Nobody has a mailbox of that name.
+    pub fn no_mailbox(name: &str, directory: &Directory) -> Self {
+        let known = directory.mailbox_names();
+        let hint = match routing::rules::nearest(name, known.iter().map(MailboxName::as_str)) {
+            Some(near) => format!("did you mean `{near}`?"),
+            None => "`restante mailbox list` shows who there is".into(),
+        };
+        Self::new(Code::NotFound, format!("there is no mailbox `{name}`")).hint(hint)
+    }
 }
 
 impl Code {

@@ -44,8 +44,9 @@ pub(crate) fn fall_back(config_dir: &Path, faults: Faults) -> Result<(Loaded, Fa
         return Err(faults);
     }
     let kept = config::machine(config_dir).ok().map(|config| config::last_good(&config.state_dir));
-    let Some(text) = kept.and_then(|path| fs::read_to_string(path).ok()) else { return Err(faults) };
-    match config::load_with_rules(config_dir, text) {
+    let kept = kept.and_then(|path| Some((fs::read_to_string(&path).ok()?, path)));
+    let Some((text, path)) = kept else { return Err(faults) };
+    match config::load_with_rules(config_dir, text, &path) {
         Ok(mut loaded) => {
             loaded.rules.origin = Origin::LastGood;
             Ok((loaded, faults))

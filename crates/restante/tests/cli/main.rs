@@ -9,4 +9,5 @@ mod given;
 mod init;
 mod json;
 mod phases;
+mod rules;
 mod service;

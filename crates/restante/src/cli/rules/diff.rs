@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use directory::{Directory, Resolution, VerifierParams};
 use jiff::Timestamp;
-use mail::{Envelope, ForwardPath, QueueId, Uid};
+use mail::{Arrival, Envelope, Event, ForwardPath, MailboxName, QueueId, Uid};
 use routing::rules::{Facts, Judgement, RuleSet, To};
 use serde::Serialize;
 
@@ -12,9 +12,9 @@ use crate::cli::failure::counted;
 use crate::cli::progress::Bar;
 use crate::cli::trace::{failed, instant, passed};
 use crate::cli::{Answer, Context, Failure, json, ruling};
-use crate::config;
+use crate::config::{self, Finding};
 use crate::control::verb::stored::{self, Item, Stored};
-use crate::control::{self, NoStore, Reach, Said};
+use crate::control::{self, Fault, NoStore, Reach, Said};
 use crate::trace::{Folder, Places, What, each};
 use crate::wire::Replay;
 
@@ -27,7 +27,8 @@ const BROKEN: usize = 100;
 ///
 /// Both sets are asked about every recipient of mail that is stored, by its very octets, and of mail that is gone, as
 /// far as the trace has kept what was known of it: of that the text of the body is not known, and what depends on it is
-/// counted. Nothing is changed, and what comes in meanwhile is left out. Exits with 1 when anything goes elsewhere.
+/// counted. Nothing is changed, and what comes in meanwhile is left out. Mail that was refused is not kept, and only
+/// counted. Exits with 1 when anything goes elsewhere, and with 78 when a test of the other rules fails.
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
     /// The other rules, in the place of rules.toml
@@ -60,6 +61,12 @@ struct Document {
     unreadable: u64,
     /// Some of them, with why.
     broken: Vec<String>,
+    /// Refusals by rules in that time: what was refused is not kept, and nobody can ask about it.
+    refusals: u64,
+    /// Further refusals, of which the trace has the number alone.
+    more_refusals: u64,
+    /// Tests of the other rules that fail.
+    failed_tests: Vec<Finding>,
 }
 
 #[derive(Debug, Clone, Serialize)]
@@ -78,22 +85,38 @@ pub(super) fn run(context: &mut Context<'_>, args: &Args) -> Result<Answer, Fail
         std::io::ErrorKind::NotFound => crate::cli::missing(&args.new),
         _ => Failure::Io(args.new.clone(), error),
     })?;
-    let other = config::load_with_rules(&context.config, text).map_err(Failure::Config)?;
+    let (other, failed_tests) =
+        config::try_rules(&context.config, text, &args.new).map_err(Failure::Config)?;
     let folder = Folder::of(&loaded.config.state_dir);
     let replay = Replay::new(&loaded.config);
+    let directory = Directory::new(loaded.table, VerifierParams::default());
+    let named =
+        |name: &String| directory.mailbox_named(name).ok_or_else(|| Fault::no_mailbox(name, &directory));
     let mut comparison = Comparison {
         sets: [&loaded.rules.set, &other.rules.set],
-        mailbox: args.mailbox.as_deref(),
-        directory: Directory::new(loaded.table, VerifierParams::default()),
+        mailbox: args.mailbox.as_ref().map(named).transpose()?,
+        directory,
         document: Document::default(),
         moves: BTreeMap::new(),
     };
     let known = stored_mail(context, args, began, &folder, &replay, &mut comparison)?;
     let strange = each(&folder, |line| {
-        let What::Judged(judged) = &line.what else { return };
-        let is_early = args.since.is_some_and(|since| line.at < since);
-        if is_early || line.at >= began || judged.judged.parse().is_ok_and(|id: QueueId| known.contains(&id))
-        {
+        if args.since.is_some_and(|since| line.at < since) || line.at >= began {
+            return;
+        }
+        let judged = match &line.what {
+            What::Judged(judged) => judged,
+            What::Event(Event::Refused { arrival, rule: Some(_), .. }) => {
+                comparison.document.refusals += u64::from(comparison.may_concern(arrival));
+                return;
+            }
+            What::More { more_refusals } => {
+                comparison.document.more_refusals += more_refusals;
+                return;
+            }
+            What::Event(_) | What::Lost { .. } => return,
+        };
+        if judged.judged.parse().is_ok_and(|id: QueueId| known.contains(&id)) {
             return;
         }
         comparison.document.gone += 1;
@@ -103,11 +126,20 @@ pub(super) fn run(context: &mut Context<'_>, args: &Args) -> Result<Answer, Fail
     });
     passed(strange.map_err(|error| failed(&folder, error))?);
     let Comparison { mut document, moves, .. } = comparison;
+    document.failed_tests = failed_tests.findings().collect();
     document.moves = moves.into_values().collect();
     document.moves.sort_by_key(|it| std::cmp::Reverse(it.recipients));
     match args.json {
         true => json::print(context, &document)?,
         false => context.out.write_all(words(&document).as_bytes())?,
+    }
+    if !failed_tests.is_empty() {
+        crate::cli::warn(&failed_tests);
+        let (count, path) = (counted(failed_tests.errors(), "test"), args.new.display());
+        crate::cli::say(&format!(
+            "restante: {count} of {path} failed: as they are, these rules cannot be used"
+        ));
+        return Ok(Answer::Faulty);
     }
     Ok(if document.moves.is_empty() { Answer::Yes } else { Answer::No })
 }
@@ -183,7 +215,7 @@ fn stored_mail(
 /// Both sets, and what came of them so far.
 struct Comparison<'a> {
     sets: [&'a RuleSet; 2],
-    mailbox: Option<&'a str>,
+    mailbox: Option<MailboxName>,
     directory: Directory,
     document: Document,
     moves: BTreeMap<[String; 2], Move>,
@@ -198,9 +230,15 @@ impl Comparison<'_> {
         }
     }
 
+    /// Of mail that was refused before it named anybody nobody can say.
+    fn may_concern(&self, arrival: &Arrival) -> bool {
+        let Some(mailbox) = &self.mailbox else { return true };
+        arrival.to.is_empty() || arrival.to.iter().any(|to| leads_to(mailbox, to, &self.directory))
+    }
+
     fn add(&mut self, facts: &Facts, to: &To, name: &str) {
         let judgements = self.sets.map(|set| set.judge(facts, Some(to)));
-        if self.mailbox.is_some_and(|mailbox| !concerns(mailbox, to, &judgements, &self.directory)) {
+        if self.mailbox.as_ref().is_some_and(|mailbox| !concerns(mailbox, to, &judgements, &self.directory)) {
             return;
         }
         self.document.recipients += 1;
@@ -230,26 +268,28 @@ fn outcome(judgement: &Judgement) -> String {
     }
 }
 
-fn concerns(name: &str, to: &To, judgements: &[Judgement; 2], directory: &Directory) -> bool {
+fn concerns(name: &MailboxName, to: &To, judgements: &[Judgement; 2], directory: &Directory) -> bool {
     let by_rule = judgements.iter().any(|judgement| match judgement {
         Judgement::Decided(decision) => {
             let named = decision.ruling.deliver.iter().flatten().chain(&decision.ruling.copy);
-            named.into_iter().any(|mailbox| mailbox.as_str() == name)
+            named.into_iter().any(|mailbox| mailbox == name)
         }
         Judgement::Refuse { .. } | Judgement::Wait | Judgement::Defer { .. } => false,
     });
-    let by_directory = || match ForwardPath::parse(&format!("<{}>", to.address)) {
-        Ok((path, _)) => match directory.resolve(&path) {
-            Resolution::Deliver { mailboxes, .. } => mailboxes.iter().any(|mailbox| mailbox.as_str() == name),
-            Resolution::Refused { .. } | Resolution::Unknown | Resolution::NotLocal => false,
-        },
-        Err(_) => false,
-    };
-    by_rule || by_directory()
+    by_rule || leads_to(name, &to.address, directory)
+}
+
+/// Whether the directory sends what comes for an address to a mailbox.
+fn leads_to(name: &MailboxName, address: &str, directory: &Directory) -> bool {
+    let Ok((path, _)) = ForwardPath::parse(&format!("<{address}>")) else { return false };
+    match directory.resolve(&path) {
+        Resolution::Deliver { mailboxes, .. } => mailboxes.contains(name),
+        Resolution::Refused { .. } | Resolution::Unknown | Resolution::NotLocal => false,
+    }
 }
 
 fn words(document: &Document) -> String {
-    let Document { stored, gone, recipients, cannot_tell, moves, unreadable, broken } = document;
+    let Document { stored, gone, recipients, cannot_tell, moves, unreadable, broken, .. } = document;
     let mut text = String::new();
     if !moves.is_empty() {
         let old = moves.iter().map(|it| mail::harmless(&it.old));
@@ -259,6 +299,7 @@ fn words(document: &Document) -> String {
             rows.iter().map(column).max().unwrap_or(0).clamp(least, 60)
         };
         let (old, new) = (width(&|row| row.0.chars().count(), 3), width(&|row| row.1.chars().count(), 3));
+        text.push_str("old: what the rules of today would do with it; new: what the others would\n");
         text.push_str(&format!("{:>10}  {:<old$}  {:<new$}  such as\n", "recipients", "old", "new"));
         for (was, is, it) in &rows {
             text.push_str(&format!(
@@ -278,6 +319,7 @@ fn words(document: &Document) -> String {
         ));
     }
     text.push('\n');
+    text.push_str(&left_out(document.refusals, document.more_refusals));
     if *unreadable > 0 {
         text.push_str(&format!("{} cannot be read:\n", messages(*unreadable)));
     }
@@ -285,4 +327,17 @@ fn words(document: &Document) -> String {
         text.push_str(&format!("  {}\n", mail::harmless(it)));
     }
     text
+}
+
+/// That what was refused is in no figure: rules that refuse less would let some of it in.
+fn left_out(refusals: u64, more: u64) -> String {
+    let counted = |count: u64| counted(usize::try_from(count).unwrap_or(usize::MAX), "refusal");
+    let (by_rules, others) = (counted(refusals), counted(more));
+    let which = match (refusals, more) {
+        (0, 0) => return String::new(),
+        (_, 0) => format!("{by_rules} by rules"),
+        (0, _) => format!("{others}, of which the trace has the number alone"),
+        (_, _) => format!("{by_rules} by rules, and {others} of which the trace has the number alone"),
+    };
+    format!("not in this, of that time: {which}; refused mail is not kept\n")
 }

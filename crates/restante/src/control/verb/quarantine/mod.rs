@@ -42,18 +42,28 @@ struct Held {
 
 /// The quarantines that hold anything: of one mailbox, or all.
 async fn held(desk: &Desk, of: Option<&str>) -> Result<Vec<Held>, Fault> {
+    let is_it = |name: &str, mailbox: &MailboxName| {
+        mailbox.as_str() == name || MailboxName::parse(name).is_ok_and(|name| name == *mailbox)
+    };
     let mut found = Vec::new();
+    let mut is_known = false;
     for status in desk.store.mailboxes().await? {
+        is_known |= of.is_some_and(|name| is_it(name, &status.name));
         let Some(mailbox) = status.name.quarantined_from() else { continue };
-        let is_wanted = of.is_none_or(|name| {
-            mailbox.as_str() == name || MailboxName::parse(name).is_ok_and(|name| name == mailbox)
-        });
+        let is_wanted = of.is_none_or(|name| is_it(name, &mailbox));
+        is_known |= is_wanted;
         if is_wanted && status.usage.messages > 0 {
             let maildrop = desk.store.open(&status.name, &ViewName::owner()).await?;
             found.push(Held { mailbox, maildrop });
         }
     }
-    Ok(found)
+    // A mailbox that was taken out may have left mail. Without a directory nobody knows who there is.
+    match (of, desk.directory()) {
+        (Some(name), Ok(directory)) if !is_known && directory.mailbox_named(name).is_none() => {
+            Err(Fault::no_mailbox(name, directory))
+        }
+        (Some(_) | None, _) => Ok(found),
+    }
 }
 
 /// The messages that are meant, by their quarantine; each one that is named must be there.
