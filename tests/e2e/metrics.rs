@@ -97,6 +97,8 @@ fn whoever_asks_for_something_else_hears_so_and_mail_goes_on() {
     assert!(get(address, "/").0.starts_with("HTTP/1.1 404 "));
     let head = ask(address, b"HEAD /metrics HTTP/1.1\r\n\r\n");
     assert!(head.starts_with("HTTP/1.1 200 OK\r\n") && head.ends_with("\r\n\r\n"), "{head}");
+    // RFC 9110 §8.6: the length that GET would have.
+    assert!(!head.contains("Content-Length: 0\r\n"), "{head}");
     let post = ask(address, b"POST /metrics HTTP/1.1\r\nContent-Length: 5\r\n\r\nhello");
     assert!(post.starts_with("HTTP/1.1 405 ") && post.contains("\r\nAllow: GET, HEAD\r\n"), "{post}");
     for odd in [&b"EHLO example.org\r\n\r\n"[..], b"\x16\x03\x01\x02\r\n\r\n", &[b'a'; 9000]] {

@@ -178,9 +178,10 @@ impl<S: Store> Caretaker<S> {
             if let Some(now_ms) = now_ms {
                 self.watch.look(&self.means, &mut self.memo, &care.watchdog, now_ms).await;
             }
-            let standing = self.watch.standing().iter().cloned().chain(self.trash.concern());
-            let guarded = guard::standing(&self.means, &self.memo, wall_ms);
-            self.means.concerns.stand(standing.chain(guarded).collect());
+            // What may be a mistake is told first: of too much the last is cut off.
+            let guarded = guard::standing(&self.means, &self.memo, wall_ms).into_iter();
+            let standing = guarded.chain(self.trash.concern()).chain(self.watch.standing().iter().cloned());
+            self.means.concerns.stand(standing.collect());
         }
         let noted = self.means.concerns.take();
         self.memo.unsaid.extend(noted.into_iter().map(|text| (wall_ms, text)));

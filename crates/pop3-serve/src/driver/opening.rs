@@ -3,7 +3,8 @@ use std::sync::Arc;
 use directory::Part;
 use queue::{Maildrop, Store, StoreError};
 
-/// How often all is opened anew before what came in between is let be.
+/// How often all is opened anew before what came in between is let be: what is deleted of both just then may be listed
+/// once more, under the name that it has in the other.
 const TRIES: usize = 4;
 
 /// What a login shows: each part with its maildrop, in the order of the parts.

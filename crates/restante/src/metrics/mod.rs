@@ -61,13 +61,17 @@ impl Handler for Metrics {
         let answer = match ask(&mut conn).await {
             Ok(Some(asked)) => {
                 let answer = self.answer(&asked).await;
-                if asked.is_head { Answer { body: String::new(), ..answer } } else { answer }
+                (answer.header(), if asked.is_head { String::new() } else { answer.body })
             }
-            Ok(None) => Answer::text(400, "this is no request that we can read\n"),
+            Ok(None) => {
+                let answer = Answer::text(400, "this is no request that we can read\n");
+                (answer.header(), answer.body)
+            }
             Err(_) => return,
         };
-        conn.queue(answer.header().as_bytes());
-        conn.queue(answer.body.as_bytes());
+        let (header, body) = answer;
+        conn.queue(header.as_bytes());
+        conn.queue(body.as_bytes());
         conn.linger(PATIENCE).await;
         conn.close(PATIENCE).await;
     }

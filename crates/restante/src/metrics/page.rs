@@ -52,11 +52,16 @@ impl Seen {
         let limits = report.sessions.iter().map(|it| ([("service", it.service.as_str())], it.limit));
         gauges(to, "connections_limit", "Connections at most", limits)?;
         let events = self.events.iter().map(|(event, count)| ([("event", *event)], *count));
-        counters(to, "events", "What became of mail since the start, as the trace tells it", events)?;
+        counters(
+            to,
+            "events",
+            "Messages by what became of them since the start, in the words of the trace",
+            events,
+        )?;
         counter(
             to,
             "trace_lost",
-            "Events that the trace had no room for, and no event here counts",
+            "Lines of the trace, events and what was known of mail, that found no room",
             self.lost,
         )
     }

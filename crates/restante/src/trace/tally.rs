@@ -24,13 +24,13 @@ const WORDS: [&str; 15] = [
 ];
 const LOST: usize = WORDS.len() - 1;
 
-/// How many events of each kind were told since the start. A handle; counting never waits.
+/// How many messages events of each kind have told of since the start. A handle; counting never waits.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Tally(Arc<[AtomicU64; WORDS.len()]>);
 
 impl Tally {
     pub(super) fn count(&self, event: &Event) {
-        self.0[place(event)].fetch_add(1, Ordering::Relaxed);
+        self.0[place(event)].fetch_add(messages(event), Ordering::Relaxed);
     }
 
     /// One had no room.
@@ -47,6 +47,26 @@ impl Tally {
     /// Those that had no room.
     pub(crate) fn lost(&self) -> u64 {
         self.0[LOST].load(Ordering::Relaxed)
+    }
+}
+
+/// How many messages an event tells of.
+fn messages(event: &Event) -> u64 {
+    match event {
+        Event::Deleted { uids, .. }
+        | Event::Removed { uids, .. }
+        | Event::Released { uids, .. }
+        | Event::Trashed { uids, .. } => uids.len() as u64,
+        Event::Accepted { .. }
+        | Event::Refused { .. }
+        | Event::CutOff { .. }
+        | Event::Delivered { .. }
+        | Event::Discarded { .. }
+        | Event::Fetched { .. }
+        | Event::Parked { .. }
+        | Event::Undone { .. }
+        | Event::Unquarantined { .. }
+        | Event::Left { .. } => 1,
     }
 }
 
@@ -71,7 +91,7 @@ fn place(event: &Event) -> usize {
 
 #[cfg(test)]
 mod tests {
-    use mail::{Arrival, MailboxName, QueueId, ViewName};
+    use mail::{Arrival, MailboxName, QueueId, Uid, ViewName};
 
     use super::*;
 
@@ -82,8 +102,8 @@ mod tests {
         let events = [
             Event::CutOff { arrival, size: 0, reason: reason.clone() },
             Event::Discarded { id: QueueId(1) },
-            Event::Released { mailbox: mailbox.clone(), uids: Vec::new(), reason: reason.clone() },
-            Event::Trashed { mailbox: mailbox.clone(), uids: Vec::new(), reason: reason.clone() },
+            Event::Released { mailbox: mailbox.clone(), uids: vec![Uid(1); 3], reason: reason.clone() },
+            Event::Trashed { mailbox: mailbox.clone(), uids: vec![Uid(1); 3], reason: reason.clone() },
             Event::Left { mailbox, view, reason },
         ];
         for event in events {
@@ -92,7 +112,8 @@ mod tests {
             tally.miss();
             let told = serde_json::to_value(&event).expect("told");
             let counted: Vec<_> = tally.events().into_iter().filter(|(_, count)| *count > 0).collect();
-            assert_eq!(counted, [(told["event"].as_str().expect("a word"), 1)]);
+            let messages = told["uids"].as_array().map_or(1, |uids| uids.len() as u64);
+            assert_eq!(counted, [(told["event"].as_str().expect("a word"), messages)]);
             assert_eq!(tally.lost(), 1);
         }
     }

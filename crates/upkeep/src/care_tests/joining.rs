@@ -1,10 +1,12 @@
 //! Mailboxes that change what they are.
 
 use mail::ViewName;
-use queue::contract::{listed, name};
+use queue::contract::{listed, name, view};
 use queue::{Join, Store, Unwanted};
 
-use super::{DAY, Setup, World, days};
+use directory::When;
+
+use super::{DAY, Setup, World, days, release};
 
 /// Who was a member may be one again for a month; until then the mailbox's own login can delete all the same, for itself.
 #[tokio::test]
@@ -112,4 +114,28 @@ async fn what_a_shared_login_deleted_while_its_team_held_it_stays_deleted() {
         assert_eq!(world.trash("sales").await, gone, "{trash:?}");
         assert!(world.journey(uids[0])[1].ends_with("its owner had deleted it"));
     }
+}
+
+/// What bob had brought back was done for everybody else, without a deletion of theirs.
+#[tokio::test]
+async fn what_was_brought_back_for_a_former_member_does_not_come_to_the_owner() {
+    let rule = release(When::AllDone);
+    let world = World::new(&Setup { release: rule, ..Setup::default() });
+    let mut upkeep = world.upkeep();
+    world.look(&mut upkeep).await;
+    world.store.join(&name("sales"), &ViewName::owner(), Join::All).await.expect("joined");
+    let uids = world.mail("sales", 2).await;
+    for of in ["alice", "bob", ""] {
+        world.delete("sales", of, &uids[..1], Unwanted::Stays).await;
+    }
+    let undone = world.store.undo(&name("sales"), &view("bob"), uids[..1].to_vec()).await.expect("undone");
+    let again = undone[0].now;
+    world.delete("sales", "bob", &[again], Unwanted::Stays).await;
+    world.look(&mut upkeep).await;
+    assert_eq!(world.journey(again).len(), 1, "released");
+    world.directory.replace(Setup { members: Vec::new(), ..Setup::default() }.table());
+    world.look(&mut upkeep).await;
+    world.later(&mut upkeep, 32 * DAY).await;
+    assert!(world.views("sales").await.is_empty());
+    assert_eq!(listed(&world.store, "sales", "").await, uids[1..]);
 }

@@ -8,7 +8,6 @@ use tracing::info;
 
 use crate::caretaker::Means;
 use crate::memo::Memo;
-use crate::trash;
 use crate::words::{between, ms};
 
 /// How long a view that is not declared any more keeps what it has, where no team says it.
@@ -148,12 +147,12 @@ async fn part<S: Store>(
 /// listed again.
 async fn let_go_deleted<S: Store>(means: &Means<S>, mailbox: &MailboxName) -> Result<(), StoreError> {
     let Means { store, directory, journeys, .. } = means;
-    let deletions = store.deletions(mailbox, &ViewName::owner(), 0).await?;
-    let mut deleted: BTreeSet<Uid> = deletions.into_iter().flat_map(|deletion| deletion.uids).collect();
-    for trashed in trash::read(store, mailbox).await? {
-        deleted.remove(&trashed.uid);
-    }
-    let deleted: Vec<Uid> = deleted.into_iter().collect();
+    let states = store.views(mailbox).await?;
+    let Some(owner) = states.into_iter().find(|state| state.view == ViewName::owner()) else { return Ok(()) };
+    // All that is there: what somebody had brought back was never deleted by her, and is done for her all the same.
+    let all = store.older_than(mailbox, u64::MAX, u64::MAX, usize::MAX).await?;
+    let deleted = all.into_iter().filter(|uid| *uid > owner.after && owner.done.contains(*uid));
+    let deleted: Vec<Uid> = deleted.collect();
     for step in deleted.chunks(STEP) {
         let (mailbox, uids, reason) = (mailbox.clone(), step.to_vec(), "its owner had deleted it".to_owned());
         if directory.trash(&mailbox).is_some() {
