@@ -3,7 +3,7 @@
 use queue::contract::{name, view};
 use queue::{Store, Unwanted};
 
-use super::{DAY, MINUTE, Setup, World};
+use super::{DAY, MINUTE, Setup, World, member};
 
 /// Whoever asks how the appliance is hears of it for a day, and how it comes back.
 #[tokio::test]
@@ -44,4 +44,33 @@ async fn what_may_have_been_a_mistake_is_shown_for_a_day() {
     assert!(standing().is_empty());
     let undone = world.store.undo(&name("sales"), &view("bob"), shared).await.expect("undone");
     assert_eq!(undone.len(), 5, "it is there all the same");
+}
+
+/// Whoever came lately has kept nothing, however old the mail is; and what went into the trash at once is as old there.
+#[tokio::test]
+async fn only_who_has_kept_mail_can_delete_it_by_mistake_and_its_age_counts_in_the_trash_too() {
+    let members = vec![member("alice"), member("bob")];
+    let world = World::new(&Setup { members: members[..1].to_vec(), ..Setup::default() });
+    let mut upkeep = world.upkeep();
+    world.look(&mut upkeep).await;
+    let uids = world.mail("sales", 6).await;
+    world.later(&mut upkeep, 20 * DAY).await;
+    world.directory.replace(Setup { members, ..Setup::default() }.table());
+    world.look(&mut upkeep).await;
+    world.pass(MINUTE);
+    world.delete("sales", "bob", &uids, Unwanted::Stays).await;
+    world.pass(MINUTE);
+    world.look(&mut upkeep).await;
+    assert_eq!(world.concerns.mass_deletions(), 0, "he is here for a minute");
+    let young = world.mail("sales", 6).await;
+    world.delete("sales", "alice", &young, Unwanted::Stays).await;
+    world.store.trash(&name("sales"), young).await.expect("trashed");
+    world.pass(MINUTE);
+    world.look(&mut upkeep).await;
+    assert_eq!(world.concerns.mass_deletions(), 0, "what people do every day");
+    world.delete("sales", "alice", &uids, Unwanted::Stays).await;
+    world.store.trash(&name("sales"), uids).await.expect("trashed");
+    world.pass(MINUTE);
+    world.look(&mut upkeep).await;
+    assert_eq!(world.concerns.mass_deletions(), 1, "it was there for weeks");
 }

@@ -73,6 +73,7 @@ async fn a_member_who_deletes_all_at_once_is_guarded_too_and_release_is_not() {
     world.later(&mut upkeep, HOUR).await;
     let reports = world.reports().await;
     assert!(reports.len() == 1 && reports[0].contains("--login bob --mailbox sales"), "{reports:?}");
+    assert_eq!(world.concerns.mass_deletions(), 1, "the releaser is nobody's mistake");
     // Released and held, it would go after 14 + 7 days; it stays for 30 since it was deleted.
     world.later(&mut upkeep, 23 * DAY).await;
     assert_eq!(world.trash("sales").await, uids);
