@@ -2,7 +2,7 @@
 
 use mail::{Uid, ViewName};
 
-use super::fixture::{deliver, done, listed, name, read, view};
+use super::fixture::{accept, deliver, done, listed, name, read, route, view};
 use super::{Engine, close};
 use crate::{Expunge, Fetched, Join, Maildrop, Store, StoreError, Unwanted};
 
@@ -92,11 +92,21 @@ pub async fn the_last_view_fills_the_trash<E: Engine>(engine: &E) {
     close(store).await;
 }
 
+/// The name that the server before gave a message of alice's.
+async fn foreign<S: Store>(store: &S, index: usize) -> Option<String> {
+    let maildrop = store.open(&name("alice"), &ViewName::owner()).await.expect("opened");
+    maildrop.entry(index).expect("there").foreign_uidl.map(str::to_owned)
+}
+
 /// What comes back from the trash has another uid, and is what it was.
 pub async fn undone_comes_back_under_another_uid<E: Engine>(engine: &E) {
     let store = engine.open().await;
-    let uids = [deliver(&store, b"one\r\n", &["alice"]).await, deliver(&store, b"two\r\n", &["alice"]).await]
-        .concat();
+    let mut imported = route(accept(&store, b"one\r\n").await, &["alice"]);
+    imported.entries[0].foreign_uidl = Some("old-1".into());
+    store.deliver(vec![imported]).await.expect("delivered");
+    deliver(&store, b"two\r\n", &["alice"]).await;
+    let uids = listed(&store, "alice", "").await;
+    assert_eq!(foreign(&store, 0).await.as_deref(), Some("old-1"));
     let before = octets_of(&store, "alice", "", uids[0]).await;
     store.delete(expunge("alice", "", &uids[..1], Unwanted::ToTrash)).await.expect("deleted");
     let told = store.deletions(&name("alice"), &ViewName::owner(), 0).await.expect("told");
@@ -112,6 +122,7 @@ pub async fn undone_comes_back_under_another_uid<E: Engine>(engine: &E) {
     close(store).await;
     let store = engine.open().await;
     assert_eq!(listed(&store, "alice", "").await, [uids[1], now]);
+    assert_eq!(foreign(&store, 1).await, None, "by the old server's name no client would fetch it again");
     assert_eq!(octets_of(&store, "alice", "", now).await, before);
     assert!(in_trash(&store, "alice").await.is_empty());
     assert!(store.deletions(&name("alice"), &ViewName::owner(), 0).await.expect("told").is_empty());
