@@ -1,5 +1,7 @@
 //! What views do, what the trash keeps, and what comes back.
 
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
 use mail::{Uid, ViewName};
 
 use super::fixture::{accept, deliver, done, listed, name, read, route, view};
@@ -92,6 +94,11 @@ pub async fn the_last_view_fills_the_trash<E: Engine>(engine: &E) {
     close(store).await;
 }
 
+fn now_ms() -> u64 {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH).expect("after 1970");
+    u64::try_from(since.as_millis()).expect("small")
+}
+
 /// The name that the server before gave a message of alice's.
 async fn foreign<S: Store>(store: &S, index: usize) -> Option<String> {
     let maildrop = store.open(&name("alice"), &ViewName::owner()).await.expect("opened");
@@ -115,6 +122,8 @@ pub async fn undone_comes_back_under_another_uid<E: Engine>(engine: &E) {
     assert!(later.is_empty());
     let stranger = Uid(uids[1].0 + 1);
     let undo = vec![uids[0], uids[1], stranger];
+    tokio::time::sleep(Duration::from_millis(5)).await;
+    let undone_ms = now_ms();
     let undone = store.undo(&name("alice"), &ViewName::owner(), undo).await.expect("undone");
     assert_eq!(undone.iter().map(|undone| undone.was).collect::<Vec<_>>(), uids[..1]);
     let now = undone[0].now;
@@ -122,6 +131,8 @@ pub async fn undone_comes_back_under_another_uid<E: Engine>(engine: &E) {
     close(store).await;
     let store = engine.open().await;
     assert_eq!(listed(&store, "alice", "").await, [uids[1], now]);
+    let old = store.older_than(&name("alice"), undone_ms, u64::MAX, 9).await.expect("told");
+    assert_eq!(old, uids[1..], "it is as young as new mail");
     assert_eq!(foreign(&store, 1).await, None, "by the old server's name no client would fetch it again");
     assert_eq!(octets_of(&store, "alice", "", now).await, before);
     assert!(in_trash(&store, "alice").await.is_empty());
