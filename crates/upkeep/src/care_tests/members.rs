@@ -32,7 +32,7 @@ async fn a_member_who_leaves_frees_what_only_she_held_and_not_before_the_hold() 
     let plain = Setup { members: Vec::new(), ..Setup::default() };
     world.directory.replace(plain.table());
     world.look(&mut upkeep).await;
-    world.later(&mut upkeep, 31 * DAY).await;
+    world.later(&mut upkeep, 32 * DAY).await;
     assert!(world.views("sales").await.is_empty());
     assert_eq!(listed(&world.store, "sales", "").await, uids);
 }

@@ -74,3 +74,73 @@ async fn only_who_has_kept_mail_can_delete_it_by_mistake_and_its_age_counts_in_t
     world.look(&mut upkeep).await;
     assert_eq!(world.concerns.mass_deletions(), 1, "it was there for weeks");
 }
+
+/// What went because nobody wanted it any more was deleted one by one, by nobody then.
+#[tokio::test]
+async fn mail_that_goes_because_a_view_has_left_is_nobodys_mass_deletion() {
+    let world = World::new(&Setup { devices: vec!["phone"], ..Setup::default() });
+    let mut upkeep = world.upkeep();
+    world.look(&mut upkeep).await;
+    let (shared, own) = (world.mail("sales", 6).await, world.mail("alice", 6).await);
+    world.directory.replace(Setup { members: Vec::new(), ..Setup::default() }.table());
+    world.look(&mut upkeep).await;
+    world.later(&mut upkeep, 20 * DAY).await;
+    for (shared, own) in shared.iter().zip(&own) {
+        world.delete("sales", "", &[*shared], Unwanted::ToTrash).await;
+        world.delete("alice", "", &[*own], Unwanted::ToTrash).await;
+        world.later(&mut upkeep, MINUTE).await;
+    }
+    assert!(world.trash("sales").await.is_empty() && world.trash("alice").await.is_empty());
+    world.later(&mut upkeep, 11 * DAY).await;
+    assert_eq!((world.trash("sales").await, world.trash("alice").await), (shared, own));
+    world.later(&mut upkeep, 6 * DAY).await;
+    assert!(world.views("sales").await.is_empty() && world.views("alice").await.is_empty());
+    let mut upkeep = world.upkeep();
+    world.later(&mut upkeep, MINUTE).await;
+    assert_eq!(world.concerns.mass_deletions(), 0);
+    let reports = world.reports().await.join("\n");
+    assert!(reports.contains("has left") && !reports.contains("in one session"), "{reports}");
+    world.later(&mut upkeep, 2 * DAY).await;
+    assert!(world.trash("sales").await.is_empty() && world.trash("alice").await.is_empty());
+}
+
+/// It goes to the trash when the last former member leaves, and its owner deleted it long before.
+#[tokio::test]
+async fn who_deleted_all_at_once_while_others_still_held_it_is_told_of_when_it_goes() {
+    let world = World::new(&Setup::default());
+    let mut upkeep = world.upkeep();
+    world.look(&mut upkeep).await;
+    let uids = world.mail("sales", 7).await;
+    for of in ["alice", "bob"] {
+        world.fetch(of, &uids[..3]).await;
+    }
+    world.directory.replace(Setup { members: Vec::new(), ..Setup::default() }.table());
+    world.look(&mut upkeep).await;
+    world.later(&mut upkeep, 20 * DAY).await;
+    let at = world.now_ms.get();
+    world.delete("sales", "", &uids[..6], Unwanted::ToTrash).await;
+    world.later(&mut upkeep, 9 * DAY).await;
+    assert_eq!(world.concerns.mass_deletions(), 0, "the others have it");
+    world.later(&mut upkeep, 3 * DAY).await;
+    assert_eq!((world.trash("sales").await.len(), world.concerns.mass_deletions()), (6, 1));
+    let reports = world.reports().await.join("\n");
+    let told = format!("sales: sales deleted 6 messages in one session at {}", crate::words::instant(at));
+    assert!(reports.contains(&told), "{told}: {reports}");
+    assert!(reports.contains("`restante undo --login sales --last TIME`"), "{reports}");
+    // As long as it can be brought back by that, it is known whose deletion it was.
+    let mut upkeep = world.upkeep();
+    world.later(&mut upkeep, 27 * DAY).await;
+    assert_eq!(world.trash("sales").await.len(), 6);
+    let known = world.store.deletions(&name("sales"), &mail::ViewName::owner(), at).await.expect("told");
+    assert_eq!(known.iter().map(|deletion| deletion.uids.len()).sum::<usize>(), 6);
+    world.later(&mut upkeep, 4 * DAY).await;
+    assert!(world.trash("sales").await.is_empty() && world.views("sales").await.is_empty());
+    assert_eq!(queue::contract::listed(&world.store, "sales", "").await, uids[6..]);
+    assert_eq!(world.concerns.mass_deletions(), 1);
+    // A plain mailbox like any other.
+    let old = world.mail("sales", 5).await;
+    world.later(&mut upkeep, 15 * DAY).await;
+    world.delete("sales", "", &old, Unwanted::ToTrash).await;
+    world.later(&mut upkeep, MINUTE).await;
+    assert_eq!(world.concerns.mass_deletions(), 2);
+}

@@ -90,8 +90,8 @@ async fn join_missing<S: Store>(
     Ok(())
 }
 
-/// Lets go whom the file does not declare any more: the releaser's and the owner's view at once when nobody is left, and
-/// others when they have been away for as long as the mailbox holds.
+/// Lets go whom the file does not declare any more: the releaser's view at once when nobody is left, and the owner's then
+/// when nothing asks for it; others when they have been away for as long as the mailbox holds.
 async fn part<S: Store>(
     means: &Means<S>,
     memo: &mut Memo,
@@ -112,8 +112,8 @@ async fn part<S: Store>(
     // The releaser's first: what it alone still wants is what the owner has deleted.
     for (view, unwanted) in [(&releaser, unwanted), (&owner, Unwanted::Stays)] {
         if joined.contains(view) && !wanted.contains(view) && goes_at_once(view) {
-            if *view == owner {
-                let_go_deleted(means, mailbox).await?;
+            if *view == owner && is_still_asked(means, memo, (mailbox, joined)).await? {
+                continue;
             }
             means.store.leave(mailbox, view, unwanted).await?;
             info!(%mailbox, view = view.as_str(), "nobody shares this mailbox any more");
@@ -143,12 +143,27 @@ async fn part<S: Store>(
     Ok(())
 }
 
+/// Whether the owner's view stays for now: once more after something went that she may have deleted, for the guard asks
+/// who it was, and as long as she may want back what it keeps longer.
+async fn is_still_asked<S: Store>(
+    means: &Means<S>,
+    memo: &Memo,
+    (mailbox, joined): (&MailboxName, &[ViewName]),
+) -> Result<bool, StoreError> {
+    let owner = (mailbox.clone(), ViewName::owner());
+    let is_guarded = memo.guarded.keys().any(|(seat, _)| *seat == owner);
+    let went = let_go_deleted(means, mailbox).await?;
+    Ok(went || is_guarded || joined.contains(&ViewName::releaser()))
+}
+
 /// What the owner has deleted and is still there, such as what a team had released and held: without any view it would be
-/// listed again.
-async fn let_go_deleted<S: Store>(means: &Means<S>, mailbox: &MailboxName) -> Result<(), StoreError> {
+/// listed again. Whether there was any.
+async fn let_go_deleted<S: Store>(means: &Means<S>, mailbox: &MailboxName) -> Result<bool, StoreError> {
     let Means { store, directory, journeys, .. } = means;
     let states = store.views(mailbox).await?;
-    let Some(owner) = states.into_iter().find(|state| state.view == ViewName::owner()) else { return Ok(()) };
+    let Some(owner) = states.into_iter().find(|state| state.view == ViewName::owner()) else {
+        return Ok(false);
+    };
     // All that is there: what somebody had brought back was never deleted by her, and is done for her all the same.
     let all = store.older_than(mailbox, u64::MAX, u64::MAX, usize::MAX).await?;
     let deleted = all.into_iter().filter(|uid| *uid > owner.after && owner.done.contains(*uid));
@@ -163,5 +178,5 @@ async fn let_go_deleted<S: Store>(means: &Means<S>, mailbox: &MailboxName) -> Re
             journeys.tell(|| Event::Removed { mailbox, uids, reason });
         }
     }
-    Ok(())
+    Ok(!deleted.is_empty())
 }

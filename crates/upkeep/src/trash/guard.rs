@@ -1,7 +1,7 @@
 use std::collections::BTreeMap;
 
 use mail::{MailboxName, Span, Uid, ViewName};
-use queue::{Store, StoreError, Trashed, ViewState};
+use queue::{Deletion, Store, StoreError, Trashed, ViewState};
 use tracing::warn;
 
 use crate::caretaker::{Guard, Means};
@@ -16,10 +16,11 @@ const STANDS: u64 = 24 * 60 * 60 * 1000;
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Mass {
     pub(crate) time_ms: u64,
+    /// In their order.
     pub(crate) uids: Vec<Uid>,
 }
 
-/// What in a trash went at one instant and is much, and had been there for long.
+/// What in a trash, which is in the order of uids, went at one instant and is much, and had been there for long.
 pub(crate) fn masses(trash: &[Trashed], guard: &Guard) -> Vec<Mass> {
     let mut groups: BTreeMap<u64, (Vec<Uid>, u64)> = BTreeMap::new();
     for trashed in trash {
@@ -81,24 +82,33 @@ async fn old<S: Store>(
     Ok(uids.iter().filter(|uid| old.binary_search(uid).is_ok()).count() as u64)
 }
 
-/// Who was it that put this into the trash?
-pub(super) async fn who<S: Store>(
+/// Whose deletion it was that a mass came of, and what of it at which instant: of several the last, and that may have been
+/// long before it went, while others still wanted it. None: nobody deleted so much of it at once, such as what a view that
+/// has left alone still wanted.
+pub(super) async fn whose<S: Store>(
     means: &Means<S>,
-    mailbox: &MailboxName,
+    guard: &Guard,
+    (mailbox, trash): (&MailboxName, &[Trashed]),
     mass: &Mass,
-) -> Result<Option<ViewName>, StoreError> {
+) -> Result<Option<(ViewName, Mass)>, StoreError> {
+    let came_ms = |uid: &Uid| {
+        trash.binary_search_by_key(uid, |it| it.uid).map_or(u64::MAX, |at| trash[at].delivered_ms)
+    };
     let states = means.store.views(mailbox).await?;
-    let views = states.into_iter().map(|state| state.view).chain([ViewName::owner()]);
-    for view in views.filter(|view| *view != ViewName::releaser()) {
-        // Both are written in one step, and by one clock.
-        let since = mass.time_ms.saturating_sub(1000);
-        let deletions = means.store.deletions(mailbox, &view, since).await?;
-        let first = mass.uids.first();
-        if deletions.iter().any(|deletion| first.is_some_and(|uid| deletion.uids.contains(uid))) {
-            return Ok(Some(view));
+    let views = states.into_iter().map(|state| state.view).filter(|view| *view != ViewName::owner());
+    let mut found: Option<(ViewName, Mass)> = None;
+    for view in views.chain([ViewName::owner()]).filter(|view| *view != ViewName::releaser()) {
+        for Deletion { time_ms, mut uids } in means.store.deletions(mailbox, &view, 0).await? {
+            uids.retain(|uid| mass.uids.binary_search(uid).is_ok());
+            let old = |uid: &&Uid| came_ms(uid).saturating_add(ms(guard.kept)) <= time_ms;
+            let is_mass = uids.iter().filter(old).count() as u64 >= guard.messages.max(1);
+            let is_later = found.as_ref().is_none_or(|(_, found)| found.time_ms < time_ms);
+            if is_mass && is_later && time_ms <= mass.time_ms {
+                found = Some((view.clone(), Mass { time_ms, uids }));
+            }
         }
     }
-    Ok(None)
+    Ok(found)
 }
 
 /// Tells the log at once, and postmaster with the next report.

@@ -6,6 +6,7 @@ mod room;
 mod tests;
 
 use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
 use std::time::{Duration, Instant};
 
 use directory::Directory;
@@ -148,9 +149,12 @@ async fn protect<S: Store>(
                 continue;
             }
         }
-        let view = guard::who(means, mailbox, &mass).await?.unwrap_or_else(ViewName::owner);
-        guard::tell(means, guard, (mailbox, &view), &mass, until);
-        memo.guarded.insert(((mailbox.clone(), view), mass.time_ms), until);
+        // What went because a view has left was nobody's either.
+        let Some((view, mass)) = guard::whose(means, guard, (mailbox, trash), &mass).await? else { continue };
+        if let Entry::Vacant(new) = memo.guarded.entry(((mailbox.clone(), view.clone()), mass.time_ms)) {
+            new.insert(until);
+            guard::tell(means, guard, (mailbox, &view), &mass, until);
+        }
     }
     Ok(())
 }
