@@ -16,6 +16,7 @@ mod salvage;
 mod snaps;
 mod space;
 mod trash;
+mod undo;
 mod waiting;
 
 use std::collections::{BTreeMap, BTreeSet};
