@@ -75,7 +75,7 @@ impl SledStore {
         let drafts = blocking(move || {
             let read = |(uid, row): (Uid, EntryRow)| {
                 let entry = engine.reader.entry(&Place::of(uid, &row), Wait::Allowed)?;
-                let entry = RouteEntry { mailbox: of.clone(), foreign_uidl: None, ..entry };
+                let entry = RouteEntry { foreign_uidl: None, ..entry };
                 Ok((Back { was: uid, message: QueueId(row.body) }, entry))
             };
             let read: Vec<_> = found.into_iter().map(read).collect::<Result<_, StoreError>>()?;

@@ -145,6 +145,36 @@ pub async fn undone_comes_back_under_another_uid<E: Engine>(engine: &E) {
     close(store).await;
 }
 
+/// Each deletion is told by itself, with what it named; what came back of one is no deletion any more, and nothing
+/// else is forgotten with it. Another view's are not touched.
+pub async fn undone_is_no_deletion_any_more<E: Engine>(engine: &E) {
+    let store = engine.open().await;
+    team(&store, &["alice", "bob"]).await;
+    let mut uids = Vec::new();
+    for body in [&b"one\r\n"[..], b"two\r\n", b"three\r\n", b"four\r\n"] {
+        uids.extend(deliver(&store, body, &["sales"]).await);
+    }
+    for which in [&uids[..2], &uids[2..3], &uids[3..]] {
+        store.delete(expunge("sales", "alice", which, Unwanted::ToTrash)).await.expect("deleted");
+        // Two of one millisecond are told as one.
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+    store.delete(expunge("sales", "bob", &uids[..1], Unwanted::ToTrash)).await.expect("deleted");
+    let told = async |store: &E::Store, member: &str| {
+        let told = store.deletions(&name("sales"), &view(member), 0).await.expect("told");
+        assert!(told.is_sorted_by(|one, next| one.time_ms < next.time_ms), "{told:?}");
+        told.into_iter().map(|deletion| deletion.uids).collect::<Vec<_>>()
+    };
+    assert_eq!(told(&store, "alice").await, [uids[..2].to_vec(), uids[2..3].to_vec(), uids[3..].to_vec()]);
+    let undo = vec![uids[1], uids[3]];
+    assert_eq!(store.undo(&name("sales"), &view("alice"), undo).await.expect("undone").len(), 2);
+    close(store).await;
+    let store = engine.open().await;
+    assert_eq!(told(&store, "alice").await, [uids[..1].to_vec(), uids[2..3].to_vec()]);
+    assert_eq!(told(&store, "bob").await, [uids[..1].to_vec()]);
+    close(store).await;
+}
+
 /// A member undoes her own deletion: nobody else sees a thing of it.
 pub async fn undone_is_for_one_view<E: Engine>(engine: &E) {
     let store = engine.open().await;
