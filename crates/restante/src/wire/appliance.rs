@@ -1,80 +1,45 @@
-use std::fs::{self, DirBuilder};
 use std::io;
-use std::os::unix::fs::{DirBuilderExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use arc_swap::ArcSwap;
 use authenticity::Verifier;
-use directory::{Directory, Pickups, Spec, Table, VerifierParams};
-use mail::Journeys;
-use net::{Gate, ListenAddress, LoginBudget, Tls, TlsError};
-use pop3_serve::{Pop3, Registry};
+use directory::{Directory, Pickups, Spec};
+use net::{Gate, ListenAddress, LoginBudget, Tls};
+use pop3_serve::Registry;
 use queue::{Store, StoreError};
-use queue_sled::{DiskSpace, OpenError, SledStore, StartReport};
+use queue_sled::SledStore;
 use routing::Router;
-use routing::content::{ContentLimits, Want};
-use routing::rules::Content;
-use smtp_receive::{Receiving, Smtp};
+use smtp_receive::Receiving;
 use tokio::sync::{Notify, mpsc, oneshot, watch};
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 use tracing::{error, info, warn};
-use upkeep::{Care, Caring, Concerns, Expiring, Head, Lacks, Quarantine, Upkeep};
+use upkeep::{Care, Caring, Concerns, Expiring, Quarantine, Upkeep};
 
-use super::gate::{Checkpoint, Gatekeeper, Scanning};
+use super::gate::Scanning;
 use super::grey::SharedGreylist;
+use super::handlers::{Handlers, Pop3Handler, SmtpHandler};
 use super::listeners::{Listeners, Reloadable};
+use super::opening::ServeError;
 use super::parsing::Parsing;
 use super::signals::{Signals, Told};
-use super::{certificate, grey, known, manager, params, pickups};
-use crate::config::{self, Config, Faults, File, Loaded, Overlay, Rules};
+use super::{certificate, grey, hooks, known, manager, opening, params, pickups};
+use crate::config::{Config, Faults, File, Loaded, Overlay, Rules};
 use crate::control::verb::reload::Outcome;
 use crate::control::{self, Current, Desk, Door, Running};
 use crate::metrics::Metrics;
 use crate::migrate;
-use crate::trace::{Folder, Judgements, Keeper};
+use crate::trace::{Folder, Keeper};
 
 /// Threads for what blocks: hashing, cold reads, start and stop. Two hash at once; the unit file bounds all.
 const BLOCKING_THREADS: usize = 16;
 /// What sessions get beyond their own patience before we go without them.
 const GRACE: Duration = Duration::from_secs(5);
 
-/// Why the appliance does not run.
-#[derive(Debug, thiserror::Error)]
-pub enum ServeError {
-    /// The state folder is not there and cannot be made, or is open to others.
-    #[error("state folder {path}: {reason}", path = path.display())]
-    StateDir {
-        /// Which.
-        path: PathBuf,
-        /// What is wrong with it.
-        reason: String,
-    },
-    /// The store cannot be opened.
-    #[error("the store in {path}: {error}", path = path.display())]
-    Store {
-        /// Where.
-        path: PathBuf,
-        /// Why.
-        error: OpenError,
-    },
-    /// A certificate or key cannot be used.
-    #[error("[tls]: {0}")]
-    Tls(#[from] TlsError),
-    /// An address cannot be listened on.
-    #[error("cannot listen on {0}: {1}")]
-    Listen(ListenAddress, io::Error),
-    /// The system refuses what a server needs.
-    #[error(transparent)]
-    System(#[from] io::Error),
-}
-
 /// Somebody waits for what comes of a reload.
 type Asking = oneshot::Sender<Outcome>;
-type SmtpHandler = Smtp<SledStore, Gatekeeper>;
-type Pop3Handler = Pop3<SledStore>;
 
 /// A running appliance.
 pub struct Appliance {
@@ -160,11 +125,10 @@ impl Appliance {
 
     async fn start(config_dir: &Path, loaded: Loaded) -> Result<Self, ServeError> {
         let Loaded { config, spec, table, rules, .. } = loaded;
-        prepare(&config.state_dir)?;
+        opening::prepare(&config.state_dir)?;
         manager::status("opening the store");
         // Its lock comes before anything in the state folder is written: another may be at work there.
-        let (store, report) = open(&config).await?;
-        tell(&report);
+        let store = opening::open(&config).await?;
         super::rules::keep(&config.state_dir, &rules);
         let parsing = Arc::new(Parsing::open(&config.state_dir, params::parsing_memory(&config))?);
         let resolver = params::resolver(&config);
@@ -175,7 +139,7 @@ impl Appliance {
             warn!(%error, "what an import that was cut off has left stays in the queue until the next one");
         }
         let overlay = Arc::new(Overlay::open(&config.state_dir)?);
-        let directory = directory(table, &overlay);
+        let directory = opening::directory(table, &overlay);
         known::recall(&config.state_dir, &directory);
         let tls = config.tls.as_ref().map(|tls| Tls::load(&tls.certificate, &tls.key)).transpose()?;
         let budget = LoginBudget::new(params::login_budget(&config));
@@ -184,14 +148,14 @@ impl Appliance {
         let stop_router = CancellationToken::new();
         let router = Router::new(store.clone(), directory.clone(), params::host(&config));
         let expiring = Expiring::open(config.state_dir.join("expiring"));
-        let router = router.telling(marker(expiring.clone())).with_journeys(trace.journeys());
+        let router = router.telling(hooks::marker(expiring.clone())).with_journeys(trace.journeys());
         let route_again = router.again();
         let notes = config.state_dir.join("upkeep");
         let (quarantine, limits) = watch::channel(params::quarantine(&config));
         let upkeep =
             Upkeep::new(store.clone(), directory.clone(), config.hostname.clone(), notes, limits, expiring)
                 .with_journeys(trace.journeys())
-                .with_digests(config.state_dir.join("digests"), Arc::new(head));
+                .with_digests(config.state_dir.join("digests"), Arc::new(hooks::head));
         let (care, followed) = watch::channel(params::care(&config, &directory));
         let (pickups, concerns) = (pickups::recall(&config.state_dir), Concerns::default());
         let caring = Caring {
@@ -199,7 +163,7 @@ impl Appliance {
             care: followed,
             pickups: pickups.clone(),
             concerns: concerns.clone(),
-            lacks: lacks(&config),
+            lacks: hooks::lacks(&config),
         };
         let mut upkeep = upkeep.with_care(caring, &stop);
         let upkeep_again = upkeep.again();
@@ -214,7 +178,7 @@ impl Appliance {
             pickups: &pickups,
             tls: &tls,
             stop: &stop,
-            journeys: heard(trace.journeys(), concerns.clone()),
+            journeys: hooks::heard(trace.journeys(), concerns.clone()),
             judgements: trace.judgements(),
             rules: &rules,
             parsing: &parsing,
@@ -365,146 +329,4 @@ impl Appliance {
         drop(self.overlay);
         self.trace.stop();
     }
-}
-
-/// What new handlers are made of.
-pub(super) struct Handlers<'a> {
-    pub(super) config: &'a Config,
-    pub(super) store: &'a SledStore,
-    pub(super) directory: &'a Directory,
-    pub(super) receiving: &'a Receiving,
-    pub(super) registry: &'a Registry,
-    pub(super) pickups: &'a Pickups,
-    pub(super) tls: &'a Option<Tls>,
-    pub(super) stop: &'a CancellationToken,
-    pub(super) journeys: Journeys,
-    pub(super) rules: &'a Rules,
-    pub(super) parsing: &'a Arc<Parsing>,
-    pub(super) verifier: &'a Option<Verifier>,
-    pub(super) judgements: Judgements,
-    pub(super) scanning: &'a Scanning,
-}
-
-impl Handlers<'_> {
-    pub(super) fn smtp(&self, mut params: smtp_receive::Params) -> SmtpHandler {
-        let policy = Gatekeeper::new(Checkpoint {
-            limits: params::header_limits(self.config),
-            authserv_id: self.config.hostname.clone(),
-            directory: self.directory.clone(),
-            rules: self.rules.set.clone(),
-            reads: self.rules.set.reads(),
-            verifier: self.verifier.clone(),
-            authenticity: self.config.authenticity.clone(),
-            scanning: self.scanning.clone(),
-            relays: self.config.relays.clone(),
-            parsing: self.parsing.clone(),
-            one_refuses_all: self.config.smtp.one_refuses_all,
-            lmtp: params.dialect == smtp_receive::Dialect::Lmtp,
-            trace: Some(self.judgements.clone()),
-        });
-        let tls = self.tls.clone().filter(|_| params.starttls);
-        params.starttls = tls.is_some();
-        let (store, directory, receiving) =
-            (self.store.clone(), self.directory.clone(), self.receiving.clone());
-        let service = smtp_receive::Service::new(params, store, directory, receiving, policy, tls)
-            .with_journeys(self.journeys.clone());
-        Smtp { service: Arc::new(service), stop: self.stop.clone() }
-    }
-
-    pub(super) fn pop3(&self, budget: &LoginBudget, implicit_tls: bool) -> Pop3Handler {
-        let (params, access) = params::pop3(self.config, self.directory.expiry());
-        let (store, directory) = (self.store.clone(), self.directory.clone());
-        let service =
-            pop3_serve::Service::new(params, access, store, directory, budget.clone(), self.tls.clone())
-                .with_journeys(self.journeys.clone())
-                .with_registry(self.registry.clone())
-                .with_pickups(self.pickups.clone());
-        Pop3 { service: Arc::new(service), implicit_tls, stop: self.stop.clone() }
-    }
-}
-
-/// The state folder is there, and nobody else's business.
-pub(crate) fn prepare(path: &Path) -> Result<(), ServeError> {
-    let fault = |reason: String| ServeError::StateDir { path: path.into(), reason };
-    DirBuilder::new().recursive(true).mode(0o700).create(path).map_err(|error| fault(error.to_string()))?;
-    let found = fs::metadata(path).map_err(|error| fault(error.to_string()))?;
-    if found.permissions().mode() & config::permission::STATE_DIR_OPEN != 0 {
-        return Err(fault("others may look into it or write there: chmod 0700 it".into()));
-    }
-    Ok(())
-}
-
-async fn open(config: &Config) -> Result<(SledStore, StartReport), ServeError> {
-    let (path, params) = (config.state_dir.join("store"), params::store(config));
-    let folder = path.clone();
-    let opened = tokio::task::spawn_blocking(move || SledStore::open(&folder, params)).await;
-    opened.map_err(io::Error::other)?.map_err(|error| ServeError::Store { path, error })
-}
-
-/// Notes where mail has an age of its own, before it is there.
-fn marker(expiring: Expiring) -> routing::Expiring {
-    Box::new(move |mailbox| {
-        // A quarantine has an age of its own, for all that it holds.
-        if mailbox.quarantined_from().is_some() {
-            return;
-        }
-        if let Err(error) = expiring.mark(mailbox) {
-            warn!(%error, %mailbox, "what a rule lets go early stays as long as the mailbox keeps it");
-        }
-    })
-}
-
-/// What a header section says, for a digest.
-fn head(octets: &[u8]) -> Head {
-    let read = Content::read(octets, &ContentLimits::default(), Want { body: false });
-    let value = |name: &str| {
-        let field = read.content.headers.iter().find(|(field, _)| field == name);
-        field.map(|(_, value)| value.clone()).unwrap_or_default()
-    };
-    Head { from: value("from"), subject: value("subject") }
-}
-
-/// What is told of pickups is heard by whoever reports to postmaster.
-pub(super) fn heard(journeys: Journeys, concerns: Concerns) -> Journeys {
-    Journeys::new(move |event| {
-        concerns.hear(&event);
-        journeys.tell(|| event);
-    })
-}
-
-/// How much the disk lacks of twice what must stay free: from there on `status` says that it is nearly full. A tenth
-/// more is asked for, so that it does not run low again at once.
-fn lacks(config: &Config) -> Lacks {
-    let (state_dir, least) = (config.state_dir.clone(), params::store(config).min_free.saturating_mul(2));
-    Arc::new(move || {
-        let free = DiskSpace::of(&state_dir).map_or(u64::MAX, |space| space.free);
-        if free >= least { 0 } else { (least + least / 10).saturating_sub(free) }
-    })
-}
-
-/// What the start of the store found, in the log.
-fn tell(report: &StartReport) {
-    if report.created {
-        info!("a new store was made");
-    } else {
-        let (clean, replayed, torn_tail) = (report.clean, report.replayed, report.torn_tail);
-        info!(clean, replayed, torn_tail, "the store is open");
-    }
-    if let Some(why) = &report.rebuilt {
-        warn!(why, "the index was built again from the log");
-    }
-    for place in &report.damaged {
-        error!(place, "part of the log is damaged and was set aside");
-    }
-}
-
-fn directory(table: Table, overlay: &Arc<Overlay>) -> Directory {
-    let kept = overlay.clone();
-    let strengthened = move |configured: &str, stronger: &str| {
-        if let Err(error) = kept.keep(configured, stronger) {
-            warn!(%error, "a stronger hash is not kept; it is made again at the next login");
-        }
-    };
-    let overlay = overlay.load(|configured| table.has_hash(configured));
-    Directory::new(table, VerifierParams { strengthened: Some(Arc::new(strengthened)), overlay })
 }

@@ -8,12 +8,15 @@ mod difference;
 mod explain;
 mod gate;
 mod grey;
+mod handlers;
+mod hooks;
 mod known;
 mod listeners;
 mod log;
 mod log_fields;
 mod log_writer;
 mod manager;
+mod opening;
 mod params;
 mod parsing;
 mod pickups;
@@ -26,9 +29,10 @@ mod waiting;
 
 use std::path::{Path, PathBuf};
 
-pub(crate) use appliance::prepare;
-pub use appliance::{Appliance, ServeError};
+pub use appliance::Appliance;
 pub(crate) use explain::{Question, Reply, explain};
+pub use opening::ServeError;
+pub(crate) use opening::prepare;
 pub(crate) use params::{store as store_params, trace as trace_bounds};
 pub(crate) use pickups::recall as recall_pickups;
 pub(crate) use replay::Replay;

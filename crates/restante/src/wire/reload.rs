@@ -3,8 +3,10 @@ use std::sync::Arc;
 use net::{Tls, TlsError};
 use tracing::{error, info, warn};
 
-use super::appliance::{Appliance, Handlers, heard};
+use super::appliance::Appliance;
 use super::gate::Scanning;
+use super::handlers::Handlers;
+use super::hooks::heard;
 use super::{difference, manager, params};
 use crate::cli::counted;
 use crate::config::{self, Config, Faults, Loaded};
