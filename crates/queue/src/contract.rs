@@ -41,7 +41,7 @@ macro_rules! contract_tests {
             accepted_is_queued, dropped_leaves_nothing, delivery_is_one_step, one_message_many_entries,
             routed_nowhere_is_gone, held_stays_queued, snapshots_do_not_change, deleted_stays_deleted,
             two_views_do_not_rob_each_other, joining_now_sees_what_comes, joining_frees_nothing, leaving_frees,
-            purge_asks_nobody,
+            purge_asks_nobody, the_whole_is_what_any_view_may_list,
             strangers_have_no_view, served_as_planned, usage_is_what_is_listed, stamps_tell_changes,
             the_queue_comes_in_pages, big_messages_come_back, foreign_names_stay,
             envelopes_stay, arrival_wakes,
@@ -294,6 +294,35 @@ pub async fn purge_asks_nobody<E: Engine>(engine: &E) {
     store.purge(&name("sales"), one).await.expect("purged");
     close(store).await;
     assert_eq!(listed(&engine.open().await, "sales", "alice").await, two);
+}
+
+/// All that a mailbox holds is what is in it, whatever its views list; what went is in it no more.
+pub async fn the_whole_is_what_any_view_may_list<E: Engine>(engine: &E) {
+    let store = engine.open().await;
+    let whole = async |store: &E::Store, mailbox: &str| {
+        let maildrop = store.whole(&name(mailbox)).await.expect("opened");
+        let uids = (0..maildrop.len()).filter_map(|index| maildrop.entry(index)).map(|entry| entry.uid);
+        uids.collect::<Vec<_>>()
+    };
+    assert!(whole(&store, "sales").await.is_empty(), "nobody has got anything yet");
+    let mut uids = Vec::new();
+    for body in [&b"one\r\n"[..], b"two\r\n", b"three\r\n"] {
+        uids.extend(deliver(&store, body, &["sales"]).await);
+    }
+    assert_eq!(whole(&store, "sales").await, listed(&store, "sales", "").await);
+    for joins in ["", "alice"] {
+        store.join(&name("sales"), &view(joins), Join::All).await.expect("joined");
+    }
+    store.join(&name("sales"), &view("bob"), Join::Now).await.expect("joined");
+    store.delete(done("sales", "", &uids[..2])).await.expect("deleted");
+    store.delete(done("sales", "alice", &uids[1..2])).await.expect("deleted");
+    let stays = [uids[0], uids[2]];
+    assert_eq!(whole(&store, "sales").await, stays);
+    let maildrop = store.whole(&name("sales")).await.expect("opened");
+    assert!(read(&maildrop, 0).await.ends_with(b"one\r\n"), "what the owner is done with is readable");
+    assert_eq!(maildrop.octets(), store.usage(&name("sales")).octets);
+    close(store).await;
+    assert_eq!(whole(&engine.open().await, "sales").await, stays);
 }
 
 /// Only the owner's view needs no joining.

@@ -359,6 +359,13 @@ impl Store for MemoryStore {
         Ok(MemoryMaildrop { entries, stamp: Stamp(found.map_or(0, |found| found.changed) ^ salt) })
     }
 
+    async fn whole(&self, mailbox: &MailboxName) -> Result<Self::Maildrop, StoreError> {
+        let state = self.lock();
+        let found = state.mailboxes.get(mailbox);
+        let entries = found.into_iter().flat_map(|found| found.entries.values()).cloned().collect();
+        Ok(MemoryMaildrop { entries, stamp: Stamp(found.map_or(0, |found| found.changed)) })
+    }
+
     async fn delete(&self, groups: Vec<Expunge>) -> Result<(), StoreError> {
         let mut state = self.lock();
         for group in &groups {

@@ -55,6 +55,10 @@ pub trait Store: Clone + Send + Sync + 'static {
         view: &ViewName,
     ) -> impl Future<Output = Result<Self::Maildrop, StoreError>> + Send;
 
+    /// The same of all that a mailbox holds, whatever its views are done with; without any view the owner's.
+    fn whole(&self, mailbox: &MailboxName)
+    -> impl Future<Output = Result<Self::Maildrop, StoreError>> + Send;
+
     /// Done with these, all or nothing. On a mailbox that views have joined an entry stays as long as one of them
     /// wants it; otherwise, and of a mailbox that none has joined, [`Expunge::unwanted`] says what becomes of it.
     ///

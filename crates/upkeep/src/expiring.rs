@@ -130,14 +130,14 @@ impl Found {
 }
 
 impl Dues {
-    /// Reads the envelopes of what has come since; false when some are left.
+    /// Reads the envelopes of what has come since, whoever lists it; false when some are left.
     async fn read<S: Store>(
         &mut self,
         store: &S,
         mailbox: &MailboxName,
         left: &mut usize,
     ) -> Result<bool, StoreError> {
-        let maildrop = store.open(mailbox, &mail::ViewName::owner()).await?;
+        let maildrop = store.whole(mailbox).await?;
         let uid = |index: usize| maildrop.entry(index).map(|entry| entry.uid);
         let (mut low, mut high) = (0, maildrop.len());
         while low < high {

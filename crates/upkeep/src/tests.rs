@@ -6,9 +6,9 @@ use std::time::{Duration, Instant};
 use directory::{
     Allowance, Directory, DomainSpec, MailboxSpec, Password, Spec, Table, VerifierParams, password,
 };
-use mail::{Journeys, MailboxName, ReversePath, Ruling, Secret, Uid};
-use queue::contract::{deliver, listed, name};
-use queue::{Incoming, MemoryStore, Queued, Route, Store, StoreError};
+use mail::{Journeys, MailboxName, ReversePath, Ruling, Secret, Uid, ViewName};
+use queue::contract::{deliver, listed, name, view};
+use queue::{Expunge, Incoming, Join, MemoryStore, Queued, Route, Store, StoreError, Unwanted};
 use tempfile::TempDir;
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
@@ -251,6 +251,29 @@ async fn mail_with_an_age_of_its_own_goes_then_and_no_other() {
     assert_eq!(marks(), "alice\n");
     after(&mut upkeep, 3701).await;
     assert_eq!(marks(), "", "nothing is left to look for");
+}
+
+/// What its owner was done with before anybody looked, and her phone still lists, has the same age.
+#[tokio::test]
+async fn what_its_owner_has_deleted_and_another_view_lists_goes_at_its_age_too() {
+    let world = World::new();
+    let (alice, start) = (name("alice"), Instant::now());
+    let mut upkeep = world.upkeep();
+    upkeep.grow_old(&[], RECEIVED - 86_400_000, start, &CancellationToken::new()).await;
+    upkeep.grow_old(&[], RECEIVED, start + DAY, &CancellationToken::new()).await;
+    for joins in [ViewName::owner(), view("phone")] {
+        world.store.join(&alice, &joins, Join::All).await.expect("joined");
+    }
+    world.expiring().mark(&alice).expect("marked");
+    let mut upkeep = world.upkeep();
+    let uids = [ruled(&world, Some(60)).await, ruled(&world, None).await];
+    let (view_, unwanted) = (ViewName::owner(), Unwanted::ToTrash);
+    let done = Expunge { mailbox: alice, view: view_, uids: uids.to_vec(), unwanted };
+    world.store.delete(vec![done]).await.expect("deleted");
+    for (seconds, stays) in [(59, &uids[..]), (60, &uids[1..])] {
+        upkeep.expire(RECEIVED + seconds * 1000, start + DAY + Duration::from_secs(seconds)).await;
+        assert_eq!(listed(&world.store, "alice", "phone").await, stays, "after {seconds} s");
+    }
 }
 
 #[tokio::test]

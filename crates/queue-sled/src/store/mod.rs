@@ -219,6 +219,10 @@ impl Store for SledStore {
         self.snapshot(mailbox, Some(view)).await
     }
 
+    async fn whole(&self, mailbox: &MailboxName) -> Result<Self::Maildrop, StoreError> {
+        self.snapshot(mailbox, None).await
+    }
+
     async fn delete(&self, groups: Vec<Expunge>) -> Result<(), StoreError> {
         self.expunge(groups).await
     }

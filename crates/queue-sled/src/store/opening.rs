@@ -11,12 +11,7 @@ use crate::mailbox::{Found, Loaded, Snapshot, load};
 use crate::reader::blocking;
 
 impl SledStore {
-    /// All that a mailbox holds, whatever its views are done with.
-    pub async fn whole(&self, mailbox: &MailboxName) -> Result<SledMaildrop, StoreError> {
-        self.snapshot(mailbox, None).await
-    }
-
-    /// A mailbox in memory is served while the index is built again, if memory has all that is durable.
+    /// What a view lists, or without one all that the mailbox holds. A mailbox in memory is served while the index is built again, if memory has all that is durable.
     pub(super) async fn snapshot(
         &self,
         mailbox: &MailboxName,

@@ -94,6 +94,10 @@ impl Store for Doored {
         self.inner.open(mailbox, view).await
     }
 
+    async fn whole(&self, mailbox: &MailboxName) -> Result<Self::Maildrop, StoreError> {
+        self.inner.whole(mailbox).await
+    }
+
     async fn delete(&self, groups: Vec<Expunge>) -> Result<(), StoreError> {
         self.inner.delete(groups).await
     }

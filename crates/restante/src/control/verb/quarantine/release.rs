@@ -1,5 +1,5 @@
-use mail::{Cut, Envelope, Event, MailboxName, QueueId, Uid, ViewName, header_fields};
-use queue::{Additions, Delivered, Incoming as _, Maildrop as _, Route, RouteEntry, Store as _};
+use mail::{Cut, Envelope, Event, MailboxName, QueueId, Uid, header_fields};
+use queue::{Additions, Delivered, Incoming as _, Maildrop as _, Route, RouteEntry, Store, StoreError};
 use tracing::info;
 
 use super::super::{Nothing, Verb};
@@ -35,7 +35,7 @@ async fn release(desk: &Desk, held: &Held, index: usize, by: &str) -> Result<(),
     let gone = || Fault::new(Code::Data, "a message is not in quarantine any more");
     let uid = held.maildrop.entry(index).ok_or_else(gone)?.uid;
     let name = format!("released-{uid}");
-    if !is_delivered(desk, &held.mailbox, &name).await? {
+    if !is_delivered(&desk.store, &held.mailbox, &name).await? {
         let id = deliver(desk, held, index, name).await?;
         info!(%uid, %id, mailbox = %held.mailbox, by, "let out of quarantine");
         let (mailbox, by) = (held.mailbox.clone(), by.to_owned());
@@ -48,10 +48,14 @@ async fn release(desk: &Desk, held: &Held, index: usize, by: &str) -> Result<(),
     Ok(())
 }
 
-async fn is_delivered(desk: &Desk, mailbox: &MailboxName, name: &str) -> Result<bool, Fault> {
-    let maildrop = desk.store.open(mailbox, &ViewName::owner()).await?;
-    let mut entries = (0..maildrop.len()).filter_map(|index| maildrop.entry(index));
-    Ok(entries.any(|entry| entry.foreign_uidl == Some(name)))
+/// What is delivered stays so, whatever its owner did with it later: as long as any of her views lists it, and in her trash.
+/// What has gone from there too nobody knows any more, and it comes once more rather than never.
+async fn is_delivered<S: Store>(store: &S, mailbox: &MailboxName, name: &str) -> Result<bool, StoreError> {
+    let has = |maildrop: &S::Maildrop| {
+        let mut entries = (0..maildrop.len()).filter_map(|index| maildrop.entry(index));
+        entries.any(|entry| entry.foreign_uidl == Some(name))
+    };
+    Ok(has(&store.whole(mailbox).await?) || has(&store.whole(&mailbox.trash()).await?))
 }
 
 /// As it would have been served, but for the field that says why it was held.
@@ -103,11 +107,38 @@ fn why_held(octets: &[u8]) -> Vec<Cut> {
 
 #[cfg(test)]
 mod tests {
+    use mail::ViewName;
+    use queue::contract::{accept, listed, name, route, view};
+    use queue::{Expunge, Join, MemoryStore, Unwanted};
+
     use super::*;
 
     #[test]
     fn only_the_reason_is_hidden() {
         let octets = b"Return-Path: <>\r\nX-Restante-Quarantine: forged\r\n\tfrom\r\nSubject: x\r\n\r\nX-Restante-Quarantine: no\r\n";
         assert_eq!(why_held(octets), [Cut { at: 17, octets: 38 }]);
+    }
+
+    #[tokio::test]
+    async fn what_was_delivered_is_known_whatever_its_owner_did_with_it() {
+        let (store, alice) = (MemoryStore::new(), name("alice"));
+        let joins = [ViewName::owner(), view("phone")];
+        for joins in &joins {
+            store.join(&alice, joins, Join::All).await.expect("joined");
+        }
+        let is_known = async |name: &str| is_delivered(&store, &alice, name).await.expect("told");
+        assert!(!is_known("released-r1").await);
+        let mut released = route(accept(&store, b"one\r\n").await, &["alice"]);
+        released.entries[0].foreign_uidl = Some("released-r1".into());
+        store.deliver(vec![released]).await.expect("delivered");
+        let uids = listed(&store, "alice", "").await;
+        for joined in joins {
+            assert!(is_known("released-r1").await && !is_known("released-r2").await, "before {joined}");
+            let (mailbox, uids) = (alice.clone(), uids.clone());
+            let done = Expunge { mailbox, view: joined, uids, unwanted: Unwanted::ToTrash };
+            store.delete(vec![done]).await.expect("deleted");
+        }
+        assert!(listed(&store, "alice", "phone").await.is_empty());
+        assert!(is_known("released-r1").await && !is_known("released-r2").await, "in her trash");
     }
 }
