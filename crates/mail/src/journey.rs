@@ -105,6 +105,16 @@ pub enum Event {
         /// Who collected the last time.
         client: Client,
     },
+    /// A client broke off at it, or right after it, and it has a line that is longer than some programs read.
+    GaveUp {
+        /// From whose mailbox.
+        mailbox: MailboxName,
+        /// What.
+        #[serde(with = "text")]
+        uid: Uid,
+        /// Who collected.
+        client: Client,
+    },
     /// An admin brought it back after it was deleted.
     Undone {
         /// Into whose mailbox.

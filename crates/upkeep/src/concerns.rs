@@ -1,6 +1,9 @@
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Instant;
 
 use mail::{Event, MailboxName, ViewName};
+
+use crate::stumbles::Stumbles;
 
 /// What is noted for the next report at most; more is counted.
 const NOTED: usize = 100;
@@ -19,6 +22,7 @@ struct Shared {
     noted: Vec<String>,
     more: u64,
     standing: Vec<Concern>,
+    stumbles: Stumbles,
     mass_deletions: u64,
 }
 
@@ -46,17 +50,44 @@ impl Concerns {
 
     /// Notes what somebody should know of what becomes of mail.
     pub fn hear(&self, event: &Event) {
-        if let Event::Parked { mailbox, view, uid, sessions, .. } = event {
-            self.note(format!(
-                "{mailbox}: the robot {view} fetched {uid} in {sessions} sessions and ended each without QUIT. It is \
-                 shown that message no more; others still have it, and `restante trace {uid}` says which it is."
-            ));
+        match event {
+            Event::GaveUp { mailbox, uid, client } => {
+                let told = self.lock().stumbles.gave_up(mailbox, *uid, &client.login, Instant::now());
+                if let Some(Concern { text, todo, .. }) = told {
+                    self.note(format!("{text}. You can {todo}."));
+                }
+            }
+            Event::Parked { mailbox, view, uid, sessions, .. } => {
+                let is_long = self.lock().stumbles.gone(mailbox, &[*uid]);
+                let why = if is_long { " It has a line of over 2,048 octets." } else { "" };
+                self.note(format!(
+                    "{mailbox}: the robot {view} fetched {uid} in {sessions} sessions and ended each without QUIT.{why} \
+                     It is shown that message no more; others still have it, and `restante trace {uid}` says which it is."
+                ));
+            }
+            Event::Deleted { mailbox, uids, .. }
+            | Event::Removed { mailbox, uids, .. }
+            | Event::Trashed { mailbox, uids, .. } => {
+                self.lock().stumbles.gone(mailbox, uids);
+            }
+            Event::Accepted { .. }
+            | Event::Refused { .. }
+            | Event::CutOff { .. }
+            | Event::Delivered { .. }
+            | Event::Discarded { .. }
+            | Event::Fetched { .. }
+            | Event::Undone { .. }
+            | Event::Unquarantined { .. }
+            | Event::Released { .. }
+            | Event::Left { .. } => {}
         }
     }
 
     /// What is wrong now.
     pub fn standing(&self) -> Vec<Concern> {
-        self.lock().standing.clone()
+        let mut shared = self.lock();
+        let stumbles = shared.stumbles.standing(Instant::now());
+        shared.standing.iter().cloned().chain(stumbles).take(STANDING).collect()
     }
 
     /// How often very much old mail was deleted at once, since the start.
@@ -89,6 +120,8 @@ impl Concerns {
 
 #[cfg(test)]
 mod tests {
+    use mail::{Client, Uid};
+
     use super::*;
 
     #[test]
@@ -101,5 +134,27 @@ mod tests {
             (NOTED + 1, "and 3 more such things: the log has them")
         );
         assert!(concerns.take().is_empty());
+    }
+
+    #[test]
+    fn what_stops_a_robot_stands_until_it_is_parked_with_the_reason() {
+        let concerns = Concerns::default();
+        let mailbox = MailboxName::parse("sales").expect("a name");
+        let (uid, view) = (Uid(7), ViewName::parse("desk").expect("a name"));
+        let client = Client { login: "desk/sales".into(), password: None, ip: None };
+        let gave_up = Event::GaveUp { mailbox: mailbox.clone(), uid, client: client.clone() };
+        let parked = Event::Parked { mailbox, view, uid, sessions: 5, client };
+        concerns.stand(vec![Concern { text: "silent".into(), todo: "look".into(), silent: None }]);
+        concerns.hear(&gave_up);
+        assert_eq!(concerns.standing().len(), 1);
+        concerns.hear(&gave_up);
+        let standing = concerns.standing();
+        assert!(standing.len() == 2 && standing[1].text.contains("2,048 octets"), "{standing:?}");
+        concerns.hear(&parked);
+        assert_eq!(concerns.standing().len(), 1);
+        concerns.hear(&parked);
+        let noted = concerns.take();
+        let is_why: Vec<bool> = noted.iter().map(|text| text.contains("over 2,048 octets")).collect();
+        assert_eq!(is_why, [true, true, false], "{noted:?}");
     }
 }

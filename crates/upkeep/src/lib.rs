@@ -19,6 +19,7 @@ mod notice;
 mod overview;
 mod quarantine;
 mod report;
+mod stumbles;
 mod team;
 #[cfg(test)]
 mod tests;

@@ -3,6 +3,7 @@
 
 mod collectors;
 mod curl;
+mod overlong;
 mod senders;
 mod team;
 

@@ -89,6 +89,8 @@ impl<S: Store> Pickup<'_, S> {
         if self.account.is_none() {
             return;
         }
+        // Before it is put aside for a robot: whoever is told of that is told why.
+        self.tell_of_long_line(reason).await;
         if reason.is_the_clients() {
             self.park().await;
         }

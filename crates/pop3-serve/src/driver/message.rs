@@ -30,6 +30,13 @@ impl From<StoreError> for OpenError {
     }
 }
 
+impl Fetch {
+    /// Whether the client means to get all of it: a TOP of so many lines is how some download.
+    pub(super) fn is_download(&self) -> bool {
+        self.lines.is_none_or(|lines| lines >= WHOLE_LINES)
+    }
+}
+
 /// A message on its way to the client, never more of it in memory than a chunk and what a look at its header
 /// took.
 pub(super) struct Reading<M: Maildrop> {
@@ -73,9 +80,9 @@ impl<M: Maildrop> Reading<M> {
         Ok(reading)
     }
 
-    /// Whether the client gets all of it, or means to: a TOP of so many lines is how some download.
+    /// Whether the client has got all of it.
     pub(super) fn is_download(&self) -> bool {
-        self.fetch.lines.is_none_or(|lines| lines >= WHOLE_LINES) && self.taken == self.fetch.octets
+        self.fetch.is_download() && self.taken == self.fetch.octets
     }
 
     /// The session has taken so many octets of the chunk.

@@ -7,6 +7,7 @@ mod login;
 mod message;
 mod offered;
 mod opening;
+mod overlong;
 mod poison;
 mod receipts;
 mod registry;
@@ -100,6 +101,7 @@ pub async fn serve<S: Store>(
         stop,
         account: None,
         reading: None,
+        download: None,
         receipts: Receipts::default(),
         fetched: BTreeSet::new(),
         untold: BTreeSet::new(),
@@ -124,6 +126,8 @@ struct Pickup<'s, S: Store> {
     account: Option<Account<S>>,
     /// What is on its way, with its place.
     reading: Option<(usize, Reading<S::Maildrop>)>,
+    /// What was asked for last, where it was a whole message that has not been deleted since.
+    download: Option<usize>,
     receipts: Receipts,
     /// What a robot has certainly got.
     fetched: BTreeSet<usize>,
@@ -270,6 +274,7 @@ impl<S: Store> Pickup<'_, S> {
             }
             Ask::Fetch(fetch) => Ok(Answer::Fetch(self.fetch(fetch).await)),
             Ask::Delete(places) => {
+                self.download = self.download.filter(|index| !places.contains(index));
                 // Whoever did not take what it asked for deletes nothing.
                 if self.receipts.is_waiting() {
                     conn.flush(self.service.params.write_timeout).await?;
@@ -295,6 +300,7 @@ impl<S: Store> Pickup<'_, S> {
                 unread(&error)
             }
         })?;
+        self.download = Some(fetch.index).filter(|_| fetch.is_download());
         self.reading = Some((fetch.index, reading));
         Ok(())
     }

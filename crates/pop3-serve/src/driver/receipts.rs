@@ -78,6 +78,11 @@ impl Receipts {
         std::mem::take(&mut self.certain)
     }
 
+    /// Nothing was sent of which it is not known that the client has it.
+    pub(super) fn are_all_certain(&self) -> bool {
+        self.put_out.is_empty() && self.written.is_empty() && self.due.is_empty()
+    }
+
     /// Those that wait to be written.
     pub(super) fn waiting(&self) -> impl Iterator<Item = usize> {
         self.put_out.iter().copied()

@@ -2,6 +2,7 @@
 
 mod collect;
 mod journal;
+mod overlong;
 mod robots;
 mod sessions;
 mod teams;

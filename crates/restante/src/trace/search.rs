@@ -276,7 +276,9 @@ fn names(event: &Event) -> (Option<QueueId>, Vec<Uid>) {
     match event {
         Event::Accepted { id, .. } | Event::Discarded { id } => (Some(*id), Vec::new()),
         Event::Delivered { id, uid, .. } => (Some(*id), vec![*uid]),
-        Event::Fetched { uid, .. } | Event::Parked { uid, .. } => (None, vec![*uid]),
+        Event::Fetched { uid, .. } | Event::Parked { uid, .. } | Event::GaveUp { uid, .. } => {
+            (None, vec![*uid])
+        }
         Event::Undone { was, now, .. } => (None, vec![*was, *now]),
         Event::Unquarantined { uid, id, .. } => (Some(*id), vec![*uid]),
         Event::Deleted { uids, .. }
@@ -350,7 +352,9 @@ fn mentions(event: &Event, word: &str) -> bool {
         Event::CutOff { arrival, size: _, reason } => of_arrival(arrival) || has(reason),
         Event::Delivered { id, mailbox, uid } => is_id(id) || is_uid(uid) || has(mailbox.as_str()),
         Event::Discarded { id } => is_id(id),
-        Event::Fetched { mailbox, uid, client } => is_uid(uid) || has(mailbox.as_str()) || of_client(client),
+        Event::Fetched { mailbox, uid, client } | Event::GaveUp { mailbox, uid, client } => {
+            is_uid(uid) || has(mailbox.as_str()) || of_client(client)
+        }
         Event::Deleted { mailbox, view, uids, client } => {
             let views = view.as_ref().is_some_and(|view| has(view.as_str()));
             uids.iter().any(is_uid) || has(mailbox.as_str()) || views || of_client(client)

@@ -99,6 +99,10 @@ fn sentence(line: &Line) -> String {
             shown_view(view),
             who(client)
         ),
+        Event::GaveUp { mailbox, uid: _, client } => format!(
+            "given up in {mailbox} by {}: it has a line of over 2,048 octets, and Python's poplib (Odoo) reads none",
+            who(client)
+        ),
         Event::Undone { mailbox, view, was: _, now } => {
             format!("brought back into {mailbox} for {} as {now}", shown_view(view))
         }
@@ -185,6 +189,7 @@ fn ends(journey: &Journey) -> (String, String) {
                 | Event::Fetched { .. }
                 | Event::Deleted { .. }
                 | Event::Parked { .. }
+                | Event::GaveUp { .. }
                 | Event::Undone { .. }
                 | Event::Unquarantined { .. }
                 | Event::Removed { .. }
@@ -220,6 +225,7 @@ fn state(journey: &Journey) -> String {
             What::Event(Event::Deleted { view: Some(_), .. } | Event::Parked { .. }) => {}
             What::Event(
                 Event::Unquarantined { .. }
+                | Event::GaveUp { .. }
                 | Event::Released { .. }
                 | Event::Trashed { .. }
                 | Event::Left { .. },

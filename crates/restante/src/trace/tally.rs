@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use mail::Event;
 
 /// The words of events, in the order of [`place`].
-const WORDS: [&str; 15] = [
+const WORDS: [&str; 16] = [
     "accepted",
     "refused",
     "cut-off",
@@ -14,6 +14,7 @@ const WORDS: [&str; 15] = [
     "fetched",
     "deleted",
     "parked",
+    "gave-up",
     "undone",
     "unquarantined",
     "removed",
@@ -64,6 +65,7 @@ fn messages(event: &Event) -> u64 {
         | Event::Discarded { .. }
         | Event::Fetched { .. }
         | Event::Parked { .. }
+        | Event::GaveUp { .. }
         | Event::Undone { .. }
         | Event::Unquarantined { .. }
         | Event::Left { .. } => 1,
@@ -80,12 +82,13 @@ fn place(event: &Event) -> usize {
         Event::Fetched { .. } => 5,
         Event::Deleted { .. } => 6,
         Event::Parked { .. } => 7,
-        Event::Undone { .. } => 8,
-        Event::Unquarantined { .. } => 9,
-        Event::Removed { .. } => 10,
-        Event::Released { .. } => 11,
-        Event::Trashed { .. } => 12,
-        Event::Left { .. } => 13,
+        Event::GaveUp { .. } => 8,
+        Event::Undone { .. } => 9,
+        Event::Unquarantined { .. } => 10,
+        Event::Removed { .. } => 11,
+        Event::Released { .. } => 12,
+        Event::Trashed { .. } => 13,
+        Event::Left { .. } => 14,
     }
 }
 
