@@ -1,9 +1,9 @@
 //! What was deleted by mistake, maybe: it stays longer, and somebody is told.
 
 use queue::contract::{name, view};
-use queue::{Store, Unwanted};
+use queue::{Join, Store, Unwanted};
 
-use super::{DAY, MINUTE, Setup, World, member};
+use super::{DAY, Guard, MINUTE, Setup, World, member};
 
 /// Whoever asks how the appliance is hears of it for a day, and how it comes back.
 #[tokio::test]
@@ -142,5 +142,64 @@ async fn who_deleted_all_at_once_while_others_still_held_it_is_told_of_when_it_g
     world.later(&mut upkeep, 15 * DAY).await;
     world.delete("sales", "", &old, Unwanted::ToTrash).await;
     world.later(&mut upkeep, MINUTE).await;
+    assert_eq!(world.concerns.mass_deletions(), 2);
+}
+
+/// A second time is told of like the first, and what is deleted for a whole team at once is no member's alone.
+#[tokio::test]
+async fn every_deletion_of_much_old_mail_is_guarded_by_itself() {
+    let world = World::new(&Setup::default());
+    let mut upkeep = world.upkeep();
+    world.look(&mut upkeep).await;
+    let (own, shared) = (world.mail("alice", 10).await, world.mail("sales", 5).await);
+    world.later(&mut upkeep, 20 * DAY).await;
+    for half in own.chunks(5) {
+        world.pass(MINUTE);
+        world.delete("alice", "", half, Unwanted::ToTrash).await;
+        world.look(&mut upkeep).await;
+    }
+    assert_eq!(world.concerns.mass_deletions(), 2);
+    // As the team's own login does that throws away for all: no member is done with it.
+    world.pass(MINUTE);
+    world.store.join(&name("sales"), &mail::ViewName::owner(), Join::All).await.expect("joined");
+    world.delete("sales", "", &shared, Unwanted::Stays).await;
+    world.store.trash(&name("sales"), shared.clone()).await.expect("trashed");
+    world.look(&mut upkeep).await;
+    assert_eq!(world.concerns.mass_deletions(), 3);
+    world.later(&mut upkeep, 29 * DAY).await;
+    assert_eq!((world.trash("alice").await, world.trash("sales").await), (own, shared));
+}
+
+/// However much it is.
+#[tokio::test]
+async fn all_of_a_large_trash_is_looked_at() {
+    let mut world = World::new(&Setup::default());
+    world.care.guard = Some(Guard { messages: 1500, ..Guard::default() });
+    let mut upkeep = world.upkeep();
+    world.look(&mut upkeep).await;
+    let uids = world.mail("alice", 1500).await;
+    world.later(&mut upkeep, 20 * DAY).await;
+    world.delete("alice", "", &uids, Unwanted::ToTrash).await;
+    world.look(&mut upkeep).await;
+    assert_eq!(world.concerns.mass_deletions(), 1);
+}
+
+/// Whoever was just before a crash, and whatever shows a little after the instant that it is noted at.
+#[tokio::test]
+async fn no_look_misses_what_was_deleted_shortly_before_it() {
+    let world = World::new(&Setup::default());
+    let mut upkeep = world.upkeep();
+    world.look(&mut upkeep).await;
+    let uids = world.mail("sales", 10).await;
+    world.later(&mut upkeep, 20 * DAY).await;
+    world.delete("sales", "bob", &uids[..5], Unwanted::Stays).await;
+    world.pass(DAY - MINUTE);
+    let mut upkeep = world.upkeep();
+    world.look(&mut upkeep).await;
+    assert_eq!(world.concerns.mass_deletions(), 1);
+    world.store.set_clock(world.now_ms.get() - 50_000);
+    world.delete("sales", "bob", &uids[5..], Unwanted::Stays).await;
+    world.pass(1);
+    world.look(&mut upkeep).await;
     assert_eq!(world.concerns.mass_deletions(), 2);
 }

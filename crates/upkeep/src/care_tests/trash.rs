@@ -102,10 +102,10 @@ async fn a_full_disk_takes_the_oldest_of_the_trash_first_and_no_more_than_it_nee
     assert_eq!(world.trash("alice").await, uids[2..]);
     assert_eq!(world.journey(uids[0]), ["removed: in the trash when the disk ran low"]);
     assert!(world.concerns.standing()[0].text.contains("2 messages of the trash went before their time"));
-    world.pass(MINUTE);
+    world.pass(9 * MINUTE);
     world.look(&mut upkeep).await;
     assert_eq!(world.trash("alice").await, uids[2..], "what went does not show as room at once");
-    world.pass(10 * MINUTE);
+    world.pass(MINUTE);
     world.look(&mut upkeep).await;
     // What may have been a mistake goes last.
     assert!(world.trash("alice").await.is_empty());
@@ -114,4 +114,20 @@ async fn a_full_disk_takes_the_oldest_of_the_trash_first_and_no_more_than_it_nee
     world.pass(10 * MINUTE);
     world.look(&mut upkeep).await;
     assert_eq!((world.trash("bob").await.len(), world.concerns.standing().len()), (4, 0));
+}
+
+/// Whoever is put back into the file finds it there.
+#[tokio::test]
+async fn the_trash_of_a_mailbox_that_left_the_file_stays_for_a_month() {
+    let world = World::new(&Setup { second: true, ..Setup::default() });
+    let mut upkeep = world.upkeep();
+    world.look(&mut upkeep).await;
+    let uids = world.mail("info", 1).await;
+    world.store.trash(&name("info"), uids.clone()).await.expect("trashed");
+    world.look(&mut upkeep).await;
+    world.directory.replace(Setup::default().table());
+    world.later(&mut upkeep, 30 * DAY - HOUR).await;
+    assert_eq!(world.trash("info").await, uids);
+    world.later(&mut upkeep, HOUR).await;
+    assert!(world.trash("info").await.is_empty());
 }

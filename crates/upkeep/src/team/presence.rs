@@ -62,6 +62,7 @@ mod tests {
         assert_eq!(of(100, days(60), Some(500), 507), Lapsed);
         assert_eq!(of(158, days(60), Some(153), 200), Here, "it came back");
         assert_eq!(of(158, days(60), Some(153), 400), Lapsing(407 * DAY), "told of another absence");
+        assert_eq!(of(153, days(60), Some(153), 400), Lapsing(407 * DAY), "seen when it was told");
         assert_eq!(of(100, days(4), None, 102), Lapsing(104 * DAY), "a short one is told at its half");
         assert_eq!(of(100, days(60), Some(153), 99), Here, "the clock was put back");
     }
