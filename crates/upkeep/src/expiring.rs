@@ -168,3 +168,24 @@ fn age_in(envelope: &Envelope, mailbox: &MailboxName) -> Option<u64> {
     let here = copies.iter().filter(|copy| copy.kept_in() == *mailbox);
     here.map(|copy| copy.ruling.expire).reduce(|one, two| Some(one?.max(two?))).flatten()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Between what a look saw and what it says of it a message may have been marked.
+    #[test]
+    fn what_is_marked_while_it_is_looked_through_stays_marked() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let path = folder.path().join("expiring");
+        let (expiring, alice) = (Expiring::open(path.clone()), MailboxName::parse("alice").expect("a name"));
+        expiring.mark(&alice).expect("marked");
+        let seen = expiring.marked();
+        expiring.mark(&alice).expect("marked");
+        expiring.unmark(&alice, seen[0].1);
+        assert_eq!(Expiring::open(path.clone()).marked().len(), 1);
+        let seen = expiring.marked();
+        expiring.unmark(&alice, seen[0].1);
+        assert!(Expiring::open(path).marked().is_empty() && expiring.marked().is_empty());
+    }
+}

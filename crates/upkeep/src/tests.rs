@@ -276,6 +276,22 @@ async fn what_its_owner_has_deleted_and_another_view_lists_goes_at_its_age_too()
     }
 }
 
+/// A look reads so many envelopes; the next goes on where it was.
+#[tokio::test]
+async fn an_age_of_its_own_is_found_behind_much_mail() {
+    let world = World::new();
+    let (expiring, mut found) = (world.expiring(), crate::expiring::Found::default());
+    expiring.mark(&name("alice")).expect("marked");
+    for _ in 0..2_000 {
+        world.fill("alice", 1).await;
+    }
+    let last = ruled(&world, Some(60)).await;
+    found.look(&world.store, &expiring).await.expect("looked");
+    assert!(found.due(u64::MAX).is_empty());
+    found.look(&world.store, &expiring).await.expect("looked");
+    assert_eq!(found.due(u64::MAX), [(name("alice"), vec![last])]);
+}
+
 #[tokio::test]
 async fn a_quarantine_is_kept_for_a_while_and_up_to_its_cap() {
     let world = World::new();
