@@ -164,6 +164,7 @@ mod tests {
         assert!(!message.replace("\r\n", "").contains(['\r', '\n']));
         let bob = MailboxName::parse("bob").expect("a name");
         let envelope = report.envelope(vec![bob.clone()]).expect("an address");
+        assert!(!envelope.smtputf8, "an address in ASCII needs no such client");
         assert_eq!((envelope.reverse_path.clone(), envelope.copies()[0].kept_in()), (ReversePath::Null, bob));
     }
 }

@@ -17,7 +17,10 @@ async fn whoever_stays_away_is_told_once_and_stands_in_status_until_he_is_back()
     world.look(&mut upkeep).await;
     let standing = || world.concerns.standing().into_iter().map(|it| it.text).collect::<Vec<_>>();
     assert!(standing().is_empty());
-    world.pass(20 * MINUTE);
+    world.pass(18 * MINUTE);
+    world.look(&mut upkeep).await;
+    assert!(standing().is_empty(), "ten times what is usual");
+    world.pass(2 * MINUTE);
     world.look(&mut upkeep).await;
     assert_eq!(standing(), ["the poller of desk stopped: it has not collected sales for 22 min"]);
     // A mailbox of which all was collected is silent for good reason.
@@ -43,6 +46,47 @@ async fn whoever_stays_away_is_told_once_and_stands_in_status_until_he_is_back()
     assert!(standing().is_empty());
 }
 
+/// What was there at the last pickup has been seen, and a client may leave it on the server.
+#[tokio::test]
+async fn only_mail_that_nobody_has_seen_is_missed() {
+    let mut world = World::new(&Setup::default());
+    world.care.watchdog.ignore = vec![name("alice")];
+    let mut upkeep = world.upkeep();
+    world.look(&mut upkeep).await;
+    let mail = async |mailbox: &str| {
+        let mut envelope = queue::contract::envelope(&[mailbox]);
+        envelope.trace.received_ms = world.now_ms.get();
+        let id = world.store.incoming(None).expect("admitted").commit(envelope).await.expect("committed");
+        world.store.deliver(vec![queue::contract::route(id, &[mailbox])]).await.expect("delivered");
+    };
+    let standing = || world.concerns.standing().into_iter().map(|it| it.text).collect::<Vec<_>>();
+    for _ in 0..6 {
+        world.pass(2 * MINUTE);
+        for mailbox in ["alice", "bob"] {
+            world.pickups.note(&name(mailbox), &ViewName::owner(), world.now_ms.get(), None);
+        }
+    }
+    for mailbox in ["alice", "bob"] {
+        mail(mailbox).await;
+    }
+    world.later(&mut upkeep, 30 * HOUR).await;
+    assert!(standing().is_empty(), "it was there when they came");
+    for mailbox in ["alice", "bob"] {
+        mail(mailbox).await;
+    }
+    world.look(&mut upkeep).await;
+    assert_eq!(standing(), ["bob@example.test was not collected by anyone for 30 h"]);
+    // He comes, and what comes then waits for its time.
+    world.pickups.note(&name("bob"), &ViewName::owner(), world.now_ms.get(), None);
+    world.pass(MINUTE);
+    mail("bob").await;
+    world.later(&mut upkeep, 26 * HOUR - MINUTE).await;
+    assert!(standing().is_empty(), "26 h, and no longer");
+    world.pass(1000);
+    world.look(&mut upkeep).await;
+    assert_eq!(standing().len(), 1);
+}
+
 #[tokio::test]
 async fn postmaster_hears_once_a_day_at_most_over_starts_too() {
     let world = World::new(&Setup::default());
@@ -51,7 +95,10 @@ async fn postmaster_hears_once_a_day_at_most_over_starts_too() {
     world.look(&mut upkeep).await;
     assert!(world.reports().await.is_empty(), "others may follow");
     world.concerns.note("second");
-    world.pass(2 * MINUTE);
+    world.pass(MINUTE - 1);
+    world.look(&mut upkeep).await;
+    assert!(world.reports().await.is_empty());
+    world.pass(MINUTE);
     world.look(&mut upkeep).await;
     let reports = world.reports().await;
     assert!(reports.len() == 1 && reports[0].contains("first second"), "{reports:?}");
@@ -64,4 +111,25 @@ async fn postmaster_hears_once_a_day_at_most_over_starts_too() {
     assert!(world.reports().await[0].contains("third"));
     world.later(&mut upkeep, 3 * DAY).await;
     assert!(world.reports().await.is_empty(), "nothing to say");
+}
+
+/// Of so many things at once that nobody reads them all, the first are told.
+#[tokio::test]
+async fn a_report_has_two_hundred_lines_at_most_and_says_that_there_was_more() {
+    for (things, is_cut) in [(200, false), (201, true)] {
+        let world = World::new(&Setup::default());
+        let mut upkeep = world.upkeep();
+        for number in 0..things {
+            world.concerns.note(format!("thing-{number}."));
+            if number % 100 == 99 {
+                world.look(&mut upkeep).await;
+            }
+        }
+        world.look(&mut upkeep).await;
+        world.pass(MINUTE);
+        world.look(&mut upkeep).await;
+        let report = world.reports().await.join("\n");
+        assert_eq!((report.matches("thing-").count(), report.contains("thing-200.")), (200, false));
+        assert_eq!(report.contains("There was more than fits here"), is_cut);
+    }
 }
