@@ -106,3 +106,42 @@ async fn what_is_held_waits_for_whom_the_file_names_and_nobody_has_let_join() {
     world.later(&mut upkeep, DAY).await;
     assert_eq!(world.trash("sales").await, uids);
 }
+
+#[tokio::test]
+async fn what_is_held_stays_while_the_clock_is_in_doubt_and_while_the_team_lets_nothing_go() {
+    let with = |when| Setup { members: vec![member("alice")], release: release(when), ..Setup::default() };
+    let world = World::new(&with(When::AllDone));
+    let mut upkeep = world.upkeep();
+    world.look(&mut upkeep).await;
+    let uids = world.mail("sales", 1).await;
+    world.delete("sales", "alice", &uids, Unwanted::Stays).await;
+    world.later(&mut upkeep, 10 * DAY).await;
+    assert_eq!(world.journey(uids[0]).len(), 1, "released");
+    world.jump(&mut upkeep, 20 * DAY).await;
+    assert!(world.trash("sales").await.is_empty());
+    world.directory.replace(with(When::Never).table());
+    world.later(&mut upkeep, 20 * DAY).await;
+    assert!(world.trash("sales").await.is_empty());
+    world.directory.replace(with(When::AllDone).table());
+    world.later(&mut upkeep, DAY).await;
+    assert_eq!(world.trash("sales").await, uids);
+}
+
+/// The clock was years ahead when it was released, and is put right.
+#[tokio::test]
+async fn what_was_released_in_the_future_is_held_from_now_on() {
+    let world = World::new(&Setup { members: vec![member("alice")], ..Setup::default() });
+    let mut upkeep = world.upkeep();
+    world.look(&mut upkeep).await;
+    let uids = world.mail("sales", 1).await;
+    world.fetch("alice", &uids).await;
+    world.store.set_clock(START + 3000 * DAY);
+    world.look(&mut upkeep).await;
+    world.store.set_clock(START);
+    let mut upkeep = world.upkeep();
+    world.look(&mut upkeep).await;
+    world.later(&mut upkeep, 13 * DAY).await;
+    assert!(world.trash("sales").await.is_empty());
+    world.later(&mut upkeep, DAY).await;
+    assert_eq!(world.trash("sales").await, uids);
+}

@@ -86,3 +86,20 @@ async fn who_was_told_of_an_absence_that_has_ended_is_told_of_the_next() {
         assert_eq!(world.told_of_bob().await, 0);
     }
 }
+
+/// He was told of it, and would have a few days more.
+#[tokio::test]
+async fn no_claim_lapses_by_a_clock_that_has_jumped() {
+    let world = World::new(&Setup { release: ignoring(14), ..Setup::default() });
+    let mut upkeep = world.upkeep();
+    world.look(&mut upkeep).await;
+    let uids = world.mail("sales", 1).await;
+    world.fetch("alice", &uids).await;
+    world.with_alice(&mut upkeep, 55).await;
+    assert_eq!(world.told_of_bob().await, 1);
+    world.jump(&mut upkeep, 30 * DAY).await;
+    assert!(world.journey(uids[0]).is_empty());
+    // It is put right, and believed again after a day.
+    world.with_alice(&mut upkeep, 7).await;
+    assert_eq!(world.journey(uids[0]).len(), 1);
+}

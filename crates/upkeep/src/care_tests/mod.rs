@@ -177,6 +177,12 @@ impl World {
         upkeep.take_care(true, Duration::from_secs(1), self.now_ms.get(), now).await;
     }
 
+    /// Looks an hour later, and the clock has jumped ahead by so much.
+    async fn jump(&self, upkeep: &mut Upkeep<MemoryStore>, ms: u64) {
+        let ran = Duration::from_millis(self.now_ms.get() + HOUR - START);
+        upkeep.take_care(true, Duration::from_secs(1), self.now_ms.get() + ms, self.begun + ran).await;
+    }
+
     /// So much later, with a look every day.
     async fn later(&self, upkeep: &mut Upkeep<MemoryStore>, ms: u64) {
         let mut left = ms;
