@@ -85,6 +85,17 @@ async fn only_mail_that_nobody_has_seen_is_missed() {
     world.pass(1000);
     world.look(&mut upkeep).await;
     assert_eq!(standing().len(), 1);
+    // Of a mailbox that is collected every twelve hours thrice that is to be expected.
+    for _ in 0..16 {
+        world.pass(12 * HOUR);
+        world.pickups.note(&name("bob"), &ViewName::owner(), world.now_ms.get(), None);
+    }
+    world.pass(MINUTE);
+    mail("bob").await;
+    world.later(&mut upkeep, 36 * HOUR - MINUTE).await;
+    assert!(standing().is_empty());
+    world.later(&mut upkeep, MINUTE).await;
+    assert_eq!(standing().len(), 1);
 }
 
 #[tokio::test]
