@@ -144,3 +144,24 @@ async fn a_report_has_two_hundred_lines_at_most_and_says_that_there_was_more() {
         assert_eq!(report.contains("There was more than fits here"), is_cut);
     }
 }
+
+/// Its members come and go, and nobody logs in as the team itself.
+#[tokio::test]
+async fn a_team_that_none_of_its_members_collects_is_missed() {
+    let world = World::new(&Setup::default());
+    let mut upkeep = world.upkeep();
+    world.look(&mut upkeep).await;
+    for _ in 0..6 {
+        world.pass(2 * MINUTE);
+        for of in ["alice", "bob"] {
+            world.pickups.note(&name("sales"), &view(of), world.now_ms.get(), None);
+        }
+    }
+    let mut envelope = queue::contract::envelope(&["sales"]);
+    envelope.trace.received_ms = world.now_ms.get() + 1;
+    let id = world.store.incoming(None).expect("admitted").commit(envelope).await.expect("committed");
+    world.store.deliver(vec![queue::contract::route(id, &["sales"])]).await.expect("delivered");
+    world.later(&mut upkeep, 27 * HOUR).await;
+    let standing: Vec<_> = world.concerns.standing().into_iter().map(|it| it.text).collect();
+    assert_eq!(standing, ["sales@example.test was not collected by anyone for 27 h"]);
+}
