@@ -26,6 +26,11 @@ const EXHAUSTED: Duration = Duration::from_millis(100);
 /// How often the log hears of that.
 const COMPLAINT: Duration = Duration::from_secs(60);
 
+/// Octets that the kernel takes from us beyond what it has sent. Without it a slow reader has megabytes waiting there,
+/// which cost memory that no limit counts, and nothing more is taken for longer than the reader may take to show that it
+/// reads.
+const UNSENT: u32 = 128 << 10;
+
 /// Where a service listens.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum ListenAddress {
@@ -235,9 +240,11 @@ impl Taken {
         match self {
             Self::Tcp(stream, _) => {
                 // Replies are written whole: waiting for more to fill a packet only costs time. A peer that
-                // vanished is found by keep-alives. Neither failing is a reason to lose the connection.
+                // vanished is found by keep-alives. No failing of these is a reason to lose the connection.
                 let _ = stream.set_nodelay(true);
-                let _ = socket2::SockRef::from(&stream).set_keepalive(true);
+                let socket = socket2::SockRef::from(&stream);
+                let _ = socket.set_keepalive(true);
+                let _ = socket.set_tcp_notsent_lowat(UNSENT);
                 Conn::new(stream, peer)
             }
             Self::Unix(stream) => Conn::new(stream, peer),
@@ -289,6 +296,34 @@ mod tests {
         let mut got = [0; 16];
         let octets = stream.read(&mut got).await.expect("an answer");
         (stream, String::from_utf8_lossy(&got[..octets]).into_owned())
+    }
+
+    #[tokio::test]
+    async fn who_stops_reading_has_little_waiting_in_the_kernel() {
+        const READ: usize = 8 << 20;
+        let bound = Bound::bind(&ListenAddress::Tcp(([127, 0, 0, 1], 0).into())).expect("bound");
+        let ListenAddress::Tcp(address) = bound.address().expect("an address") else { panic!("tcp") };
+        let socket = tokio::net::TcpSocket::new_v4().expect("a socket");
+        // What the reader's own side holds does not grow then.
+        socket.set_recv_buffer_size(64 << 10).expect("set");
+        let mut client = socket.connect(address).await.expect("listening");
+        let mut conn = next(&bound).await.expect("taken").into_conn(Peer::LOCAL);
+        // It reads for a while, so that our side sees a fast one.
+        let reading = tokio::spawn(async move {
+            let (mut octets, mut left) = (vec![0; 64 << 10], READ);
+            while left > 0 {
+                let most = left.min(octets.len());
+                left -= client.read(&mut octets[..most]).await.expect("read");
+            }
+            client
+        });
+        let (octets, mut taken) = (vec![b'x'; 16 << 10], 0);
+        while conn.send(&octets, Duration::from_secs(1)).await.is_ok() {
+            taken += octets.len();
+            assert!(taken < 2 * READ, "nobody reads that");
+        }
+        let _client = reading.await.expect("no panic");
+        assert!(taken >= READ && taken - READ < 1 << 20, "{}", taken - READ);
     }
 
     /// RFC 5321 §4.5.4.2.
