@@ -203,3 +203,25 @@ async fn no_look_misses_what_was_deleted_shortly_before_it() {
     world.look(&mut upkeep).await;
     assert_eq!(world.concerns.mass_deletions(), 2);
 }
+
+/// What a trash held before it was empty is not what it holds.
+#[tokio::test]
+async fn a_trash_that_was_empty_meanwhile_is_looked_at_like_a_new_one() {
+    let world = World::new(&Setup::default());
+    let mut upkeep = world.upkeep();
+    world.look(&mut upkeep).await;
+    let (own, other) = (world.mail("alice", 10).await, world.mail("bob", 1).await);
+    world.later(&mut upkeep, 20 * DAY).await;
+    world.delete("bob", "", &other, Unwanted::ToTrash).await;
+    for uid in &own[..5] {
+        world.pass(MINUTE);
+        world.delete("alice", "", &[*uid], Unwanted::ToTrash).await;
+    }
+    world.look(&mut upkeep).await;
+    world.store.undo(&name("alice"), &mail::ViewName::owner(), own[..5].to_vec()).await.expect("undone");
+    world.look(&mut upkeep).await;
+    world.pass(MINUTE);
+    world.delete("alice", "", &own[5..], Unwanted::ToTrash).await;
+    world.look(&mut upkeep).await;
+    assert_eq!(world.concerns.mass_deletions(), 1);
+}

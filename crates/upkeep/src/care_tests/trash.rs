@@ -131,3 +131,18 @@ async fn the_trash_of_a_mailbox_that_left_the_file_stays_for_a_month() {
     world.later(&mut upkeep, HOUR).await;
     assert!(world.trash("info").await.is_empty());
 }
+
+#[tokio::test]
+async fn a_trash_that_is_kept_for_less_from_now_on_goes_at_once() {
+    let world = World::new(&Setup::default());
+    let mut upkeep = world.upkeep();
+    world.look(&mut upkeep).await;
+    let uids = world.mail("alice", 2).await;
+    for uid in &uids {
+        world.delete("alice", "", &[*uid], Unwanted::ToTrash).await;
+        world.later(&mut upkeep, 2 * DAY).await;
+    }
+    world.directory.replace(Setup { trash: Some(days(3)), ..Setup::default() }.table());
+    world.look(&mut upkeep).await;
+    assert_eq!(world.trash("alice").await, uids[1..]);
+}
