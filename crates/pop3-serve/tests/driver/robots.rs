@@ -59,6 +59,21 @@ async fn who_was_taken_over_within_a_message_gets_no_more_of_it() {
     assert_eq!(second.say("STAT").await.split(' ').nth(1), Some("1"));
 }
 
+/// Its client reads what it asked for only when another session has the view.
+#[tokio::test(start_paused = true)]
+async fn who_was_taken_over_before_its_deletions_deletes_nothing() {
+    let world = World::of_a_firm().await;
+    let long = [b"A: b\r\n\r\n".as_slice(), &b"line\r\n".repeat(500)].concat();
+    contract::deliver(&world.store, &long, &["sales"]).await;
+    let mut first = world.connect_from("127.0.0.1", 100).logged_in_as("helpdesk/sales").await;
+    first.send(b"RETR 1\r\nDELE 1\r\nQUIT\r\n").await;
+    tokio::time::sleep(Duration::from_secs(61)).await;
+    let mut second = world.session("helpdesk/sales").await;
+    assert!(!first.rest().await.ends_with("+OK bye\r\n"));
+    assert_eq!(second.say("STAT").await.split(' ').nth(1), Some("1"));
+    assert_eq!(world.listed("sales", "helpdesk").await.len(), 1);
+}
+
 #[tokio::test]
 async fn the_next_session_of_a_robot_may_follow_at_once() {
     let world = World::of_a_firm().await;
@@ -168,4 +183,51 @@ async fn what_people_fetch_and_what_we_break_off_is_no_poison() {
     assert_eq!(world.listed("sales", "helpdesk").await.len(), 1);
     let maildrop = world.store.open(&contract::name("sales"), &contract::view("helpdesk")).await;
     assert_eq!(maildrop.expect("opened").len(), 1);
+}
+
+/// It says nothing any more: the next session takes over, or its time runs out.
+#[tokio::test(start_paused = true)]
+async fn a_message_that_a_robot_hangs_over_is_put_aside_too() {
+    for takes_over in [true, false] {
+        let world = World::of_a_firm().await;
+        world.deliver_to(&["sales"], "poison").await;
+        let mut robot = world.session("helpdesk/sales").await;
+        for broken in 0..5 {
+            assert_eq!(world.listed("sales", "helpdesk").await.len(), 1, "{broken}");
+            robot.retr(1).await;
+            robot = if takes_over {
+                tokio::time::sleep(Duration::from_secs(61)).await;
+                let next = world.session("helpdesk/sales").await;
+                robot.rest().await;
+                next
+            } else {
+                robot.rest().await;
+                world.session("helpdesk/sales").await
+            };
+        }
+        assert!(world.listed("sales", "helpdesk").await.is_empty());
+    }
+}
+
+/// What it has of a person's rights it keeps: nobody else would see that again.
+#[tokio::test]
+async fn nothing_is_put_aside_of_the_own_mail_of_a_robot_that_collects_a_team() {
+    let world = World::of_a_firm().await;
+    for mailbox in ["importer", "desk"] {
+        world.deliver_to(&[mailbox], "poison").await;
+    }
+    for _ in 0..9 {
+        let mut robot = world.session("importer").await;
+        for number in 1..=robot.listing("LIST").await.len() {
+            robot.retr(number).await;
+        }
+        robot.cut().await;
+    }
+    assert!(world.listed("desk", "importer").await.is_empty());
+    assert_eq!(world.listed("importer", "").await.len(), 1);
+    let parked = world.told().into_iter().filter_map(|event| match event {
+        Event::Parked { mailbox, .. } => Some(mailbox.to_string()),
+        _ => None,
+    });
+    assert_eq!(parked.collect::<Vec<_>>(), ["desk"]);
 }

@@ -59,6 +59,7 @@ impl World {
 
     /// Of a firm: alice, who has a phone and collects the team mailbox sales; bob and the robot helpdesk, who are its
     /// members too; and desk and counter, whose passwords several people share: one keeps, the other deletes for all.
+    /// The robot importer collects desk beside its own mail.
     pub(crate) async fn of_a_firm() -> Self {
         // More than a robot may be silent for: whoever takes over need not wait for it.
         let params = Params { write_timeout: Duration::from_secs(90), ..Params::default() };
@@ -71,6 +72,7 @@ impl World {
             ("sales", "helpdesk"),
             ("desk", ""),
             ("desk", "bob"),
+            ("desk", "importer"),
             ("counter", ""),
             ("counter", "bob"),
         ];
@@ -166,15 +168,19 @@ fn firm() -> Directory {
     };
     let alice =
         MailboxSpec { collect: vec!["sales".into()], devices: vec!["phone".into()], ..person("alice") };
-    let desk =
-        MailboxSpec { members: vec![member("bob", false)], on_dele: Some(OnDele::Keep), ..person("desk") };
+    let desk = MailboxSpec {
+        members: vec![member("bob", false), member("importer", true)],
+        on_dele: Some(OnDele::Keep),
+        ..person("desk")
+    };
+    let importer = MailboxSpec { collect: vec!["desk".into()], ..person("importer") };
     let counter = MailboxSpec {
         members: vec![member("bob", false)],
         allowance: Allowance { age: Some(Duration::from_secs(30 * 86_400 + 43_200)), ..Allowance::default() },
         on_dele: Some(OnDele::Trash),
         ..person("counter")
     };
-    let mailboxes = vec![alice, person("bob"), person("helpdesk"), sales, desk, counter];
+    let mailboxes = vec![alice, person("bob"), person("helpdesk"), importer, sales, desk, counter];
     directory(mailboxes)
 }
 
