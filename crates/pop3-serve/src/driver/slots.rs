@@ -62,6 +62,7 @@ mod tests {
         let second = slots.take(&alice, &ViewName::owner()).expect("room");
         assert!(slots.take(&alice, &ViewName::owner()).is_none());
         assert!(slots.take(&bob, &ViewName::owner()).is_some());
+        assert!(slots.take(&alice, &ViewName::parse("bob").expect("a name")).is_some(), "a member's own");
         drop(first);
         let third = slots.take(&alice, &ViewName::owner()).expect("room again");
         drop((second, third));

@@ -298,6 +298,23 @@ async fn a_shared_login_that_trashes_takes_it_from_all_members_and_it_comes_back
     assert_eq!(world.listed("counter", "bob").await, [undone[0].now]);
 }
 
+/// She is done with it all the same, and nobody is told that it is gone for the others.
+#[tokio::test]
+async fn what_cannot_be_taken_from_all_members_stays_theirs() {
+    let world = World::of_a_firm().await;
+    world.deliver_to(&["counter"], "spam").await;
+    let mut all = world.session("counter").await;
+    assert!(all.say("DELE 1").await.starts_with("+OK"));
+    world.store.fail_at(2, StoreError::Unavailable);
+    all.quit().await;
+    assert!(world.listed("counter", "").await.is_empty());
+    assert_eq!(world.listed("counter", "bob").await.len(), 1);
+    let told = world.told();
+    let deleted: Vec<_> = told.iter().filter(|event| matches!(event, Event::Deleted { .. })).collect();
+    let [Event::Deleted { view: Some(view), .. }] = &deleted[..] else { panic!("{deleted:?}") };
+    assert_eq!(*view, ViewName::owner());
+}
+
 /// RFC 2449 §6.7.
 #[tokio::test]
 async fn every_login_is_told_how_long_its_own_mail_is_kept_at_least() {
@@ -353,8 +370,16 @@ async fn whoever_is_there_is_listed_and_noted() {
     bob.retr(1).await;
     bob.say("DELE 1").await;
     bob.say("NOOP").await;
-    let present = world.registry.present();
-    assert_eq!(present.len(), 1);
+    let mut alice = world.session("alice/sales").await;
+    alice.listing("TOP 1 0").await;
+    let octets = alice.retr(1).await.lines().map(|line| line.len() as u64 + 2).sum::<u64>();
+    alice.say("NOOP").await;
+    let mut present = world.registry.present();
+    assert_eq!(present.len(), 2);
+    let other = present.remove(1);
+    assert_eq!((other.login.as_str(), other.tally.tops, other.tally.retr_octets), ("alice/sales", 1, octets));
+    alice.quit().await;
+    assert_eq!(world.registry.present(), present);
     let one = &present[0];
     assert_eq!((one.login.as_str(), &one.views[..]), ("BOB/sales", &["sales/bob".to_owned()][..]));
     assert_eq!((one.tally.retrs, one.tally.marked, one.messages, one.tls), (1, 1, 1, None));
