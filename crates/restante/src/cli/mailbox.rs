@@ -6,13 +6,15 @@ use directory::{Allowance, Directory, MailboxSpec, Password, VerifierParams, pas
 use mail::{Secret, Span};
 use serde::Serialize;
 
+use super::failure::counted;
 use super::members::{self, Member};
 use super::passwd::{RELOAD, chosen, tell_of_rules};
-use super::{Answer, Context, Failure, json};
+use super::{Answer, Context, Failure, json, table};
 use crate::config::{self, Config, Edit, File, Sound};
 use crate::control::verb::NoArgs;
+use crate::control::verb::delete_mail::{self, DeleteMail};
 use crate::control::verb::usage::{self, Usage};
-use crate::control::{self, Said};
+use crate::control::{self, NoStore, Reach, Said};
 
 /// How long a daemon may take to say what mailboxes hold.
 const PATIENCE: Duration = Duration::from_secs(15);
@@ -111,16 +113,26 @@ struct Add {
 }
 
 /// Take a mailbox out of mailboxes.toml; its mail is kept
+///
+/// When it is out, and the daemon knows it, `--delete-mail` deletes for good what it holds, with its trash and its
+/// quarantine. `restante status` names the mailboxes that are not in the file and hold mail.
 #[derive(Debug, clap::Args)]
 struct Remove {
     /// The mailbox, by its name or its address
     mailbox: String,
+    /// Delete for good the mail of one that is out already
+    #[arg(long)]
+    delete_mail: bool,
+    /// Only tell what would be deleted
+    #[arg(long, requires = "delete_mail")]
+    dry_run: bool,
 }
 
 pub(crate) fn run(context: &mut Context<'_>, args: &Args) -> Result<Answer, Failure> {
     match &args.what {
         What::List(args) => list(context, args),
         What::Add(args) => add(context, args),
+        What::Remove(args) if args.delete_mail => delete_mail(context, args),
         What::Remove(args) => remove(context, args),
     }
 }
@@ -257,6 +269,23 @@ fn remove(context: &mut Context<'_>, args: &Remove) -> Result<Answer, Failure> {
         "mailbox `{mailbox}` is out of {}; its mail is kept, and comes back with a mailbox of that name{RELOAD}",
         File::Mailboxes.name(),
     )?;
+    Ok(Answer::Yes)
+}
+
+fn delete_mail(context: &mut Context<'_>, args: &Remove) -> Result<Answer, Failure> {
+    let Remove { mailbox, dry_run, .. } = args;
+    let asked = delete_mail::Args { mailbox: mailbox.clone(), dry_run: *dry_run };
+    let gone = Reach::find(&context.config, NoStore::Refuse)?.ask::<DeleteMail>(&asked, |_| {})?;
+    let messages = |count: u64| counted(usize::try_from(count).unwrap_or(usize::MAX), "message");
+    let (all, size) = (messages(gone.messages), table::size(gone.octets));
+    let words = if *dry_run { "would be deleted" } else { "deleted" };
+    writeln!(context.out, "{words} for good: {all} of `{mailbox}`, {size}")?;
+    if gone.queued > 0 {
+        let waiting = messages(gone.queued);
+        super::say(&format!(
+            "{waiting} for it stay held in the queue, until there is a mailbox of that name"
+        ));
+    }
     Ok(Answer::Yes)
 }
 

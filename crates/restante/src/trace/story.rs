@@ -1,8 +1,9 @@
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write;
 
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
-use mail::{About, Arrival, Client, Event, Phase, ViewName, harmless};
+use mail::{About, Arrival, Client, Event, Phase, Uid, ViewName, harmless};
 
 use super::judged::{Judged, Ruled};
 use super::line::{Line, What};
@@ -208,19 +209,21 @@ fn ends(journey: &Journey) -> (String, String) {
 /// Where it is now: what its last events say.
 fn state(journey: &Journey) -> String {
     let mut state = String::new();
-    let (mut delivered, mut fetched, mut gone) = (Vec::new(), 0_usize, 0_usize);
+    // What is deleted goes to a trash, and from there it is removed: one that is gone is gone once.
+    let (mut delivered, mut fetched, mut gone) = (BTreeMap::new(), 0_usize, BTreeSet::<Uid>::new());
     for line in &journey.lines {
         match &line.what {
             What::Event(Event::Accepted { .. }) => state = "queued".into(),
             What::Event(Event::Refused { reason, .. }) => state.clone_from(reason),
             What::Event(Event::CutOff { .. }) => state = "broken off".into(),
             What::Event(Event::Discarded { .. }) => state = "discarded".into(),
-            What::Event(Event::Delivered { mailbox, .. }) => delivered.push(mailbox.as_str()),
+            What::Event(Event::Delivered { mailbox, uid, .. } | Event::Undone { mailbox, now: uid, .. }) => {
+                delivered.insert(uid, mailbox.as_str());
+            }
             What::Event(Event::Fetched { .. }) => fetched += 1,
             What::Event(Event::Deleted { view: None, uids, .. } | Event::Removed { uids, .. }) => {
-                gone += uids.len();
+                gone.extend(uids);
             }
-            What::Event(Event::Undone { mailbox, .. }) => delivered.push(mailbox.as_str()),
             // It is still there for others.
             What::Event(Event::Deleted { view: Some(_), .. } | Event::Parked { .. }) => {}
             What::Event(
@@ -235,18 +238,63 @@ fn state(journey: &Journey) -> String {
             | What::More { .. } => {}
         }
     }
-    if delivered.is_empty() && gone == 0 && fetched == 0 {
+    if delivered.is_empty() && gone.is_empty() && fetched == 0 {
         return state;
     }
-    if delivered.is_empty() || gone < delivered.len() {
-        let fetched = match fetched {
-            0 => String::new(),
-            1 => ", fetched once".into(),
-            times => format!(", fetched {times} times"),
+    let left: Vec<&str> =
+        delivered.iter().filter(|(uid, _)| !gone.contains(*uid)).map(|(_, mailbox)| *mailbox).collect();
+    let there = match left.as_slice() {
+        [] if delivered.is_empty() => "a mailbox".into(),
+        [] => return "gone".into(),
+        mailboxes => mailboxes.join(", "),
+    };
+    let fetched = match fetched {
+        0 => String::new(),
+        1 => ", fetched once".into(),
+        times => format!(", fetched {times} times"),
+    };
+    let gone = if gone.is_empty() { String::new() } else { format!(", {} gone", gone.len()) };
+    format!("in {there}{fetched}{gone}")
+}
+
+#[cfg(test)]
+mod tests {
+    use mail::{MailboxName, QueueId};
+
+    use super::*;
+
+    #[test]
+    fn where_it_is_now_is_said_of_what_is_left() {
+        let name = |text: &str| MailboxName::parse(text).expect("a name");
+        let client = Client { login: "bob".into(), password: None, ip: None };
+        let delivered =
+            |mailbox, uid| Event::Delivered { id: QueueId(1), mailbox: name(mailbox), uid: Uid(uid) };
+        let fetched = || Event::Fetched { mailbox: name("bob"), uid: Uid(2), client: client.clone() };
+        let deleted = |view: Option<&str>| {
+            let view = view.map(|view| ViewName::parse(view).expect("a name"));
+            Event::Deleted { mailbox: name("bob"), view, uids: vec![Uid(2)], client: client.clone() }
         };
-        let gone = if gone > 0 { format!(", {gone} gone") } else { String::new() };
-        let there = if delivered.is_empty() { "a mailbox".into() } else { delivered.join(", ") };
-        return format!("in {there}{fetched}{gone}");
+        let removed =
+            |mailbox: MailboxName, uid| Event::Removed { mailbox, uids: vec![Uid(uid)], reason: "x".into() };
+        let both = || vec![delivered("alice", 1), delivered("bob", 2)];
+        let undone =
+            Event::Undone { mailbox: name("bob"), view: ViewName::owner(), was: Uid(2), now: Uid(3) };
+        let accepted =
+            Event::Accepted { id: QueueId(1), arrival: Arrival::default(), size: 1, mailboxes: vec![] };
+        for (events, now) in [
+            (vec![accepted], "queued"),
+            (both(), "in alice, bob"),
+            (vec![fetched(), fetched()], "in a mailbox, fetched 2 times"),
+            ([both(), vec![fetched(), deleted(Some("bob"))]].concat(), "in alice, bob, fetched once"),
+            ([both(), vec![deleted(None)]].concat(), "in alice, 1 gone"),
+            // From the trash too: that is no other one.
+            ([both(), vec![deleted(None), removed(name("bob").trash(), 2)]].concat(), "in alice, 1 gone"),
+            ([both(), vec![deleted(None), undone]].concat(), "in alice, bob, 1 gone"),
+            ([both(), vec![deleted(None), removed(name("alice"), 1)]].concat(), "gone"),
+        ] {
+            let line = |event| Line { at: Timestamp::UNIX_EPOCH, what: What::Event(event) };
+            let journey = Journey { id: None, lines: events.into_iter().map(line).collect() };
+            assert_eq!(state(&journey), now, "{journey:?}");
+        }
     }
-    "gone".into()
 }

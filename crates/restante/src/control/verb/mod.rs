@@ -1,5 +1,6 @@
 //! The verbs of the control socket: one verb, one file, one row of [`VERBS`].
 
+pub mod delete_mail;
 pub mod export;
 pub mod freeze;
 mod head;
@@ -59,7 +60,8 @@ pub(super) struct Row {
     serve: for<'c> fn(&'c Desk, Value, &'c mut Call) -> Serving<'c>,
 }
 
-const VERBS: [Row; 14] = [
+const VERBS: [Row; 15] = [
+    row::<delete_mail::DeleteMail>(),
     row::<export::Export>(),
     row::<freeze::Freeze>(),
     row::<import::Import>(),
