@@ -110,3 +110,76 @@ fn warn_of_hasty_release(s: &mut Section<'_, '_>, release: &Release) {
 pub(super) fn on_dele(s: &mut Section<'_, '_>) -> Option<OnDele> {
     s.get("on-dele", choice(&[("done", OnDele::Done), ("trash", OnDele::Trash), ("keep", OnDele::Keep)]))
 }
+
+#[cfg(test)]
+mod tests {
+    use directory::MailboxSpec;
+    use toml::de::DeTable;
+
+    use super::*;
+    use crate::config::section::Notes;
+    use crate::config::source::File;
+    use crate::config::{Config, mailboxes};
+
+    fn sales(keys: &str) -> MailboxSpec {
+        let text = format!("[[mailbox]]\nname = \"sales\"\n{keys}\n");
+        let table = DeTable::parse(&text).expect("TOML");
+        let mut notes = Notes::new(File::Mailboxes);
+        let found = mailboxes::read(&mut Section::top(&table, &mut notes), &Config::default().limits);
+        assert_eq!(notes.faults, [], "{keys}");
+        found.spec.mailboxes.into_iter().next().expect("one")
+    }
+
+    #[test]
+    fn a_member_is_a_person_who_gets_all_unless_something_else_is_said() {
+        let member = |login: &str| MemberSpec {
+            login: login.into(),
+            robot: false,
+            mirrors: None,
+            from: JoinFrom::All,
+        };
+        let keys = "members = [\"alice\", { login = \"bob\" }, { login = \"desk\", robot = true, mirrors = true }, \
+                    { login = \"carol\", mirrors = false, from = \"now\" }, { login = \"dave\", from = \"all\" }, \
+                    { login = \"erin\", from = \"7 days\" }]";
+        let wanted = [
+            member("alice"),
+            member("bob"),
+            MemberSpec { robot: true, mirrors: Some(true), ..member("desk") },
+            MemberSpec { mirrors: Some(false), from: JoinFrom::Now, ..member("carol") },
+            member("dave"),
+            MemberSpec { from: JoinFrom::Back(7 * DAY), ..member("erin") },
+        ];
+        assert_eq!(sales(keys).members, wanted);
+        for (word, means) in [("done", OnDele::Done), ("trash", OnDele::Trash), ("keep", OnDele::Keep)] {
+            assert_eq!(sales(&format!("on-dele = \"{word}\"")).on_dele, Some(means));
+        }
+        let plain = sales("");
+        assert_eq!(
+            (plain.members, plain.release, plain.on_dele, plain.receives),
+            (Vec::new(), None, None, true)
+        );
+    }
+
+    #[test]
+    fn what_is_released_is_held_for_two_weeks_and_nothing_goes_for_its_age_unless_something_else_is_said() {
+        let year = Duration::from_secs(31_557_600);
+        let rule = |when| Release { when, hold: 14 * DAY, max_age: None, ignore_absent: None };
+        for (keys, wanted) in [
+            ("when = \"all-fetched\"", rule(When::AllFetched)),
+            ("when = \"all-done\"", rule(When::AllDone)),
+            ("when = \"never\", max-age = \"1 year\"", Release { max_age: Some(year), ..rule(When::Never) }),
+            ("when = \"never\", max-age = \"never\", ignore-absent = \"never\"", rule(When::Never)),
+            (
+                "when = \"all-done\", hold = \"3 days\", ignore-absent = \"60 days\", max-age = \"1 year\"",
+                Release {
+                    hold: 3 * DAY,
+                    max_age: Some(year),
+                    ignore_absent: Some(60 * DAY),
+                    ..rule(When::AllDone)
+                },
+            ),
+        ] {
+            assert_eq!(sales(&format!("release = {{ {keys} }}")).release, Some(wanted), "{keys}");
+        }
+    }
+}
