@@ -49,7 +49,7 @@ pub enum JoinFrom {
 pub struct Release {
     /// What makes it go.
     pub when: When,
-    /// How long it stays after that.
+    /// How long it stays after that: of what is held already too.
     pub hold: Duration,
     /// The age at which it goes whoever has it; none: never.
     pub max_age: Option<Duration>,

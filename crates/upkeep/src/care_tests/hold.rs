@@ -145,3 +145,52 @@ async fn what_was_released_in_the_future_is_held_from_now_on() {
     world.later(&mut upkeep, DAY).await;
     assert_eq!(world.trash("sales").await, uids);
 }
+
+/// The time that counts is the one that the file says now, whatever it said when the mail was released.
+#[tokio::test]
+async fn another_hold_counts_for_what_is_held_already_and_for_what_is_wanted_again() {
+    let with = |members: Vec<MemberSpec>, hold: u64| {
+        let rule = release(When::AllFetched).map(|release| Release { hold: days(hold), ..release });
+        Setup { members, release: rule, ..Setup::default() }
+    };
+    let both = || vec![member("alice"), member("bob")];
+    let world = World::new(&with(vec![member("alice")], 14));
+    let mut upkeep = world.upkeep();
+    let uids = held(&world, &mut upkeep).await;
+    world.directory.replace(with(both(), 14).table());
+    world.later(&mut upkeep, 20 * DAY).await;
+    world.directory.replace(with(both(), 30).table());
+    world.fetch("bob", &uids[..1]).await;
+    world.later(&mut upkeep, 9 * DAY).await;
+    assert!(world.trash("sales").await.is_empty(), "29 days since it was released");
+    assert_eq!(world.overview().await.goes.iter().map(|day| day.messages).collect::<Vec<_>>(), [1]);
+    world.later(&mut upkeep, DAY).await;
+    assert_eq!(world.trash("sales").await, uids[..1]);
+    world.directory.replace(with(both(), 60).table());
+    world.fetch("bob", &uids[1..]).await;
+    world.later(&mut upkeep, DAY).await;
+    assert_eq!(world.trash("sales").await, uids[..1]);
+    world.directory.replace(with(both(), 14).table());
+    world.pass(MINUTE);
+    world.look(&mut upkeep).await;
+    assert_eq!(world.trash("sales").await, uids, "a shorter one counts as well");
+}
+
+/// The releaser forgets what has gone without it, and does not say that it let it go.
+#[tokio::test]
+async fn what_has_gone_otherwise_while_it_was_wanted_again_is_let_go_no_more() {
+    let with = |members: Vec<MemberSpec>| Setup { members, ..Setup::default() };
+    let world = World::new(&with(vec![member("alice")]));
+    let mut upkeep = world.upkeep();
+    let uids = held(&world, &mut upkeep).await;
+    world.directory.replace(with(vec![member("alice"), member("bob")]).table());
+    world.later(&mut upkeep, 20 * DAY).await;
+    world.store.purge(&name("sales"), uids[..1].to_vec()).await.expect("purged");
+    world.later(&mut upkeep, DAY).await;
+    // Nobody is left who could want what came before.
+    world.directory.replace(with(vec![MemberSpec { from: JoinFrom::Now, ..member("desk") }]).table());
+    world.later(&mut upkeep, 15 * DAY).await;
+    assert_eq!(world.trash("sales").await, uids[1..]);
+    assert_eq!(world.journey(uids[1]).len(), 2);
+    assert_eq!(world.journey(uids[0]).len(), 1, "{:?}", world.journey(uids[0]));
+}

@@ -23,6 +23,40 @@ async fn only_a_step_that_released_something_is_followed_by_a_rest() {
     assert_eq!(world.journey(uids[2499]).len(), 1);
 }
 
+/// What is wanted again is looked through once more whenever a claim changes: others get turns between its steps too.
+#[tokio::test(start_paused = true)]
+async fn what_is_wanted_again_is_looked_through_in_steps() {
+    let with = |members: Vec<MemberSpec>| Setup { members, ..Setup::default() };
+    let world = World::new(&with(vec![member("alice")]));
+    let mut upkeep = world.upkeep();
+    world.look(&mut upkeep).await;
+    let uids = world.mail("sales", 9500).await;
+    world.fetch("alice", &uids).await;
+    world.later(&mut upkeep, DAY).await;
+    world.directory.replace(with(vec![member("alice"), member("bob")]).table());
+    world.look(&mut upkeep).await;
+    world.later(&mut upkeep, 14 * DAY).await;
+    let new = world.mail("sales", 1).await;
+    let turns = async |upkeep: &mut Upkeep<MemoryStore>| {
+        world.pass(MINUTE);
+        let (mut look, mut turns) = (std::pin::pin!(world.look(upkeep)), 0);
+        std::future::poll_fn(|context| {
+            turns += 1;
+            look.as_mut().poll(context)
+        })
+        .await;
+        turns
+    };
+    let usual = turns(&mut upkeep).await;
+    world.fetch("bob", &new).await;
+    let changed = turns(&mut upkeep).await;
+    assert!(usual < 5 && changed >= usual + 10, "{usual} {changed}");
+    assert!(world.trash("sales").await.is_empty());
+    world.fetch("bob", &uids).await;
+    world.look(&mut upkeep).await;
+    assert_eq!(world.trash("sales").await, uids);
+}
+
 /// However much of it there is.
 #[tokio::test]
 async fn all_that_is_too_old_goes_at_one_look() {

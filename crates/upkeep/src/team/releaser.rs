@@ -4,10 +4,11 @@ use std::time::Duration;
 
 use directory::{Release, Team, When};
 use mail::{Event, MailboxName, Span, Uid, ViewName};
-use queue::{Expunge, Maildrop, Store, StoreError, Unwanted, ViewState};
+use queue::{Deletion, Expunge, Maildrop, Store, StoreError, Unwanted, ViewState};
 use tracing::{info, warn};
 
 use super::claim::{Claims, Verdict, Why};
+use super::held::{Held, lists};
 use super::presence::{Presence, presence};
 use crate::caretaker::{Care, Means};
 use crate::memo::Memo;
@@ -35,10 +36,8 @@ pub(crate) struct Releaser {
 struct Known {
     /// The claims that the last decision was made of.
     decided: Option<Claims>,
-    /// What is released and still in the mailbox, by when it was; none: the store was not asked yet.
-    released: Option<BTreeMap<u64, Vec<Uid>>>,
-    /// What has been held long enough and was wanted again when the last decision was made.
-    recalled: Vec<Uid>,
+    /// What is released and still in the mailbox; none: the store was not asked yet.
+    held: Option<Held>,
     /// How the views stood at the last look, and when that was.
     watched: Option<(Vec<ViewState>, u64)>,
 }
@@ -113,12 +112,11 @@ impl Known {
             if self.release(look, &claims).await? {
                 self.decided = Some(claims.clone());
             }
-            let recalled = std::mem::take(&mut self.recalled);
-            self.released.iter_mut().for_each(|released| released.entry(0).or_default().extend(&recalled));
+            self.held.iter_mut().for_each(Held::ask_again);
         }
         if let Some(now_ms) = now_ms {
             self.let_go(look, &release, &claims, now_ms).await?;
-            self.let_go_old(look, &release, now_ms).await?;
+            Self::let_go_old(look, &release, now_ms).await?;
         }
         Ok(())
     }
@@ -142,9 +140,7 @@ impl Known {
             let changes = !found.is_empty();
             for (why, uids) in found {
                 look.note_released(uids.clone()).await?;
-                if let Some(released) = &mut self.released {
-                    released.entry(*wall_ms).or_default().extend(&uids);
-                }
+                self.held.iter_mut().for_each(|held| held.add(*wall_ms, &uids));
                 let messages = uids.len();
                 info!(%mailbox, messages, status = "released", "{}", why.words());
                 let reason = why.words().into();
@@ -169,30 +165,35 @@ impl Known {
         if release.when == When::Never {
             return Ok(());
         }
-        let released = match &mut self.released {
-            Some(released) => released,
-            none => none.insert(look.released().await?),
+        let held = match &mut self.held {
+            Some(held) => held,
+            none => none.insert(look.held().await?),
         };
         let reason = format!("everyone had it, held for {}", Span(release.hold));
-        while let Some(first) = released.first_entry() {
-            if first.key().saturating_add(ms(release.hold)) > now_ms || look.means.stop.is_cancelled() {
+        let mut here = None;
+        while let Some((at_ms, step)) = held.due(ms(release.hold), now_ms) {
+            if look.means.stop.is_cancelled() {
                 break;
             }
-            // What went before an error goes again, which changes nothing.
-            let (recalled, goes): (Vec<Uid>, Vec<Uid>) =
-                first.get().iter().partition(|uid| claims.recalls(**uid));
-            for step in goes.chunks(STEP) {
-                look.go(step.to_vec(), &reason).await?;
+            // What has gone otherwise, or before an error, is none of its business any more.
+            let here = match &mut here {
+                Some(here) => here,
+                none => none.insert(look.means.store.whole(look.mailbox).await?),
+            };
+            let still = step.iter().copied().filter(|uid| lists(here, *uid));
+            let (recalled, goes): (Vec<Uid>, Vec<Uid>) = still.partition(|uid| claims.recalls(*uid));
+            let (count, went) = (step.len(), !goes.is_empty());
+            look.go(goes, &reason).await?;
+            held.through(at_ms, count, &recalled);
+            if !went {
+                tokio::task::yield_now().await;
             }
-            first.remove();
-            self.recalled.extend(recalled);
         }
         Ok(())
     }
 
     /// Moves on what is older than the team keeps anything, whatever the views say.
     async fn let_go_old<S: Store>(
-        &mut self,
         look: &Look<'_, S>,
         release: &Release,
         now_ms: u64,
@@ -201,15 +202,10 @@ impl Known {
         let before = now_ms.saturating_sub(ms(age));
         let reason = format!("older than the team's max-age of {}", Span(age));
         while !look.means.stop.is_cancelled() {
-            let mut old = look.means.store.older_than(look.mailbox, before, now_ms, STEP).await?;
+            let old = look.means.store.older_than(look.mailbox, before, now_ms, STEP).await?;
             let found = old.len();
             if found == 0 {
                 break;
-            }
-            old.sort_unstable();
-            let released = self.released.iter_mut().flat_map(BTreeMap::values_mut);
-            for uids in released.chain([&mut self.recalled]) {
-                uids.retain(|uid| old.binary_search(uid).is_err());
             }
             // So that whoever looks at the trash knows that no member has put it there.
             look.note_released(old.clone()).await?;
@@ -264,7 +260,7 @@ impl<S: Store> Look<'_, S> {
     }
 
     /// What is released and not in the trash yet. A stamp that is ahead counts from now on.
-    async fn released(&self) -> Result<BTreeMap<u64, Vec<Uid>>, StoreError> {
+    async fn held(&self) -> Result<Held, StoreError> {
         let Self { means: Means { store, .. }, mailbox, wall_ms, .. } = self;
         let mut trash = BTreeSet::new();
         let mut after = Uid(0);
@@ -274,13 +270,12 @@ impl<S: Store> Look<'_, S> {
             after = last.uid;
             trash.extend(page.iter().map(|trashed| trashed.uid));
         }
-        let mut released: BTreeMap<u64, Vec<Uid>> = BTreeMap::new();
-        for deletion in store.deletions(mailbox, &ViewName::releaser(), 0).await? {
-            let here = deletion.uids.into_iter().filter(|uid| !trash.contains(uid));
-            released.entry(deletion.time_ms.min(*wall_ms)).or_default().extend(here);
+        let mut held = Held::default();
+        for Deletion { time_ms, mut uids } in store.deletions(mailbox, &ViewName::releaser(), 0).await? {
+            uids.retain(|uid| !trash.contains(uid));
+            held.add(time_ms.min(*wall_ms), &uids);
         }
-        released.retain(|_, uids| !uids.is_empty());
-        Ok(released)
+        Ok(held)
     }
 
     /// Into the trash, or out of the store where there is none.
