@@ -155,20 +155,19 @@ pub async fn overview<S: Store>(
     };
     let claims = look.claims(&states, &seats);
     let undecided = look.undecided(&states, &claims, &mut found).await?;
-    let mut counted = Counted {
+    let counted = Counted {
         here: undecided.into_iter().chain(released.values().flatten().copied()).collect(),
         released: released.values().flatten().copied().collect(),
-        recalled: BTreeMap::new(),
     };
     for seat in &mut seats {
-        look.count(seat, &states, &claims, &mut counted).await?;
+        look.count(seat, &states, &claims, &counted).await?;
     }
     found.members = seats;
-    counted.recalled.values().for_each(|octets| found.held_back.add(*octets));
+    let recalled = look.recalled(&claims, &counted, &mut found).await?;
     // What is neither held back nor unread is released.
     found.released.messages = holds.messages.saturating_sub(found.held_back.messages + found.unread.messages);
     found.released.octets = holds.octets.saturating_sub(found.held_back.octets + found.unread.octets);
-    released.values_mut().for_each(|uids| uids.retain(|uid| !counted.recalled.contains_key(uid)));
+    released.values_mut().for_each(|uids| uids.retain(|uid| !recalled.contains(uid)));
     found.goes = team.release.map(|release| goes(&release, &released)).unwrap_or_default();
     Ok(Some(found))
 }
@@ -182,14 +181,12 @@ struct Look<'a, S> {
     now_ms: u64,
 }
 
-/// What the seats are counted against, and what is found on the way.
+/// What the seats are counted against.
 struct Counted {
     /// All that the mailbox holds.
     here: Vec<Uid>,
     /// What of it is released.
     released: BTreeSet<Uid>,
-    /// What of that somebody wants again, with its octets.
-    recalled: BTreeMap<Uid, u64>,
 }
 
 impl<S: Store> Look<'_, S> {
@@ -280,13 +277,38 @@ impl<S: Store> Look<'_, S> {
         Ok(uids)
     }
 
+    /// What of the released stays for now all the same.
+    async fn recalled(
+        &self,
+        claims: &Claims,
+        counted: &Counted,
+        found: &mut Overview,
+    ) -> Result<BTreeSet<Uid>, StoreError> {
+        let mut recalled = BTreeSet::new();
+        if counted.released.is_empty() {
+            return Ok(recalled);
+        }
+        let maildrop = self.store.whole(self.mailbox).await?;
+        for index in 0..maildrop.len() {
+            if index % STEP == STEP - 1 {
+                tokio::task::yield_now().await;
+            }
+            let Some(entry) = maildrop.entry(index) else { continue };
+            if counted.released.contains(&entry.uid) && claims.recalls(entry.uid) {
+                found.held_back.add(entry.octets);
+                recalled.insert(entry.uid);
+            }
+        }
+        Ok(recalled)
+    }
+
     /// What one view lists and holds back, and what it is done with of all that is here.
     async fn count(
         &self,
         seat: &mut Seat,
         states: &[ViewState],
         claims: &Claims,
-        counted: &mut Counted,
+        counted: &Counted,
     ) -> Result<(), StoreError> {
         let Some(state) = states.iter().find(|state| state.view.as_str() == seat.view) else { return Ok(()) };
         let maildrop = self.store.open(self.mailbox, &state.view).await?;
@@ -296,12 +318,9 @@ impl<S: Store> Look<'_, S> {
             let Some(entry) = maildrop.entry(index) else { continue };
             let sum = if state.fetched.contains(entry.uid) { &mut seat.fetched } else { &mut seat.waiting };
             sum.add(entry.octets);
-            if is_held(entry.uid) {
+            if is_held(entry.uid, counted.released.contains(&entry.uid)) {
                 seat.holds_back.add(entry.octets);
                 oldest.get_or_insert(index);
-                if counted.released.contains(&entry.uid) {
-                    counted.recalled.insert(entry.uid, entry.octets);
-                }
             }
         }
         if let Some(index) = oldest {

@@ -94,6 +94,12 @@ fn whole(team: &Overview, now_ms: u64) -> String {
         rows.row(name, &format!("by {}: {}{}", who(seat), sum(seat.holds_back), since.unwrap_or_default()));
         name = "";
     }
+    let lets_go = team.release.as_ref().is_some_and(|rule| rule.when != "never");
+    let is_awaited = |seat: &&Seat| seat.is_declared && !seat.view.is_empty() && seat.joined_ms.is_none();
+    for seat in team.members.iter().filter(is_awaited).filter(|_| lets_go) {
+        rows.row(name, &format!("by {}, which has not joined yet and may want all", who(seat)));
+        name = "";
+    }
     rows.row("let go", &sum(team.released));
     for day in &team.goes {
         rows.row("", &format!("{} on {}", messages(day.messages), day.day));
@@ -228,6 +234,7 @@ mod tests {
         for part in [
             "release       when all have fetched it, then held for 14 days; at the latest at an age of 1 year",
             "still wanted  by alice: 2 messages, 2.0 KiB, the oldest of 2026-",
+            "              by desk, which has not joined yet and may want all",
             "              7 messages on 2026-12-06",
             "trash         0 messages, 0 B, kept for 7 days",
             "  last pickup 61 s ago by fetchmail",

@@ -102,6 +102,49 @@ async fn an_overview_tells_what_nobody_that_counts_has_had() {
     assert_eq!((seen.unread.messages, seen.held_back.messages, seen.released.messages), (1, 0, 0));
 }
 
+/// No day is named for what stays until somebody has it, or has come.
+#[tokio::test]
+async fn an_overview_names_a_day_only_for_what_goes_then() {
+    let with = |members: &[&str], when: When| {
+        let members = members.iter().map(|login| member(login)).collect();
+        let ignore_absent = Some(days(60));
+        let rule = release(when).map(|release| Release { hold: days(90), ignore_absent, ..release });
+        Setup { members, release: rule, ..Setup::default() }.table()
+    };
+    let seen = async |world: &World| {
+        let seen = world.overview().await;
+        let goes: u64 = seen.goes.iter().map(|day| day.messages).sum();
+        let by: Vec<_> = seen.members.iter().map(|seat| seat.holds_back.messages).collect();
+        ([seen.released.messages, seen.held_back.messages, goes], by)
+    };
+    let world = World::new(&Setup::default());
+    world.directory.replace(with(&["alice"], When::AllFetched));
+    let mut upkeep = world.upkeep();
+    world.look(&mut upkeep).await;
+    let uids = world.mail("sales", 2).await;
+    world.fetch("alice", &uids).await;
+    world.look(&mut upkeep).await;
+    assert_eq!(seen(&world).await, ([2, 0, 2], vec![0]));
+    // A team that lets nothing go, also what it had released before.
+    world.directory.replace(with(&["alice"], When::Never));
+    assert_eq!(seen(&world).await, ([0, 2, 0], vec![0]));
+    // bob is named, and nobody has let him join yet.
+    world.directory.replace(with(&["alice", "bob"], When::AllFetched));
+    assert_eq!(seen(&world).await, ([0, 2, 0], vec![0, 0]));
+    world.look(&mut upkeep).await;
+    assert_eq!(seen(&world).await, ([0, 2, 0], vec![0, 2]));
+    world.later(&mut upkeep, 10 * DAY).await;
+    // He is taken out and may come back, and alice does not come any more.
+    world.directory.replace(with(&["alice"], When::AllFetched));
+    world.later(&mut upkeep, 70 * DAY).await;
+    assert!(world.overview().await.members[0].is_absent);
+    assert_eq!(seen(&world).await, ([0, 2, 0], vec![0, 2]));
+    world.later(&mut upkeep, 15 * DAY).await;
+    assert!(world.trash("sales").await.is_empty(), "it was released 95 days ago");
+    world.later(&mut upkeep, 7 * DAY).await;
+    assert_eq!(world.trash("sales").await, uids, "he has left");
+}
+
 #[test]
 fn what_goes_late_is_told_of_the_last_day_that_is_told() {
     let rule = release(When::AllFetched).expect("one");

@@ -129,15 +129,19 @@ impl Claims {
         self.claimants.iter().any(|claimant| claimant.holds(uid, self.when))
     }
 
-    /// Whether what was released must stay for now: somebody has come since who lists it and has not had it, or will.
+    /// Whether what was released must stay for now: somebody has come since who lists it and has not had it, or will; or
+    /// the team lets nothing go any more.
     pub(crate) fn recalls(&self, uid: Uid) -> bool {
-        self.waiting || self.is_wanted(uid)
+        self.when == When::Never || self.waiting || self.is_wanted(uid)
     }
 
-    /// Which messages one view holds back.
-    pub(crate) fn held_by(&self, view: &ViewName) -> impl Fn(Uid) -> bool {
+    /// Which messages one view holds back: of what is not released none as long as nothing can be, whoever wants it.
+    pub(crate) fn held_by(&self, view: &ViewName) -> impl Fn(Uid, bool) -> bool {
         let claimant = self.claimants.iter().find(|claimant| claimant.state.view == *view);
-        let claimant = claimant.filter(|_| self.decide());
-        move |uid| claimant.is_some_and(|claimant| claimant.holds(uid, self.when))
+        let claimant = claimant.filter(|_| self.when != When::Never);
+        let decides = self.decide();
+        move |uid, is_released| {
+            claimant.is_some_and(|claimant| (decides || is_released) && claimant.holds(uid, self.when))
+        }
     }
 }
