@@ -1,9 +1,9 @@
 //! Who collected what, and when, kept over a restart: whose claims lapse and whose silence is told hangs on it.
 
 use std::fmt::Write as _;
-use std::fs;
 use std::path::{Path, PathBuf};
-use std::time::Duration;
+use std::time::{Duration, Instant};
+use std::{fs, io};
 
 use directory::{Pickup, Pickups};
 use mail::{MailboxName, ViewName};
@@ -13,8 +13,12 @@ use tracing::warn;
 use super::known::replace;
 
 const NAME: &str = "pickups";
-/// How often what is new is written down.
-const EVERY: Duration = Duration::from_secs(60);
+/// How soon what is new is written down: a kill loses no more of it.
+const SOON: Duration = Duration::from_secs(5);
+/// What the writing may take of all time, where there is much to write: a hundredth.
+const SHARE: u32 = 100;
+/// How late at the latest, and how long after a disk that took nothing.
+const LATE: Duration = Duration::from_secs(60);
 
 /// What the last run knew. Without the file members seem to be away since they joined: no claim lapses before a week's
 /// notice of that, in which one pickup puts it right. Of a silence nobody is told until it is known again what is usual.
@@ -29,21 +33,32 @@ pub(crate) fn recall(state_dir: &Path) -> Pickups {
     pickups
 }
 
-/// Writes down what is new, now and then and at the end.
+/// Writes down what is new, soon and at the end.
 pub(super) async fn keep(state_dir: PathBuf, pickups: Pickups, stop: CancellationToken) {
+    let mut rest = SOON;
     loop {
-        let stopped = stop.run_until_cancelled(tokio::time::sleep(EVERY)).await.is_none();
-        if let Some(all) = pickups.changed() {
-            let folder = state_dir.clone();
-            let written = tokio::task::spawn_blocking(move || replace(&folder, NAME, &text(&all))).await;
-            if let Ok(Err(error)) = written {
+        let stopped = stop.run_until_cancelled(tokio::time::sleep(rest)).await.is_none();
+        let (folder, pickups) = (state_dir.clone(), pickups.clone());
+        // What there is is gathered there too: of twenty thousand views that takes a moment.
+        match tokio::task::spawn_blocking(move || write(&folder, &pickups)).await {
+            Ok((took, Ok(()))) => rest = (took * SHARE).clamp(SOON, LATE),
+            Ok((_, Err(error))) => {
                 warn!(%error, "who collected when is not written down");
+                rest = LATE;
             }
+            Err(_) => {}
         }
         if stopped {
             return;
         }
     }
+}
+
+/// How long it took.
+fn write(state_dir: &Path, pickups: &Pickups) -> (Duration, io::Result<()>) {
+    let began = Instant::now();
+    let written = pickups.changed().map_or(Ok(()), |all| replace(state_dir, NAME, &text(&all)));
+    (began.elapsed(), written)
 }
 
 /// `mailbox view last first every client`; a dash for what is not there.
@@ -94,5 +109,33 @@ mod tests {
         ];
         assert_eq!(text(&all).lines().filter_map(read).collect::<Vec<_>>(), all);
         assert!(read("sales bob 1 soon - -").is_none() && read("sales").is_none());
+    }
+
+    /// A process that is killed loses the pickups of a few seconds, and one that is stopped none.
+    #[tokio::test(start_paused = true)]
+    async fn what_is_new_is_written_within_seconds_and_at_the_end() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let (pickups, stop) = (Pickups::new(), CancellationToken::new());
+        let keeping = tokio::spawn(keep(folder.path().into(), pickups.clone(), stop.clone()));
+        let (sales, bob) =
+            (MailboxName::parse("sales").expect("a name"), ViewName::parse("bob").expect("a name"));
+        let known = || recall(folder.path()).last(&sales, &bob).map(|pickup| pickup.last_ms);
+        tokio::time::sleep(Duration::from_secs(20)).await;
+        assert!(!folder.path().join(NAME).exists(), "nothing is new");
+        pickups.note(&sales, &bob, 7, None);
+        tokio::time::sleep(Duration::from_secs(6)).await;
+        assert_eq!(known(), Some(7));
+        // However many come, few are written: each time stands for all before.
+        let mut written = std::collections::BTreeSet::new();
+        for ms in 100..160 {
+            pickups.note(&sales, &bob, ms, None);
+            tokio::time::sleep(Duration::from_secs(1)).await;
+            written.extend(known());
+        }
+        assert!((10..=14).contains(&written.len()), "{written:?}");
+        pickups.note(&sales, &bob, 200, None);
+        stop.cancel();
+        keeping.await.expect("ended");
+        assert_eq!(known(), Some(200));
     }
 }
