@@ -1,12 +1,13 @@
 //! The whole of it, over the engine in memory and with clocks of our own.
 
 use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use directory::{
     Allowance, Directory, DomainSpec, MailboxSpec, Password, Spec, Table, VerifierParams, password,
 };
-use mail::{Journeys, MailboxName, ReversePath, Ruling, Secret, Uid, ViewName};
+use mail::{Event, Journeys, MailboxName, ReversePath, Ruling, Secret, Uid, ViewName};
 use queue::contract::{deliver, listed, name, view};
 use queue::{Expunge, Incoming, Join, MemoryStore, Queued, Route, Store, StoreError, Unwanted};
 use tempfile::TempDir;
@@ -317,4 +318,29 @@ async fn a_quarantine_is_kept_for_a_while_and_up_to_its_cap() {
     assert_eq!(left(&held).await, 90, "nothing is known of the clock, and then it is young");
     upkeep.grow_old(&[], today + 4 * 86_400_000, start + 4 * DAY, &stop).await;
     assert_eq!((left(&held).await, left(&name("alice")).await > 500), (0, true));
+}
+
+/// Its owner has deleted it before its time was over: what became of it stands already.
+#[tokio::test]
+async fn of_what_was_deleted_before_its_age_nothing_more_is_told() {
+    let world = World::new();
+    let (start, told) = (Instant::now(), Arc::new(Mutex::new(Vec::new())));
+    let mut upkeep = world.upkeep();
+    upkeep.grow_old(&[], RECEIVED - 86_400_000, start, &CancellationToken::new()).await;
+    upkeep.grow_old(&[], RECEIVED, start + DAY, &CancellationToken::new()).await;
+    let expiring = world.expiring();
+    expiring.mark(&name("alice")).expect("marked");
+    let tell = told.clone();
+    let mut upkeep =
+        world.upkeep().with_journeys(Journeys::new(move |event| tell.lock().expect("sound").push(event)));
+    let uids = [ruled(&world, Some(60)).await, ruled(&world, Some(60)).await, ruled(&world, Some(90)).await];
+    let at = |seconds: u64| (RECEIVED + seconds * 1000, start + DAY + Duration::from_secs(seconds));
+    upkeep.expire(at(59).0, at(59).1).await;
+    world.store.purge(&name("alice"), vec![uids[1], uids[2]]).await.expect("purged");
+    for seconds in [60, 90] {
+        upkeep.expire(at(seconds).0, at(seconds).1).await;
+    }
+    let told = told.lock().expect("sound");
+    let [Event::Removed { uids: removed, .. }] = &told[..] else { panic!("{told:?}") };
+    assert_eq!(*removed, uids[..1]);
 }

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use directory::{Directory, Pickups};
 use jiff::tz::TimeZone;
-use mail::{Event, Journeys, MailboxName};
+use mail::{Event, Journeys, MailboxName, Uid};
 use queue::{Incoming, Store, StoreError};
 use tokio::sync::{Notify, watch};
 use tokio_util::sync::CancellationToken;
@@ -21,6 +21,7 @@ use crate::fullness::{FORGET, WARN, fullness};
 use crate::notes::Notes;
 use crate::notice::Notice;
 use crate::quarantine::{Quarantine, cap, quarantines};
+use crate::team::held::lists;
 
 /// How often fullness is looked at.
 const LOOK: Duration = Duration::from_secs(10);
@@ -253,12 +254,15 @@ impl<S: Store> Upkeep<S> {
             return;
         }
         let Reading::Now(now_ms) = self.look_at_clock(wall_ms, now).await else { return };
-        for (mailbox, mut uids) in self.found.due(now_ms) {
-            uids.sort_unstable();
-            let messages = uids.len();
-            match self.store.purge(&mailbox, uids.clone()).await {
-                Ok(()) => {
-                    self.found.gone(&mailbox, &uids);
+        for (mailbox, mut due) in self.found.due(now_ms) {
+            due.sort_unstable();
+            match self.let_go(&mailbox, &due).await {
+                Ok(uids) => {
+                    self.found.gone(&mailbox, &due);
+                    if uids.is_empty() {
+                        continue;
+                    }
+                    let messages = uids.len();
                     info!(%mailbox, messages, status = "expired", "messages older than their rule keeps them");
                     let reason = "older than its rule keeps it".into();
                     self.journeys.tell(|| Event::Removed { mailbox, uids, reason });
@@ -268,6 +272,16 @@ impl<S: Store> Upkeep<S> {
                 }
             }
         }
+    }
+
+    /// Removes these; which of them were there. Of what somebody has deleted before nothing more is to be said.
+    async fn let_go(&self, mailbox: &MailboxName, due: &[Uid]) -> Result<Vec<Uid>, StoreError> {
+        let here = self.store.whole(mailbox).await?;
+        let uids: Vec<Uid> = due.iter().copied().filter(|uid| lists(&here, *uid)).collect();
+        if !uids.is_empty() {
+            self.store.purge(mailbox, uids.clone()).await?;
+        }
+        Ok(uids)
     }
 
     /// Tells once a day of what is newly held back.

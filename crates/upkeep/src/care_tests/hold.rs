@@ -194,3 +194,25 @@ async fn what_has_gone_otherwise_while_it_was_wanted_again_is_let_go_no_more() {
     assert_eq!(world.journey(uids[1]).len(), 2);
     assert_eq!(world.journey(uids[0]).len(), 1, "{:?}", world.journey(uids[0]));
 }
+
+/// By the team's own login, for its age, or by hand: of what has gone nothing more is said when its hold is over.
+#[tokio::test]
+async fn what_has_gone_while_it_was_held_does_not_go_once_more() {
+    for trash in [Some(days(7)), None] {
+        let world = World::new(&Setup { members: vec![member("alice")], trash, ..Setup::default() });
+        let mut upkeep = world.upkeep();
+        world.look(&mut upkeep).await;
+        let uids = world.mail("sales", 3).await;
+        world.fetch("alice", &uids).await;
+        world.later(&mut upkeep, DAY).await;
+        let gone = vec![uids[1]];
+        match trash {
+            Some(_) => world.store.trash(&name("sales"), gone).await.expect("trashed"),
+            None => world.store.purge(&name("sales"), gone).await.expect("purged"),
+        }
+        world.later(&mut upkeep, 15 * DAY).await;
+        assert_eq!([0, 2].map(|at| world.journey(uids[at]).len()), [2; 2]);
+        let way = world.journey(uids[1]);
+        assert!(way.iter().all(|station| !station.contains("everyone had it, held for")), "{way:?}");
+    }
+}

@@ -53,7 +53,7 @@ impl Held {
 }
 
 /// Whether a maildrop, which is in the order of uids, lists one.
-pub(super) fn lists<M: Maildrop>(maildrop: &M, uid: Uid) -> bool {
+pub(crate) fn lists<M: Maildrop>(maildrop: &M, uid: Uid) -> bool {
     let at = |index| maildrop.entry(index).map(|entry| entry.uid);
     let (mut low, mut high) = (0, maildrop.len());
     while low < high {

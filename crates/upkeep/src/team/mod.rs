@@ -4,7 +4,7 @@
 //! remembers.
 
 pub(crate) mod claim;
-mod held;
+pub(crate) mod held;
 pub(crate) mod joining;
 pub(crate) mod presence;
 pub(crate) mod releaser;
