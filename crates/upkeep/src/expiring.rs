@@ -188,4 +188,20 @@ mod tests {
         expiring.unmark(&alice, seen[0].1);
         assert!(Expiring::open(path).marked().is_empty() && expiring.marked().is_empty());
     }
+
+    #[test]
+    fn of_several_copies_in_a_mailbox_the_longest_age_counts_and_one_that_stays_keeps_all() {
+        let alice = MailboxName::parse("alice").expect("a name");
+        let age = |expires: [Option<u64>; 2]| {
+            let mut envelope = queue::contract::envelope(&["alice", "alice"]);
+            for (recipient, expire) in envelope.recipients.iter_mut().zip(expires) {
+                recipient.duplicate = true;
+                recipient.ruling = Some(mail::Ruling { expire, ..mail::Ruling::default() });
+            }
+            assert_eq!(envelope.copies().len(), 2);
+            age_in(&envelope, &alice)
+        };
+        assert_eq!([[Some(60), Some(90)], [Some(90), Some(60)]].map(age), [Some(90); 2]);
+        assert_eq!([[Some(60), None], [None, Some(60)], [None, None]].map(age), [None; 3]);
+    }
 }
