@@ -225,3 +225,26 @@ async fn a_trash_that_was_empty_meanwhile_is_looked_at_like_a_new_one() {
     world.look(&mut upkeep).await;
     assert_eq!(world.concerns.mass_deletions(), 1);
 }
+
+/// Whoever is taken out on the day on which he deleted all: it is promised to come back, and by his view alone it does.
+#[tokio::test]
+async fn a_member_whose_deletion_is_guarded_leaves_when_that_is_over() {
+    let world = World::new(&Setup::default());
+    let mut upkeep = world.upkeep();
+    world.look(&mut upkeep).await;
+    let uids = world.mail("sales", 6).await;
+    world.later(&mut upkeep, 20 * DAY).await;
+    world.fetch("alice", &uids).await;
+    world.delete("sales", "bob", &uids, Unwanted::Stays).await;
+    world.later(&mut upkeep, MINUTE).await;
+    assert_eq!(world.concerns.mass_deletions(), 1);
+    world.directory.replace(Setup { members: vec![member("alice")], ..Setup::default() }.table());
+    world.later(&mut upkeep, 17 * DAY).await;
+    let mut upkeep = world.upkeep();
+    world.later(&mut upkeep, 12 * DAY).await;
+    assert_eq!(world.trash("sales").await, uids, "longer than hold and trash");
+    assert_eq!(world.views("sales").await, ["+released", "alice", "bob"]);
+    world.later(&mut upkeep, 3 * DAY).await;
+    assert!(world.trash("sales").await.is_empty());
+    assert_eq!(world.views("sales").await, ["+released", "alice"]);
+}

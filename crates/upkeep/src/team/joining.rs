@@ -91,7 +91,8 @@ async fn join_missing<S: Store>(
 }
 
 /// Lets go whom the file does not declare any more: the releaser's view at once when nobody is left, and the owner's then
-/// when nothing asks for it; others when they have been away for as long as the mailbox holds.
+/// when nothing asks for it; others when they have been away for as long as the mailbox holds, and the guard keeps nothing
+/// longer for them.
 async fn part<S: Store>(
     means: &Means<S>,
     memo: &mut Memo,
@@ -128,6 +129,10 @@ async fn part<S: Store>(
         // A clock that was ahead begins anew.
         *since = (*since).min(wall_ms);
         let Some(now_ms) = now_ms.filter(|now| since.saturating_add(ms(hold)) <= *now) else { continue };
+        // What is kept longer for it is known, and comes back, by its view alone.
+        if memo.guarded.keys().any(|(of, _)| *of == seat) {
+            continue;
+        }
         let away = between(*since, now_ms);
         means.store.leave(mailbox, view, unwanted).await?;
         memo.left.remove(&seat);
