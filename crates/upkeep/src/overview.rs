@@ -260,8 +260,10 @@ impl<S: Store> Look<'_, S> {
     ) -> Result<Vec<Uid>, StoreError> {
         let releaser = ViewName::releaser();
         let has_joined = states.iter().any(|state| state.view == releaser);
-        let view = if has_joined { releaser } else { ViewName::owner() };
-        let maildrop = self.store.open(self.mailbox, &view).await?;
+        let maildrop = match has_joined {
+            true => self.store.open(self.mailbox, &releaser).await?,
+            false => self.store.whole(self.mailbox).await?,
+        };
         let mut uids = Vec::with_capacity(maildrop.len());
         for entry in (0..maildrop.len()).filter_map(|index| maildrop.entry(index)) {
             if uids.len() % STEP == STEP - 1 {

@@ -102,6 +102,19 @@ async fn an_overview_tells_what_nobody_that_counts_has_had() {
     assert_eq!((seen.unread.messages, seen.held_back.messages, seen.released.messages), (1, 0, 0));
 }
 
+/// It was a plain mailbox a moment ago, whose owner had deleted what a phone of hers still had.
+#[tokio::test]
+async fn an_overview_of_a_team_that_nobody_has_looked_at_counts_nothing_as_let_go() {
+    let world = World::new(&Setup::default());
+    for joins in [ViewName::owner(), view("phone")] {
+        world.store.join(&name("sales"), &joins, queue::Join::All).await.expect("joined");
+    }
+    let uids = world.mail("sales", 3).await;
+    world.delete("sales", "", &uids[..2], Unwanted::ToTrash).await;
+    let seen = world.overview().await;
+    assert_eq!((seen.holds.messages, seen.held_back.messages, seen.released.messages), (3, 3, 0));
+}
+
 /// No day is named for what stays until somebody has it, or has come.
 #[tokio::test]
 async fn an_overview_names_a_day_only_for_what_goes_then() {

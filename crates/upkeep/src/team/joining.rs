@@ -157,8 +157,10 @@ async fn is_still_asked<S: Store>(
 ) -> Result<bool, StoreError> {
     let owner = (mailbox.clone(), ViewName::owner());
     let is_guarded = memo.guarded.keys().any(|(seat, _)| *seat == owner);
-    let went = let_go_deleted(means, mailbox).await?;
-    Ok(went || is_guarded || joined.contains(&ViewName::releaser()))
+    let is_new = joined.contains(&ViewName::releaser());
+    // All of the mailbox is read for it: not at every look of those weeks.
+    let went = (is_new || !is_guarded) && let_go_deleted(means, mailbox).await?;
+    Ok(went || is_guarded || is_new)
 }
 
 /// What the owner has deleted and is still there, such as what a team had released and held: without any view it would be
