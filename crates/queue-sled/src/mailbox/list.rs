@@ -47,7 +47,6 @@ impl Place {
 pub(crate) struct List {
     pub(super) chunks: Vec<Arc<Chunk>>,
     len: usize,
-    octets: u64,
 }
 
 #[derive(Debug, Clone, Default)]
@@ -113,7 +112,6 @@ impl List {
         }
         Arc::make_mut(&mut chunks[ordinal]).insert(place, foreign);
         self.len += 1;
-        self.octets += place.octets;
     }
 
     /// Takes an entry out, if it is there.
@@ -127,7 +125,6 @@ impl List {
             self.chunks.remove(ordinal);
         }
         self.len -= 1;
-        self.octets -= place.octets;
     }
 
     /// Gives an entry another place, if it is there.
@@ -155,5 +152,24 @@ mod tests {
     #[test]
     fn an_entry_has_32_octets() {
         assert_eq!(size_of::<Place>(), 32);
+    }
+
+    /// A chunk that is divided for what comes between, as happens in a trash, keeps the names from other servers.
+    #[test]
+    fn what_comes_between_others_takes_no_names_away() {
+        for between in [3, 511, 513, 1023] {
+            let mut list = List::default();
+            let uids = (1..=CHUNK as u64).map(|n| n * 2).chain([between]);
+            for uid in uids {
+                let place = Place { uid: Uid(uid), octets: 1, record: uid, body_at: 64, slot: AT_UID };
+                list.insert(place, Some(format!("old-{uid}").into()));
+            }
+            assert_eq!((list.chunks.len(), list.len()), (2, CHUNK + 1));
+            for chunk in &list.chunks {
+                for Place { uid, .. } in &chunk.places {
+                    assert_eq!(chunk.foreign(*uid), Some(&*format!("old-{}", uid.0)), "beside {between}");
+                }
+            }
+        }
     }
 }

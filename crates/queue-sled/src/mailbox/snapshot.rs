@@ -199,7 +199,7 @@ mod tests {
     }
 
     fn listed(snapshot: &Snapshot) -> Vec<(u64, Option<String>)> {
-        let all = (0..).map_while(|at| snapshot.get(at));
+        let all = (0..=snapshot.len()).map_while(|at| snapshot.get(at));
         let all: Vec<_> = all.map(|(place, foreign)| (place.uid.0, foreign.map(Into::into))).collect();
         assert_eq!(all.len(), snapshot.len());
         all
@@ -270,14 +270,66 @@ mod tests {
         }
     }
 
+    fn filled(last: u64) -> List {
+        let mut list = List::default();
+        (1..=last).for_each(|uid| list.insert(place(uid), None));
+        list
+    }
+
+    /// Where a view joined, and what it is done with, may begin and end at any entry of any chunk; and there is no mask
+    /// of all or of nothing.
+    #[test]
+    fn a_view_lists_what_it_does_not_hide_at_every_edge() {
+        const EDGES: [u64; 8] = [1, 2, 511, 512, 513, 1024, 1025, 1030];
+        let list = filled(1030);
+        let pairs = EDGES.into_iter().flat_map(|from| EDGES.map(|to| (from, to)));
+        let runs = pairs.filter(|(from, to)| from <= to).map(Some).chain([None]);
+        for (run, after) in runs.flat_map(|run| EDGES.map(|after| (run, after - 1))) {
+            let done = Runs::new(run.map(|(from, to)| (Uid(from), Uid(to))).into_iter().collect());
+            let snapshot = Snapshot::without(&list, Hidden { after: Uid(after), done: &done }, None);
+            let is_done = |uid: &u64| run.is_some_and(|(from, to)| (from..=to).contains(uid));
+            let wanted: Vec<_> = (after + 1..=1030).filter(|uid| !is_done(uid)).collect();
+            let found: Vec<_> = listed(&snapshot).into_iter().map(|(uid, _)| uid).collect();
+            assert_eq!(found, wanted, "{run:?} is done of what came after {after}");
+            for part in &snapshot.parts {
+                assert!(part.len() > 0 && part.mask.is_some() == (part.len() < part.chunk.places.len()));
+            }
+        }
+    }
+
+    /// Whoever lists the same is given the same listing: so many entries with so many octets are not enough.
+    #[test]
+    fn as_much_of_other_entries_is_not_the_same() {
+        let list = filled(1100);
+        let without = |runs: &[(u64, u64)]| {
+            let done = Runs::new(runs.iter().map(|(from, to)| (Uid(*from), Uid(*to))).collect());
+            Snapshot::without(&list, Hidden { after: Uid(0), done: &done }, None)
+        };
+        let (one, other) = (without(&[(7, 7)]), without(&[(14, 14)]));
+        assert_eq!((one.len(), one.octets()), (other.len(), other.octets()));
+        assert!(!one.lists_the_same(&other) && one.lists_the_same(&without(&[(7, 7)])));
+        // All of it, or the beginning.
+        assert!(!without(&[]).lists_the_same(&without(&[(1025, 1100)])));
+        // Where no chunk is in both.
+        let (one, other) = (without(&[(513, 1100)]), without(&[(1, 512), (1025, 1100)]));
+        assert_eq!((one.len(), one.parts.len()), (other.len(), other.parts.len()));
+        assert!(!one.lists_the_same(&other));
+    }
+
     #[test]
     fn a_view_costs_a_bit_for_an_entry_and_nothing_where_it_sees_all_or_nothing() {
-        let mut list = List::default();
-        (1..=5120).for_each(|uid| list.insert(place(uid), None));
+        let mut list = filled(5120);
         let done = Runs::new(vec![(Uid(1), Uid(1500)), (Uid(2000), Uid(2000))]);
-        let snapshot = Snapshot::without(&list, Hidden { after: Uid(0), done: &done }, None);
+        let hidden = Hidden { after: Uid(0), done: &done };
+        let snapshot = Snapshot::without(&list, hidden, None);
         let masks: Vec<_> = snapshot.parts.iter().map(|part| part.mask.is_some()).collect();
         assert_eq!(masks, [[true; 2].as_slice(), &[false; 6]].concat());
         assert_eq!(size_of::<Mask>(), 80);
+        // Of a chunk in which nothing has changed the mask is made once.
+        list.remove(Uid(1501));
+        let after = Snapshot::without(&list, hidden, Some(&snapshot));
+        let mask = |snapshot: &Snapshot, at: usize| snapshot.parts[at].mask.clone().expect("some is hidden");
+        let kept = [0, 1].map(|at| Arc::ptr_eq(&mask(&snapshot, at), &mask(&after, at)));
+        assert_eq!(kept, [false, true]);
     }
 }

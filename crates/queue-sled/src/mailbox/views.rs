@@ -251,3 +251,71 @@ impl Totals {
         Usage { messages: self.row.entries.rows, octets: self.row.octets, ..Usage::default() }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use queue::contract::name;
+
+    use super::*;
+    use crate::index::rows::Digest;
+    use crate::mailbox::Place;
+    use crate::mailbox::list::AT_UID;
+
+    fn place(uid: u64) -> Place {
+        Place { uid: Uid(uid), octets: 1, record: uid, body_at: 64, slot: AT_UID }
+    }
+
+    fn totals(name_: &str, rows: u64) -> Effect {
+        Effect::Totals(name(name_), MailboxRow { entries: Digest { rows, hash: 0 }, ..MailboxRow::default() })
+    }
+
+    fn keep(mailboxes: &Mailboxes, name_: &str, rows: u64) {
+        mailboxes.publish(&[totals(name_, rows)]);
+        let mut list = List::default();
+        (1..=rows).for_each(|uid| list.insert(place(uid), None));
+        mailboxes.keep(&name(name_), Loaded::new(list));
+    }
+
+    /// Which are in memory, by how many entries; what is counted of them must be that.
+    fn held(mailboxes: &Mailboxes) -> Vec<(String, usize)> {
+        let state = mailboxes.lock();
+        let held = state.loaded.iter().map(|(name, loaded)| (name.to_string(), loaded.list.len()));
+        let held: BTreeMap<_, _> = held.collect();
+        assert_eq!(state.entries, held.values().sum::<usize>(), "{held:?}");
+        held.into_iter().collect()
+    }
+
+    /// What comes and goes in them counts, and those that nobody has opened for the longest time go; but not the one that
+    /// somebody waits for, however long it is.
+    #[test]
+    fn as_many_mailboxes_are_in_memory_as_may_be() {
+        let mailboxes = Mailboxes::new(10);
+        let are = |expected: &[(&str, usize)]| {
+            let expected: Vec<_> = expected.iter().map(|(name, len)| (String::from(*name), *len)).collect();
+            assert_eq!(held(&mailboxes), expected);
+        };
+        keep(&mailboxes, "alice", 4);
+        keep(&mailboxes, "bob", 6);
+        are(&[("alice", 4), ("bob", 6)]);
+        assert!(matches!(mailboxes.open(&name("alice"), None), Found::Snapshot(_)));
+        keep(&mailboxes, "carol", 3);
+        are(&[("alice", 4), ("carol", 3)]);
+        assert!(matches!(mailboxes.open(&name("bob"), None), Found::Cold(_)));
+        // Read twice at once: the later counts.
+        keep(&mailboxes, "alice", 3);
+        are(&[("alice", 3), ("carol", 3)]);
+        let added = |name_: &str, uid| Effect::Added(name(name_), place(uid), None);
+        let removed = |name_: &str, uid| Effect::Removed(name(name_), Uid(uid));
+        mailboxes.publish(&[added("alice", 8), added("alice", 9), added("bob", 9)]);
+        are(&[("alice", 5), ("carol", 3)]);
+        mailboxes.publish(&[removed("alice", 8), removed("alice", 8), removed("bob", 9)]);
+        are(&[("alice", 4), ("carol", 3)]);
+        keep(&mailboxes, "dave", 30);
+        are(&[("dave", 30)]);
+        keep(&mailboxes, "carol", 2);
+        are(&[("carol", 2)]);
+        keep(&mailboxes, "bob", 1);
+        mailboxes.publish(&[totals("carol", 0)]);
+        are(&[("bob", 1)]);
+    }
+}

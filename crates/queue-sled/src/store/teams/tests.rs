@@ -100,6 +100,7 @@ fn what_comes_back_comes_in_records_that_fit() {
     assert_eq!(lengths((0..=most).map(|was| one(was, 1, 0)).collect()), [UNDO_ENTRIES, 1]);
     let half = UNDO_OCTETS / 2;
     assert_eq!(lengths((0..5).map(|was| one(was, half, 0)).collect()), [2, 2, 1]);
+    assert_eq!(lengths((0..9).map(|was| one(was, half / 2, 0)).collect()), [4, 4, 1]);
     // The first counts too, and each cut.
     assert_eq!(lengths(vec![one(0, half, 0), one(1, half, 1)]), [1, 1]);
     assert_eq!(lengths(vec![one(0, half, 1), one(1, half, 0)]), [1, 1]);
