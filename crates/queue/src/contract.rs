@@ -5,6 +5,7 @@
 
 mod amounts;
 mod fixture;
+mod members;
 mod teams;
 
 use std::future::Future;
@@ -15,6 +16,11 @@ use mail::{Cut, ReversePath};
 pub use amounts::{the_oldest_are_told_by_their_age, what_is_queued_counts_for_its_mailboxes};
 pub use fixture::{accept, deliver, envelope, listed, name, read, route, view};
 use fixture::{done, queued_ids, read_range, settled};
+pub use members::{
+    a_mailbox_is_known_by_mail_or_views, equal_stamps_are_equal_listings,
+    leaving_without_having_joined_changes_nothing, many_deletions_are_told_each_once,
+    what_comes_between_others_is_new, who_leaves_last_takes_nothing_along,
+};
 pub use teams::{
     a_listing_follows_its_view_at_once, one_body_is_known_in_every_mailbox, the_last_view_fills_the_trash,
     the_trash_keeps_what_was_deleted, the_trash_of_a_team_is_there_for_each,
@@ -50,7 +56,10 @@ macro_rules! contract_tests {
             unwanted_stays_when_asked_to, the_trash_keeps_what_was_deleted, the_last_view_fills_the_trash,
             undone_comes_back_under_another_uid, undone_is_for_one_view, undone_is_no_deletion_any_more, the_trash_of_a_team_is_there_for_each,
             views_tell_how_they_stand, one_body_is_known_in_every_mailbox,
-            a_listing_follows_its_view_at_once, who_joined_later_holds_nothing_back
+            a_listing_follows_its_view_at_once, who_joined_later_holds_nothing_back,
+            who_leaves_last_takes_nothing_along, leaving_without_having_joined_changes_nothing,
+            equal_stamps_are_equal_listings, a_mailbox_is_known_by_mail_or_views,
+            many_deletions_are_told_each_once, what_comes_between_others_is_new
         );
     };
     ($engine:expr; $($case:ident),+) => {

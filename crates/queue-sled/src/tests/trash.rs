@@ -8,8 +8,9 @@ use queue::contract::{deliver, listed, name, read, view};
 use queue::{Expunge, Fetched, Join, Maildrop, Store, Unwanted};
 
 use super::space::{SEGMENT, body, fill, segments};
-use super::{Place, assert_holders, block_on, rows};
+use super::{Place, assert_holders, block_on, rows, small};
 use crate::SledStore;
+use crate::index::{journal, keys};
 
 /// What is in a trash, and what came back of it, moves with all others that hold the same body, wherever the slots of
 /// each are; and all of it can be checked and salvaged.
@@ -154,6 +155,39 @@ fn what_a_team_had_and_the_trash_gave_up_leaves_the_disk() {
         super::space::delete(&store, "other", rest).await;
         store.tidy().await.expect("tidied");
         assert_eq!(segments(&place), 1);
+        store.close().await.expect("closed");
+    });
+}
+
+/// What is noted of deletions goes with what was deleted: by and by, and nothing of it stays for ever.
+#[test]
+fn what_the_trash_gave_up_is_noted_no_more() {
+    let place = Place::new(small());
+    let noted = |store: &SledStore| {
+        let rows = rows(store).into_iter().filter(|(key, _)| key.starts_with(keys::JOURNALS));
+        rows.map(|(_, value)| journal::read(&value).expect("readable").len()).collect::<Vec<_>>()
+    };
+    block_on(async {
+        let (store, _) = place.open();
+        let mut left = deliver(&store, b"one\r\n", &["alice"; 1800]).await;
+        let mut delete = async |many: usize| {
+            let uids: Vec<_> = left.drain(..many).collect();
+            let (mailbox, view) = (name("alice"), view(""));
+            let group = Expunge { mailbox, view, uids: uids.clone(), unwanted: Unwanted::ToTrash };
+            store.delete(vec![group]).await.expect("deleted");
+            uids
+        };
+        let uids = delete(1500).await;
+        let all = noted(&store);
+        assert!(all.len() > 2 && all.iter().sum::<usize>() == 1500, "{all:?}");
+        assert!(all[..all.len() - 1].iter().all(|some| *some > 200), "a row takes many: {all:?}");
+        store.purge(&name("alice").trash(), uids[..all[0]].to_vec()).await.expect("purged");
+        delete(1).await;
+        assert_eq!(noted(&store).iter().sum::<usize>(), 1501 - all[0], "the oldest row is gone");
+        store.purge(&name("alice").trash(), uids[all[0]..].to_vec()).await.expect("purged");
+        delete(1).await;
+        let rest = noted(&store);
+        assert!(rest.len() == 1 && rest[0] < 500, "{rest:?}");
         store.close().await.expect("closed");
     });
 }

@@ -8,11 +8,11 @@ use super::fixture::{accept, deliver, done, listed, name, read, route, view};
 use super::{Engine, close};
 use crate::{Expunge, Fetched, Join, Maildrop, Store, StoreError, Unwanted};
 
-fn expunge(mailbox: &str, view_: &str, uids: &[Uid], unwanted: Unwanted) -> Vec<Expunge> {
+pub(super) fn expunge(mailbox: &str, view_: &str, uids: &[Uid], unwanted: Unwanted) -> Vec<Expunge> {
     vec![Expunge { unwanted, ..done(mailbox, view_, uids).remove(0) }]
 }
 
-async fn team<S: Store>(store: &S, members: &[&str]) {
+pub(super) async fn team<S: Store>(store: &S, members: &[&str]) {
     for member in members {
         store.join(&name("sales"), &view(member), Join::All).await.expect("joined");
     }
