@@ -295,4 +295,18 @@ mod tests {
         };
         assert!(pack(uid, &row).len() <= 20, "{}", pack(uid, &row).len());
     }
+
+    #[test]
+    fn a_chunk_is_as_long_as_a_row_may_be_and_no_longer() {
+        for (packed, fits) in [(19, true), (20, false)] {
+            let mut value = vec![0; VALUE_MAX - 20];
+            assert_eq!(push(&mut value, Uid(5), Uid(9), &vec![0; packed]), fits);
+            assert_eq!(value.len(), if fits { VALUE_MAX } else { VALUE_MAX - 20 });
+        }
+        let mut alone = Vec::new();
+        assert!(
+            push(&mut alone, Uid(5), Uid(5), &[0; 2 * VALUE_MAX]),
+            "one entry has a chunk, however long it is"
+        );
+    }
 }

@@ -102,3 +102,119 @@ fn runs(
     })?;
     Ok(runs)
 }
+
+#[cfg(test)]
+mod tests {
+    use queue::contract::{name, view};
+
+    use super::*;
+    use crate::index::kv::MemoryKv;
+    use crate::index::rows::{EntryRow, MailboxRow};
+
+    fn entry(uid: u64) -> EntryRow {
+        EntryRow {
+            octets: 1,
+            time_ms: 1,
+            body: uid,
+            place: uid,
+            body_at: 64,
+            slot: None,
+            recipient: None,
+            shared: false,
+            beside: None,
+            foreign_uidl: None,
+            trashed_ms: None,
+        }
+    }
+
+    /// `S` mailbox, view, uid.
+    fn mark(view: &str, uid: u64, bits: u8) -> Op {
+        let key = [b"Ssales\0", view.as_bytes(), b"\0", &uid.to_be_bytes()].concat();
+        (key, Some(vec![bits]))
+    }
+
+    /// A mailbox with entries in two rows, two views that have joined it, and marks of them and of one that has not.
+    fn old() -> MemoryKv {
+        let kv = MemoryKv::default();
+        let mut ops = vec![(keys::mailbox(&name("sales")), Some(encode(&MailboxRow::default())))];
+        for uids in [1..=10, 20..=30] {
+            let first = Uid(*uids.start());
+            let mut value = Vec::new();
+            for uid in uids {
+                assert!(chunk::push(&mut value, first, Uid(uid), &chunk::pack(Uid(uid), &entry(uid))));
+            }
+            ops.push((keys::entry(&name("sales"), first), Some(value)));
+        }
+        for (member, after) in [("alice", 0u64), ("bob", 25)] {
+            ops.push((keys::view(&name("sales"), &view(member)), Some(encode(&after))));
+        }
+        let mut summed = Digest::default();
+        for (key, value) in &ops {
+            let value = value.as_ref().expect("all are put");
+            if key.starts_with(keys::MAILBOXES) || key.starts_with(keys::VIEWS) {
+                summed.add(key, value);
+            }
+        }
+        // Done with the last of one row and the first of the next; of what is gone, and by who is gone, marks stayed.
+        let done = [2, 6, 10, 15, 20].map(|uid| mark("alice", uid, DONE));
+        let both = [mark("alice", 3, DONE | FETCHED), mark("alice", 4, FETCHED), mark("bob", 30, FETCHED)];
+        ops.extend(done.into_iter().chain(both).chain([mark("carol", 1, DONE)]));
+        let applied = 1_700_000_000 << 32 | 4096;
+        let state = StateRow { format: FORMAT_2, applied, mailboxes: summed, ..StateRow::default() };
+        ops.push((keys::STATE.to_vec(), Some(encode(&state))));
+        kv.apply(ops).expect("applied");
+        kv
+    }
+
+    fn rows(kv: &MemoryKv, family: &[u8]) -> BTreeMap<Vec<u8>, Vec<u8>> {
+        let mut rows = BTreeMap::new();
+        kv.scan(family, &[], &mut |key, value| {
+            rows.insert(key.to_vec(), value.to_vec());
+            Ok(true)
+        })
+        .expect("readable");
+        rows
+    }
+
+    #[test]
+    fn what_a_view_was_done_with_stays_done() {
+        let kv = old();
+        upgrade(&kv).expect("upgraded");
+        let views: Vec<ViewRow> =
+            rows(&kv, keys::VIEWS).values().map(|row| decode(row).expect("a row")).collect();
+        let joined_ms = 1_700_000_000_000;
+        assert_eq!(views, [0, 25].map(|after| ViewRow { after, joined_ms, offered: 0 }));
+        let mut found = BTreeMap::new();
+        for (key, value) in rows(&kv, keys::RUNS) {
+            let (_, of, rest) = keys::view_of(&key).expect("a key");
+            let runs: &mut Vec<_> = found.entry((of.to_string(), rest[0])).or_default();
+            packed_runs::unpack(Uid(keys::number(&key).expect("a uid")), &value, runs).expect("a row");
+        }
+        let runs = |runs: &[(u64, u64)]| runs.iter().map(|(first, last)| (Uid(*first), Uid(*last))).collect();
+        let wanted = [
+            (("alice".to_owned(), Set::Done as u8), runs(&[(2, 3), (6, 6), (10, 20)])),
+            (("alice".to_owned(), Set::Fetched as u8), runs(&[(3, 4)])),
+            (("bob".to_owned(), Set::Fetched as u8), runs(&[(30, 30)])),
+        ];
+        assert_eq!(found, wanted.into());
+        let mut summed = Digest::default();
+        for family in [keys::MAILBOXES, keys::VIEWS, keys::RUNS] {
+            rows(&kv, family).iter().for_each(|(key, value)| summed.add(key, value));
+        }
+        let state: StateRow = decode(&rows(&kv, keys::STATE)[keys::STATE]).expect("a row");
+        assert_eq!((state.format, state.mailboxes), (FORMAT, summed));
+    }
+
+    #[test]
+    fn what_is_not_what_it_says_is_left_as_it_is() {
+        let kv = old();
+        kv.apply(vec![(keys::view(&name("sales"), &view("bob")), None)]).expect("applied");
+        let before = rows(&kv, &[]);
+        assert!(upgrade(&kv).is_err());
+        assert_eq!(rows(&kv, &[]), before);
+        // And where nothing is there is nothing to do.
+        let none = MemoryKv::default();
+        upgrade(&none).expect("nothing to do");
+        assert!(rows(&none, &[]).is_empty());
+    }
+}
