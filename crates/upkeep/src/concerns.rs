@@ -62,10 +62,12 @@ impl Concerns {
                 let why = if is_long { " It has a line of over 2,048 octets." } else { "" };
                 self.note(format!(
                     "{mailbox}: the robot {view} fetched {uid} in {sessions} sessions and ended each without QUIT.{why} \
-                     It is shown that message no more; others still have it, and `restante trace {uid}` says which it is."
+                     It is shown that message no more, and others of the team still have it; `restante trace {uid}` says \
+                     which it is. Without others it goes when the team has held it long enough: `restante undo --login \
+                     {view}/{mailbox} --id {uid}` brings it back for the robot."
                 ));
             }
-            Event::Deleted { mailbox, uids, .. }
+            Event::Deleted { mailbox, view: None, uids, .. }
             | Event::Removed { mailbox, uids, .. }
             | Event::Trashed { mailbox, uids, .. } => {
                 self.lock().stumbles.gone(mailbox, uids);
@@ -76,6 +78,8 @@ impl Concerns {
             | Event::Delivered { .. }
             | Event::Discarded { .. }
             | Event::Fetched { .. }
+            // It stays for others: also for the program that stops at it.
+            | Event::Deleted { view: Some(_), .. }
             | Event::Undone { .. }
             | Event::Unquarantined { .. }
             | Event::Released { .. }

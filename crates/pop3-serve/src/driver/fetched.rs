@@ -10,7 +10,7 @@ use tracing::warn;
 use super::offered::tell;
 use super::poison::SESSIONS;
 use super::{Pickup, Reason};
-use crate::session::End;
+use crate::session::{End, Program};
 
 /// The store is told of so many at once.
 const BATCH: usize = 100;
@@ -90,9 +90,11 @@ impl<S: Store> Pickup<'_, S> {
             return;
         }
         // Before it is put aside for a robot: whoever is told of that is told why.
-        self.tell_of_long_line(reason).await;
-        if reason.is_the_clients() {
-            self.park().await;
+        let given_up = self.given_up(reason).await;
+        if reason.is_the_clients() || given_up.is_some() {
+            self.park(given_up).await;
+        } else if let Reason::Session(End::Quit) = reason {
+            self.was_well(&self.download.into_iter().collect());
         }
         if let Some(telling) = self.telling.take() {
             match timeout(PATIENCE, telling).await {
@@ -121,22 +123,34 @@ impl<S: Store> Pickup<'_, S> {
         }
     }
 
-    /// QUIT was done: what a robot has fetched it has fetched well, and another session may have its views.
+    /// QUIT was done: what a robot has fetched it has fetched well, and another session may have its views. Of the last
+    /// one that is not known yet, where it may have given up on it.
     pub(super) fn robot_has_quit(&mut self) {
-        let waiting: Vec<usize> = self.receipts.waiting().collect();
-        for (at, uids) in self.robots_fetched(&waiting) {
-            if let Some(part) = self.account.as_ref().and_then(|account| account.login.parts.get(at)) {
-                self.service.registry.poison.well(&part.mailbox, &part.view, &uids);
-            }
-        }
+        let last = self.download.filter(|_| self.program == Program::Poplib);
+        let sent = self.fetched.iter().copied().chain(self.receipts.waiting()).chain(self.receipts.written());
+        self.was_well(&sent.filter(|index| Some(*index) != last).collect());
         if let Some(account) = &mut self.account {
             account.hold = None;
         }
     }
 
-    /// A robot's session has ended without QUIT: what it fetched in too many of those is put aside, for it alone.
-    async fn park(&mut self) {
-        for (at, uids) in self.robots_fetched(&[]) {
+    fn was_well(&self, sent: &BTreeSet<usize>) {
+        for (at, uids) in self.of_robots(sent) {
+            if let Some(part) = self.account.as_ref().and_then(|account| account.login.parts.get(at)) {
+                self.service.registry.poison.well(&part.mailbox, &part.view, &uids);
+            }
+        }
+    }
+
+    /// A robot's session has ended without QUIT, or it has given up on a message: what it fetched in too many of those is
+    /// put aside, for it alone. It need not be certain that it was received, nor all of it have been sent: a robot that
+    /// dies of a message asks for nothing after it.
+    async fn park(&mut self, given_up: Option<usize>) {
+        let mut sent: BTreeSet<usize> = given_up.into_iter().collect();
+        if self.account.as_ref().is_some_and(|account| account.hold.is_some()) {
+            sent.extend(self.fetched.iter().copied().chain(self.receipts.written()));
+        }
+        for (at, uids) in self.of_robots(&sent) {
             let Some(account) = &self.account else { return };
             let Some(part) = account.login.parts.get(at) else { continue };
             let (mailbox, view) = (part.mailbox.clone(), part.view.clone());
@@ -166,14 +180,9 @@ impl<S: Store> Pickup<'_, S> {
         }
     }
 
-    /// What the session was sent whole, by those of its parts that are a robot's. It need not be certain that it
-    /// was received: a robot that dies of a message asks for nothing after it.
-    fn robots_fetched(&self, and: &[usize]) -> Vec<(usize, Vec<Uid>)> {
-        let Some(account) = self.account.as_ref().filter(|account| account.hold.is_some()) else {
-            return Vec::new();
-        };
-        let sent: BTreeSet<usize> =
-            self.fetched.iter().chain(and).copied().chain(self.receipts.written()).collect();
+    /// The names of these in those parts of the session that are a robot's.
+    fn of_robots(&self, sent: &BTreeSet<usize>) -> Vec<(usize, Vec<Uid>)> {
+        let Some(account) = &self.account else { return Vec::new() };
         let robots = account.login.parts.iter().enumerate().filter(|(_, part)| part.robot);
         let uids = |at: usize| -> Vec<Uid> {
             let places = sent.iter().flat_map(|index| account.drop.places(*index));

@@ -10,13 +10,14 @@ use crate::session::{End, Program};
 const LINE_OCTETS: usize = 2048;
 
 impl<S: Store> Pickup<'_, S> {
-    /// Tells of a message that the client gave up on for a line that is too long for it: else a program that collects
-    /// every few minutes fails over it for ever, and nobody learns why. Looked for in what it asked for last, when the
-    /// session is over: nobody waits for that.
-    pub(super) async fn tell_of_long_line(&mut self, reason: &Reason) {
-        let gave_up = match reason {
+    /// Finds the message that the client gave up on for a line that is too long for it, and tells of it: else a program
+    /// that collects every few minutes fails over it for ever, and nobody learns why. Looked for in what it asked for
+    /// last, when the session is over: nobody waits for that.
+    pub(super) async fn given_up(&mut self, reason: &Reason) -> Option<usize> {
+        let is_it = match reason {
+            // Others break off for the network.
+            Reason::Disconnected if !self.program.may_be_poplib() => false,
             Reason::Disconnected => self.reading.is_some() || !self.receipts.are_all_certain(),
-            // It says so if it can, and has not deleted what it did not get.
             Reason::Session(End::Quit) => self.program == Program::Poplib,
             Reason::Session(_)
             | Reason::WriteTimeout
@@ -25,14 +26,21 @@ impl<S: Store> Pickup<'_, S> {
             | Reason::TakenOver
             | Reason::Shutdown => false,
         };
-        let Some(index) = self.download.filter(|_| gave_up) else { return };
-        let Some(account) = &self.account else { return };
-        let Some((maildrop, at)) = account.drop.at(index) else { return };
+        let index = self.download.filter(|_| is_it)?;
+        let (maildrop, at) = self.account.as_ref()?.drop.at(index)?;
         match has_long_line(&**maildrop, at).await {
-            Ok(true) => {}
-            Ok(false) => return,
-            Err(error) => return self.journal.store_failed("a message is not looked into", &error),
+            Ok(true) => self.tell_of_long_line(index),
+            Ok(false) => return None,
+            Err(error) => {
+                self.journal.store_failed("a message is not looked into", &error);
+                return None;
+            }
         }
+        Some(index)
+    }
+
+    fn tell_of_long_line(&self, index: usize) {
+        let Some(account) = &self.account else { return };
         for place in account.drop.places(index) {
             let part = account.login.parts.get(place.part);
             let Some((part, entry)) = part.zip(account.drop.entry(place)) else { continue };

@@ -1,6 +1,7 @@
 use std::fmt;
 
-/// What a client seems to be, by the order of its commands alone: a guess for people, on which nothing depends.
+/// What a client seems to be, by the order of its commands alone: a guess for people. What becomes of mail does not
+/// depend on it, but for a message that a robot cannot read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Program {
     /// It has not said enough, or what nobody else says.
@@ -107,6 +108,24 @@ impl Program {
                 && row.then.iter().any(|then| after.starts_with(then))
         };
         KNOWN.iter().find(fits).map_or(Self::Unknown, |row| row.program)
+    }
+
+    /// Whether it may be built on Python's poplib: scripts do what they like, and look like this one or that.
+    pub(crate) fn may_be_poplib(self) -> bool {
+        match self {
+            Self::Unknown | Self::Poplib | Self::NetPop3 | Self::OldOutlook | Self::Copier => true,
+            Self::Thunderbird
+            | Self::ThunderbirdAndroid
+            | Self::Outlook
+            | Self::Fetchmail
+            | Self::Getmail
+            | Self::Mpop
+            | Self::OsTicket
+            | Self::FreeScout
+            | Self::JakartaMail
+            | Self::Zammad
+            | Self::Curl => false,
+        }
     }
 
     /// As one octet.

@@ -130,3 +130,70 @@ async fn it_is_told_of_before_the_message_is_put_aside_for_a_robot() {
     let last = told[..parked].iter().filter(|event| matches!(event, Event::GaveUp { .. })).count();
     assert_eq!(last, 5);
 }
+
+/// A robot that breaks off long before its end: most of it was never written.
+#[tokio::test]
+async fn a_long_message_with_a_long_line_is_put_aside_too() {
+    let world = World::of_a_firm().await;
+    let octets = [message(&"x".repeat(MOST)), b"line\r\n".repeat(100_000)].concat();
+    let long = contract::deliver(&world.store, &octets, &["sales"]).await;
+    for _ in 0..5 {
+        assert_eq!(world.listed("sales", "helpdesk").await, long);
+        let mut robot = world.connect_from("127.0.0.1", 100).logged_in_as("helpdesk/sales").await;
+        assert!(robot.say("RETR 1").await.starts_with("+OK"));
+        robot.cut().await;
+    }
+    assert!(world.listed("sales", "helpdesk").await.is_empty());
+    assert_eq!(world.listed("sales", "bob").await, long);
+}
+
+/// A session like Odoo's that ends with QUIT behind the message that it was sent last.
+async fn run_poplib(world: &World) -> usize {
+    let mut robot = world.session("helpdesk/sales").await;
+    let (_, listed) = (robot.say("STAT").await, robot.listing("LIST").await.len());
+    if listed > 0 {
+        robot.retr(1).await;
+    }
+    robot.quit().await;
+    listed
+}
+
+#[tokio::test]
+async fn a_robot_that_says_quit_at_a_long_line_is_helped_too() {
+    let world = World::of_a_firm().await;
+    deliver(&world, &["sales"], MOST + 1).await;
+    for _ in 0..5 {
+        assert_eq!(run_poplib(&world).await, 1);
+    }
+    assert_eq!(run_poplib(&world).await, 0);
+    // One that it can read it may leave as often as it likes: each time was well, and what broke before is forgotten.
+    deliver(&world, &["sales"], MOST).await;
+    for _ in 0..3 {
+        for _ in 0..4 {
+            let mut robot = world.session("helpdesk/sales").await;
+            robot.retr(1).await;
+            robot.cut().await;
+        }
+        assert_eq!(run_poplib(&world).await, 1);
+    }
+    assert_eq!(world.listed("sales", "helpdesk").await.len(), 1);
+}
+
+/// Whoever reads such lines breaks off for the network.
+#[tokio::test]
+async fn who_reads_long_lines_is_not_told_of() {
+    let world = World::of_a_firm().await;
+    deliver(&world, &["bob"], MOST + 1).await;
+    let mut client = world.connect();
+    client.line().await;
+    client.listing("CAPA").await;
+    client.say("USER bob").await;
+    client.say("PASS secret").await;
+    client.say("STAT").await;
+    for command in ["UIDL", "LIST"] {
+        client.listing(command).await;
+    }
+    client.retr(1).await;
+    client.cut().await;
+    assert_eq!(given_up(&world), []);
+}

@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 use arc_swap::ArcSwap;
 use authenticity::Verifier;
 use directory::{Directory, Pickups, Spec};
+use mail::Journeys;
 use net::{Gate, ListenAddress, LoginBudget, Tls};
 use pop3_serve::Registry;
 use queue::{Store, StoreError};
@@ -79,6 +80,8 @@ pub struct Appliance {
     router: JoinHandle<()>,
     stop_router: CancellationToken,
     pub(super) trace: Keeper,
+    /// Where everybody tells what becomes of mail: the trace, and who must know of it.
+    pub(super) journeys: Journeys,
 }
 
 impl Appliance {
@@ -144,20 +147,22 @@ impl Appliance {
         let tls = config.tls.as_ref().map(|tls| Tls::load(&tls.certificate, &tls.key)).transpose()?;
         let budget = LoginBudget::new(params::login_budget(&config));
         let trace = Keeper::start(Folder::of(&config.state_dir), params::trace(&config))?;
+        let concerns = Concerns::default();
+        let journeys = hooks::heard(trace.journeys(), concerns.clone());
         let stop = CancellationToken::new();
         let stop_router = CancellationToken::new();
         let router = Router::new(store.clone(), directory.clone(), params::host(&config));
         let expiring = Expiring::open(config.state_dir.join("expiring"));
-        let router = router.telling(hooks::marker(expiring.clone())).with_journeys(trace.journeys());
+        let router = router.telling(hooks::marker(expiring.clone())).with_journeys(journeys.clone());
         let route_again = router.again();
         let notes = config.state_dir.join("upkeep");
         let (quarantine, limits) = watch::channel(params::quarantine(&config));
         let upkeep =
             Upkeep::new(store.clone(), directory.clone(), config.hostname.clone(), notes, limits, expiring)
-                .with_journeys(trace.journeys())
+                .with_journeys(journeys.clone())
                 .with_digests(config.state_dir.join("digests"), Arc::new(hooks::head));
         let (care, followed) = watch::channel(params::care(&config, &directory));
-        let (pickups, concerns) = (pickups::recall(&config.state_dir), Concerns::default());
+        let pickups = pickups::recall(&config.state_dir);
         let caring = Caring {
             path: super::memo(&config.state_dir),
             care: followed,
@@ -178,7 +183,7 @@ impl Appliance {
             pickups: &pickups,
             tls: &tls,
             stop: &stop,
-            journeys: hooks::heard(trace.journeys(), concerns.clone()),
+            journeys: &journeys,
             judgements: trace.judgements(),
             rules: &rules,
             parsing: &parsing,
@@ -223,6 +228,7 @@ impl Appliance {
             metrics: Metrics::default(),
             stop_router,
             trace,
+            journeys,
         };
         upkeep.join().await;
         appliance.listen().map_err(|(address, error)| ServeError::Listen(address, error))?;
@@ -274,7 +280,7 @@ impl Appliance {
             gates: self.gates.clone(),
             current: self.current.clone(),
             reload,
-            journeys: self.trace.journeys(),
+            journeys: self.journeys.clone(),
             pop3: self.registry.clone(),
             pickups: self.pickups.clone(),
             concerns: self.concerns.clone(),

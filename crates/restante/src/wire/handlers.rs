@@ -30,7 +30,7 @@ pub(super) struct Handlers<'a> {
     pub(super) pickups: &'a Pickups,
     pub(super) tls: &'a Option<Tls>,
     pub(super) stop: &'a CancellationToken,
-    pub(super) journeys: Journeys,
+    pub(super) journeys: &'a Journeys,
     pub(super) rules: &'a Rules,
     pub(super) parsing: &'a Arc<Parsing>,
     pub(super) verifier: &'a Option<Verifier>,

@@ -35,7 +35,7 @@ pub(super) fn head(octets: &[u8]) -> Head {
     Head { from: value("from"), subject: value("subject") }
 }
 
-/// What is told of pickups is heard by whoever reports to postmaster.
+/// What is told is heard by whoever reports to postmaster, too.
 pub(super) fn heard(journeys: Journeys, concerns: Concerns) -> Journeys {
     Journeys::new(move |event| {
         concerns.hear(&event);

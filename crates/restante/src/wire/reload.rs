@@ -6,7 +6,6 @@ use tracing::{error, info, warn};
 use super::appliance::Appliance;
 use super::gate::Scanning;
 use super::handlers::Handlers;
-use super::hooks::heard;
 use super::{difference, manager, params};
 use crate::cli::counted;
 use crate::config::{self, Config, Faults, Loaded};
@@ -91,7 +90,7 @@ impl Appliance {
             pickups: &self.pickups,
             tls: &self.tls,
             stop: &self.listeners.stop,
-            journeys: heard(self.trace.journeys(), self.concerns.clone()),
+            journeys: &self.journeys,
             judgements: self.trace.judgements(),
             rules: &self.rules,
             parsing: &self.parsing,
