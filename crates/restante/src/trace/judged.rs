@@ -1,7 +1,7 @@
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use mail::{About, Known, Ruling};
-use routing::content::{ContentLimits, Want};
+use routing::content::{self, ContentLimits, Want};
 use routing::rules::{Content, Facts, To};
 use serde::{Deserialize, Serialize};
 
@@ -75,15 +75,20 @@ fn read(header: &[u8]) -> Option<Content> {
     read.ok().map(|read| read.content)
 }
 
-/// By what people call a message that is not kept: of what is known of it, else of its header section.
+/// By what people call a message that is not kept: of what is known of it, else of its header section. On the thread
+/// that answers the sender: of a strange header these two fields are read, and nothing else.
 pub(crate) fn about(known: Option<&Content>, header: &[u8]) -> About {
-    let own = known.is_none().then(|| read(header)).flatten();
-    let headers = known.or(own.as_ref()).map_or(&[][..], |content| &content.headers);
-    let field = |name: &str| {
-        let value = headers.iter().find(|(field, _)| field == name).map(|(_, value)| value)?;
-        Some(value.chars().take(VALUE).collect())
+    const NAMES: [&str; 2] = ["subject", "message-id"];
+    let read = || content::fields(header, &ContentLimits::default(), NAMES);
+    let [subject, message_id] = match known {
+        Some(known) => NAMES.map(|name| {
+            let field = known.headers.iter().find(|(field, _)| field == name);
+            field.map(|(_, value)| value.clone())
+        }),
+        None => catch_unwind(AssertUnwindSafe(read)).unwrap_or_default(),
     };
-    About { subject: field("subject"), message_id: field("message-id") }
+    let cut = |value: String| value.chars().take(VALUE).collect();
+    About { subject: subject.map(cut), message_id: message_id.map(cut) }
 }
 
 fn shorten(content: &mut Content) {
@@ -129,5 +134,37 @@ pub(super) mod tests {
         );
         let again = judged.clone().prepare(b"Subject: other\r\n\r\n");
         assert_eq!(again, judged, "what was read for the rules stays");
+    }
+
+    #[test]
+    fn what_is_not_kept_is_called_by_two_fields_and_nothing_else_of_it_is_read() {
+        let header = "To: x@y.test\r\nSubject: =?utf-8?q?Gr=C3=BC=C3=9Fe?=\r\n again\r\nSUBJECT: other\r\nMessage-ID: <1@x>\r\n\r\n";
+        let found = about(None, header.as_bytes());
+        let known = read(header.as_bytes());
+        assert_eq!(found, about(known.as_ref(), b"Subject: of what is known nothing is read\r\n\r\n"));
+        assert_eq!(
+            (found.subject.as_deref(), found.message_id.as_deref()),
+            (Some("Grüße again"), Some("<1@x>"))
+        );
+        assert_eq!(about(None, b"From: a@b.test\r\n\r\n"), About::default());
+        // A header that costs a reader of addresses as much as any does.
+        let hostile = format!("To: a{}\r\n\r\n", ",a".repeat(16_000));
+        let least = |work: &dyn Fn()| {
+            let times = (0..5).map(|_| {
+                let begun = thread_time();
+                work();
+                thread_time().saturating_sub(begun)
+            });
+            times.min().unwrap_or_default()
+        };
+        let told = least(&|| drop(about(None, hostile.as_bytes())));
+        let taken_apart = least(&|| drop(read(hostile.as_bytes())));
+        assert!(told * 4 < taken_apart, "{told:?}, all of it {taken_apart:?}");
+    }
+
+    /// Of the processor: the machine has other work.
+    fn thread_time() -> std::time::Duration {
+        let used = rustix::time::clock_gettime(rustix::time::ClockId::ThreadCPUTime);
+        used.try_into().unwrap_or_default()
     }
 }

@@ -80,6 +80,17 @@ impl Content {
     }
 }
 
+/// What the first field of each of these names says in a header section. Nothing else of it is taken apart, least of all
+/// addresses, which cost the most: this is for a thread that others wait for, too.
+pub fn fields<const N: usize>(
+    octets: &[u8],
+    limits: &ContentLimits,
+    names: [&str; N],
+) -> [Option<String>; N] {
+    let section = Section::read(octets, limits, |_| false);
+    names.map(|name| section.all(name).next().map(word::value))
+}
+
 fn lower(name: &[u8]) -> String {
     String::from_utf8_lossy(name).to_ascii_lowercase()
 }
