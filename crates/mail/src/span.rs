@@ -13,10 +13,11 @@ const MONTH: u64 = 2_630_016;
 pub struct Span(pub Duration);
 
 impl Span {
-    /// For how long something has been so: in the largest unit of which it has two or more, rounded down.
+    /// For how long something has been so: in the largest unit of which it has two or more, rounded down. Days are
+    /// counted up to two years, as in the settings that they are compared with; months would lose a third of that.
     pub fn about(time: Duration) -> Self {
         let seconds = time.as_secs();
-        let unit = [DAY, HOUR, MINUTE].into_iter().find(|unit| seconds >= 2 * unit).unwrap_or(1);
+        let unit = [YEAR, DAY, HOUR, MINUTE].into_iter().find(|unit| seconds >= 2 * unit).unwrap_or(1);
         Self(Duration::from_secs(seconds / unit * unit))
     }
 }
@@ -63,14 +64,28 @@ mod tests {
         for (seconds, text) in [
             (0, "0 s"),
             (119, "119 s"),
+            (120, "2 min"),
             (121, "2 min"),
             (3661, "61 min"),
+            (2 * HOUR - 1, "119 min"),
+            (2 * HOUR, "2 h"),
             (7261, "2 h"),
             (26 * HOUR + 59, "26 h"),
+            (2 * DAY - 1, "47 h"),
+            (2 * DAY, "2 days"),
             (61 * HOUR, "2 days"),
             (400 * DAY, "400 days"),
+            (2 * YEAR - 1, "730 days"),
+            (2 * YEAR, "2 years"),
+            (761 * DAY, "2 years"),
+            (3 * YEAR - 1, "2 years"),
+            (1461 * DAY, "4 years"),
         ] {
-            assert_eq!(Span::about(Duration::from_secs(seconds)).to_string(), text);
+            assert_eq!(Span::about(Duration::from_secs(seconds)).to_string(), text, "{seconds} s");
+        }
+        // A unit that is not looked for shows nowhere: no number of days up to two years is one of months.
+        for days in 2..=730 {
+            assert_eq!(Span::about(Duration::from_secs(days * DAY)).to_string(), format!("{days} days"));
         }
     }
 }
