@@ -9,6 +9,7 @@ use humantime::format_rfc3339_seconds;
 use super::fault::Fault;
 use super::machine::Places;
 use super::permission::{Exposure, exposure_of};
+use super::reading::expect_file;
 use super::settings::Tls;
 use super::source::File;
 
@@ -80,7 +81,25 @@ fn counted(days: u64) -> String {
     }
 }
 
+const CHAIN: &str = "the chain in PEM, our own certificate first";
+const KEY: &str = "a private key in PEM";
+
+/// A pipe or a device would be read for as long as it gives something.
+fn files(tls: &Tls) -> Result<(), Wrong> {
+    let words = [(&tls.certificate, false, "certificate", CHAIN), (&tls.key, true, "key", KEY)];
+    for (path, is_key, what, hint) in words {
+        // Of what is not there its reader tells.
+        let Ok(found) = fs::metadata(path) else { continue };
+        expect_file(found.file_type()).map_err(|error| {
+            let message = format!("cannot use the {what} {}: {error}", path.display());
+            Wrong { is_key, message, hint }
+        })?;
+    }
+    Ok(())
+}
+
 fn usable(tls: &Tls) -> Result<net::Tls, Wrong> {
+    files(tls)?;
     // What the reader of PEM says of rubbish is about octets, not about files.
     let why =
         |reason: &str| reason.strip_prefix("I/O error: ").unwrap_or("no PEM of that kind in it").to_owned();
@@ -92,12 +111,12 @@ fn usable(tls: &Tls) -> Result<net::Tls, Wrong> {
         net::TlsError::File { path, reason } if *path == tls.key => Wrong {
             is_key: true,
             message: format!("cannot use the key {}: {}", path.display(), why(reason)),
-            hint: "a private key in PEM",
+            hint: KEY,
         },
         net::TlsError::File { path, reason } => Wrong {
             is_key: false,
             message: format!("cannot use the certificate {}: {}", path.display(), why(reason)),
-            hint: "the chain in PEM, our own certificate first",
+            hint: CHAIN,
         },
         net::TlsError::Mismatch => Wrong {
             is_key: true,

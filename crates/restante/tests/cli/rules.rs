@@ -80,3 +80,21 @@ fn what_is_printed_is_no_message_that_is_chosen() {
         assert!(usage.contains("--mailbox <NAME>") && !usage.contains("--json"), "{usage}");
     }
 }
+
+/// A reload waits for what it reads.
+#[test]
+fn what_is_no_file_is_not_read_for_one() {
+    let folder = folder();
+    std::fs::remove_file(folder.path("rules.toml")).unwrap();
+    std::os::unix::fs::symlink("/dev/ptmx", folder.path("rules.toml")).unwrap();
+    let run = folder.run("check");
+    let words = format!(
+        "cannot read {}: it is a device; expected a regular file",
+        folder.path("rules.toml").display()
+    );
+    assert!(run.code == 78 && run.err.contains(&words), "{run:?}");
+    std::fs::remove_file(folder.path("rules.toml")).unwrap();
+    folder.write("rules.toml", "[lists]\nvip = { file = \"/dev/zero\" }\n");
+    let run = folder.run("check");
+    assert!(run.code == 78 && run.err.contains("/dev/zero: it is a device"), "{run:?}");
+}
