@@ -79,6 +79,17 @@ fn every_fault_has_its_words_and_its_place() {
 }
 
 #[test]
+fn each_fixture_has_a_number_of_its_own() {
+    let mut numbers: Vec<String> = fixtures()
+        .iter()
+        .map(|path| path.file_name().unwrap().to_string_lossy().split('-').next().unwrap().to_owned())
+        .collect();
+    numbers.sort();
+    let twice: Vec<_> = numbers.windows(2).filter(|pair| pair[0] == pair[1]).map(|pair| &pair[0]).collect();
+    assert!(twice.is_empty(), "{twice:?}");
+}
+
+#[test]
 fn nothing_secret_is_said() {
     for fixture in fixtures() {
         let said = fs::read_to_string(fixture.join("expected.txt")).unwrap();
