@@ -72,9 +72,12 @@ impl World {
     }
 
     fn upkeep_at(&self, path: &Path) -> Upkeep<MemoryStore> {
+        self.upkeep_with(path, Quarantine { keep: 3 * DAY, octets: 100, ..Quarantine::default() })
+    }
+
+    fn upkeep_with(&self, path: &Path, quarantine: Quarantine) -> Upkeep<MemoryStore> {
         let (store, directory) = (self.store.clone(), self.directory.clone());
-        let quarantine = watch::channel(Quarantine { keep: 3 * DAY, octets: 100, ..Quarantine::default() }).1;
-        let expiring = self.expiring();
+        let (quarantine, expiring) = (watch::channel(quarantine).1, self.expiring());
         Upkeep::new(store, directory, "mx.example.test".into(), path.to_owned(), quarantine, expiring)
     }
 

@@ -65,11 +65,12 @@ impl Digests {
         now_ms: u64,
     ) {
         let Some(day) = digest_day(now_ms, at, &self.zone) else { return };
+        let due = day.to_datetime(at);
         if self.told.is_new() {
             // What there is already is told of at the next hour.
-            self.told.done(day, &[]).await;
+            self.told.done(due, &[]).await;
         }
-        if !self.told.is_due(day) {
+        if !self.told.is_due(due) {
             return;
         }
         let held = match quarantines(store).await {
@@ -96,7 +97,7 @@ impl Digests {
             }
         }
         if all {
-            self.told.done(day, &mailboxes).await;
+            self.told.done(due, &mailboxes).await;
         }
     }
 

@@ -4,7 +4,7 @@ use std::fs::{self, File};
 use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
 
-use jiff::civil::Date;
+use jiff::civil::{Date, DateTime, Time};
 use mail::{MailboxName, Uid};
 
 /// What mailboxes were told: a small file of lines, renamed into place so that it is whole, and synced, for what is
@@ -12,8 +12,8 @@ use mail::{MailboxName, Uid};
 #[derive(Debug)]
 pub(super) struct Record {
     path: PathBuf,
-    /// The last day on which all that was due was sent. None before the first look of all.
-    done: Option<Date>,
+    /// The last time, of those at which digests are due, of which all was sent. None before the first look of all.
+    done: Option<DateTime>,
     mailboxes: BTreeMap<MailboxName, Told>,
 }
 
@@ -56,7 +56,9 @@ impl Record {
         let mut parts = rest.splitn(4, ' ');
         let day: Date = parts.next()?.parse().ok()?;
         if word == "done" {
-            self.done = Some(day);
+            // Versions before wrote the day alone: it is over then.
+            let at = parts.next().and_then(|at| at.parse().ok()).unwrap_or(Time::MAX);
+            self.done = Some(day.to_datetime(at));
             return Some(());
         }
         let uid: Uid = parts.next()?.parse().ok()?;
@@ -76,10 +78,12 @@ impl Record {
         self.done.is_none()
     }
 
-    /// Whether anybody may have to be told on that day. A clock that was put back by more than a day is believed:
-    /// nobody waits for the day that it came from.
-    pub(super) fn is_due(&self, day: Date) -> bool {
-        self.done.is_none_or(|done| day > done || done.yesterday().is_ok_and(|before| day < before))
+    /// Whether anybody may have to be told at a time: at a later one of the same day, too, for the setting may have been
+    /// changed since. A clock that was put back by more than a day is believed: nobody waits for the day that it came
+    /// from.
+    pub(super) fn is_due(&self, at: DateTime) -> bool {
+        let is_long_ago = |done: DateTime| done.date().yesterday().is_ok_and(|before| at.date() < before);
+        self.done.is_none_or(|done| at > done || is_long_ago(done))
     }
 
     pub(super) fn of(&self, mailbox: &MailboxName) -> Told {
@@ -99,11 +103,12 @@ impl Record {
         written
     }
 
-    /// Everybody was told. Mailboxes from which nothing is held back are forgotten: no name comes twice.
-    pub(super) async fn done(&mut self, day: Date, held: &[MailboxName]) {
+    /// Everybody was told. Mailboxes from which nothing is held back are forgotten when their day is over: no name comes
+    /// twice.
+    pub(super) async fn done(&mut self, at: DateTime, held: &[MailboxName]) {
         let held: BTreeSet<&MailboxName> = held.iter().collect();
-        self.mailboxes.retain(|mailbox, _| held.contains(mailbox));
-        self.done = Some(day);
+        self.mailboxes.retain(|mailbox, told| held.contains(mailbox) || told.day == Some(at.date()));
+        self.done = Some(at);
         if let Err(error) = self.write().await {
             tracing::warn!(%error, "that the day's digests are sent is not written down: the next start looks again");
         }
@@ -117,7 +122,7 @@ impl Record {
     fn text(&self) -> String {
         let mut text = String::new();
         // A String takes all.
-        let _ = self.done.map_or(Ok(()), |day| writeln!(text, "done {day}"));
+        let _ = self.done.map_or(Ok(()), |at| writeln!(text, "done {} {}", at.date(), at.time()));
         for (mailbox, Told { day, uid, sending }) in &self.mailboxes {
             if let Some(day) = day {
                 let _ = writeln!(text, "told {day} {uid} 0 {mailbox}");
@@ -164,13 +169,37 @@ mod tests {
         fs::write(&path, text).expect("written");
         let mut again = Record::open(path.clone());
         assert_eq!((again.of(&alice), again.of(&name("carol"))), (of_alice, NOTHING));
-        again.done(date("2026-11-29"), std::slice::from_ref(&alice)).await;
-        let again = Record::open(path);
+        again.done(date("2026-11-29").at(7, 0, 0, 0), std::slice::from_ref(&alice)).await;
+        let again = Record::open(path.clone());
         assert_eq!((again.of(&alice), again.of(&bob), again.is_new()), (of_alice, NOTHING, false));
-        for (day, due) in
-            [("2026-11-27", true), ("2026-11-28", false), ("2026-11-29", false), ("2026-11-30", true)]
-        {
-            assert_eq!(again.is_due(date(day)), due, "{day}");
+        let due = |again: &Record, at: &str| again.is_due(at.parse().expect("a time"));
+        for (at, is_due) in [
+            ("2026-11-27T23:00", true),
+            ("2026-11-28T07:00", false),
+            ("2026-11-28T23:00", false),
+            ("2026-11-29T06:59", false),
+            ("2026-11-29T07:00", false),
+            ("2026-11-29T07:01", true),
+            ("2026-11-30T00:00", true),
+        ] {
+            assert_eq!(due(&again, at), is_due, "{at}");
         }
+        // As a version wrote it that knew days alone.
+        fs::write(&path, "done 2026-11-29\n").expect("written");
+        let older = Record::open(path);
+        assert_eq!((due(&older, "2026-11-29T23:59"), due(&older, "2026-11-30T00:00")), (false, true));
+    }
+
+    #[tokio::test]
+    async fn who_was_told_today_is_not_forgotten_today() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let mut told = Record::open(folder.path().join("digests"));
+        let (alice, today) = (name("alice"), date("2026-11-29"));
+        let of_alice = Told { day: Some(today), uid: Uid(7), sending: None };
+        told.set(&alice, of_alice).await.expect("written");
+        told.done(today.at(7, 0, 0, 0), &[]).await;
+        assert_eq!(told.of(&alice), of_alice);
+        told.done(today.tomorrow().expect("a day").at(7, 0, 0, 0), &[]).await;
+        assert_eq!(told.of(&alice), NOTHING);
     }
 }

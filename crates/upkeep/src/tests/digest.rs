@@ -1,6 +1,6 @@
 use std::sync::Arc;
 
-use jiff::civil::date;
+use jiff::civil::{date, time};
 use jiff::tz::TimeZone;
 use mail::{Body, Ruling};
 use queue::{Maildrop, Message};
@@ -17,11 +17,17 @@ fn morning(day: i8) -> u64 {
 const HOUR_MS: u64 = 3_600_000;
 
 fn upkeep(world: &World) -> Upkeep<MemoryStore> {
+    upkeep_at(world, 7)
+}
+
+/// Digests are due at this hour.
+fn upkeep_at(world: &World, hour: i8) -> Upkeep<MemoryStore> {
     let read = Arc::new(|octets: &[u8]| {
         assert!(!octets.starts_with(b"poison"), "a parser that breaks");
         Head { from: "Boss".into(), subject: String::from_utf8_lossy(octets).into_owned() }
     });
-    world.upkeep().with_digests(world.folder.path().join("digests"), read)
+    let quarantine = Quarantine { digest: Some(time(hour, 0, 0, 0)), ..Quarantine::default() };
+    world.upkeep_with(&world.path(), quarantine).with_digests(world.folder.path().join("digests"), read)
 }
 
 /// Holds a message back.
@@ -100,6 +106,36 @@ async fn each_mailbox_is_told_once_a_day_of_what_is_new_and_of_nothing_twice() {
     hold(&world, "alice", "fourth").await;
     self::upkeep(&world).digest(morning(25)).await;
     assert_eq!(digests(&world).await.len(), 1);
+}
+
+/// Whoever sets it to later in the day sees that it works on that very day.
+#[tokio::test]
+async fn another_hour_of_the_same_day_holds_at_once_and_nobody_is_told_twice_on_it() {
+    let world = World::new();
+    let at = async |setting: i8, hour: u64, day: i8| {
+        upkeep_at(&world, setting).digest(morning(day) + (hour - 6) * HOUR_MS).await;
+        digests(&world).await.into_iter().map(|(mailbox, _)| mailbox).collect::<Vec<_>>()
+    };
+    assert_eq!(at(7, 8, 1).await, [""; 0], "a new installation");
+    hold(&world, "bob", "first").await;
+    assert_eq!(at(12, 10, 1).await, [""; 0], "not yet");
+    assert_eq!(at(12, 12, 1).await, ["bob"]);
+    hold(&world, "bob", "second").await;
+    hold(&world, "alice", "third").await;
+    assert_eq!(at(12, 13, 1).await, [""; 0]);
+    assert_eq!(at(15, 14, 1).await, [""; 0]);
+    assert_eq!(at(15, 15, 1).await, ["alice"], "bob was told today");
+    // Nothing is held back from her any more, and then something is again.
+    let alice = name("alice").quarantine();
+    let held = world.store.open(&alice, &mail::ViewName::owner()).await.expect("open");
+    let uids = (0..held.len()).filter_map(|index| held.entry(index)).map(|entry| entry.uid).collect();
+    world.store.purge(&alice, uids).await.expect("purged");
+    assert_eq!(at(18, 18, 1).await, [""; 0]);
+    hold(&world, "alice", "fourth").await;
+    assert_eq!(at(20, 20, 1).await, [""; 0]);
+    assert_eq!(at(7, 21, 1).await, [""; 0], "back to an hour that is over");
+    assert_eq!(at(7, 6, 2).await, [""; 0]);
+    assert_eq!(at(7, 7, 2).await, ["alice", "bob"]);
 }
 
 #[tokio::test]
