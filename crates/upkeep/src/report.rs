@@ -122,10 +122,11 @@ impl Report<'_> {
     }
 }
 
-/// Breaks a paragraph at spaces into lines of some 72 characters; a word that is longer stands alone.
+/// Breaks a paragraph at spaces into lines of some 72 characters; what is longer stands alone: a word, or a command
+/// between backticks, which would be another one if it were pasted in two.
 fn wrap(out: &mut String, text: &str) {
     let mut column = 0;
-    for word in text.split_whitespace() {
+    for word in unbroken(text) {
         let length = word.chars().count();
         if column > 0 && column + 1 + length > 72 {
             out.push_str("\r\n");
@@ -134,10 +135,26 @@ fn wrap(out: &mut String, text: &str) {
             out.push(' ');
             column += 1;
         }
-        out.push_str(word);
+        out.push_str(&word);
         column += length;
     }
     out.push_str("\r\n");
+}
+
+fn unbroken(text: &str) -> Vec<String> {
+    let mut words: Vec<String> = Vec::new();
+    let mut is_inside = false;
+    for word in text.split_whitespace() {
+        match words.last_mut().filter(|_| is_inside) {
+            Some(command) => {
+                command.push(' ');
+                command.push_str(word);
+            }
+            None => words.push(word.to_owned()),
+        }
+        is_inside ^= word.matches('`').count() % 2 == 1;
+    }
+    words
 }
 
 #[cfg(test)]
@@ -166,5 +183,17 @@ mod tests {
         let envelope = report.envelope(vec![bob.clone()]).expect("an address");
         assert!(!envelope.smtputf8, "an address in ASCII needs no such client");
         assert_eq!((envelope.reverse_path.clone(), envelope.copies()[0].kept_in()), (ReversePath::Null, bob));
+    }
+
+    #[test]
+    fn a_command_stands_on_one_line() {
+        let command = format!("`restante undo --login {} --since x`", "very-long-".repeat(9));
+        let mut out = String::new();
+        wrap(
+            &mut out,
+            &format!("If that was a mistake, and only then: {command} brings them back. `a` `b c`"),
+        );
+        let lines: Vec<&str> = out.lines().collect();
+        assert_eq!(lines, ["If that was a mistake, and only then:", &command, "brings them back. `a` `b c`"]);
     }
 }

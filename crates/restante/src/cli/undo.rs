@@ -1,9 +1,11 @@
 use std::time::Duration;
 
+use jiff::Timestamp;
 use mail::harmless;
 use serde::Serialize;
 
 use super::failure::counted;
+use super::trace::instant;
 use super::{Answer, Context, Failure, json, table};
 use crate::control::verb::undo::{self, Item, Undo};
 use crate::control::{NoStore, Reach, Said};
@@ -26,10 +28,13 @@ pub(crate) struct Args {
         long,
         value_name = "TIME",
         value_parser = humantime::parse_duration,
-        required_unless_present = "ids",
+        required_unless_present_any = ["ids", "since"],
         conflicts_with = "ids"
     )]
     last: Option<Duration>,
+    /// What was deleted not before: a date, a time, today, yesterday
+    #[arg(long, value_name = "TIME", value_parser = instant, conflicts_with_all = ["ids", "last"])]
+    since: Option<Timestamp>,
     /// These, by what UIDL called them
     #[arg(long = "id", value_name = "UID", num_args = 1..)]
     ids: Vec<String>,
@@ -54,6 +59,8 @@ pub(crate) fn run(context: &mut Context<'_>, args: &Args) -> Result<Answer, Fail
         login: args.login.clone(),
         mailbox: args.mailbox.clone(),
         last_ms: args.last.map(|last| u64::try_from(last.as_millis()).unwrap_or(u64::MAX)),
+        // Before 1970 nobody has deleted anything.
+        since_ms: args.since.map(|since| u64::try_from(since.as_millisecond()).unwrap_or_default()),
         ids: args.ids.clone(),
         dry_run: args.dry_run,
     };

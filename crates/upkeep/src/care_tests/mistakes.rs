@@ -32,8 +32,8 @@ async fn what_may_have_been_a_mistake_is_shown_for_a_day() {
         "{texts:?}"
     );
     assert!(texts[1].starts_with("sales: bob deleted very much old mail in one session at "), "{texts:?}");
-    assert!(todos[0].contains("`restante undo --login alice+phone --last 2days`"), "{todos:?}");
-    assert!(todos[1].contains("`restante undo --login bob --mailbox sales --last 2days`"), "{todos:?}");
+    assert!(todos[0].contains("`restante undo --login alice+phone --since 20"), "{todos:?}");
+    assert!(todos[1].contains("`restante undo --login bob --mailbox sales --since 20"), "{todos:?}");
     // It is as true after a start.
     let mut upkeep = world.upkeep();
     world.later(&mut upkeep, DAY - 3 * MINUTE).await;
@@ -126,7 +126,8 @@ async fn who_deleted_all_at_once_while_others_still_held_it_is_told_of_when_it_g
     let reports = world.reports().await.join("\n");
     let told = format!("sales: sales deleted 6 messages in one session at {}", crate::words::instant(at));
     assert!(reports.contains(&told), "{told}: {reports}");
-    assert!(reports.contains("`restante undo --login sales --last TIME`"), "{reports}");
+    let undo = format!("`restante undo --login sales --since {}`", crate::words::since(at));
+    assert!(reports.contains(&undo), "{undo}: {reports}");
     // As long as it can be brought back by that, it is known whose deletion it was.
     let mut upkeep = world.upkeep();
     world.later(&mut upkeep, 27 * DAY).await;

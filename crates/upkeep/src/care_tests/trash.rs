@@ -47,7 +47,7 @@ async fn old_mail_that_is_deleted_all_at_once_is_kept_longer_and_told_once() {
     assert_eq!(reports.len(), 1);
     assert!(reports[0].contains("alice: alice deleted 5 messages in one session"), "{reports:?}");
     assert_eq!(world.concerns.mass_deletions(), 1);
-    assert!(reports[0].contains("`restante undo --login alice --last TIME`"));
+    assert!(reports[0].contains("`restante undo --login alice --since 20"));
     let mut upkeep = world.upkeep();
     world.later(&mut upkeep, 8 * DAY).await;
     assert_eq!(world.trash("alice").await, old[1..]);

@@ -7,7 +7,7 @@ use tracing::warn;
 use crate::caretaker::{Guard, Means};
 use crate::concerns::Concern;
 use crate::memo::{Memo, Seat};
-use crate::words::{instant, messages, ms};
+use crate::words::{instant, messages, ms, pasted, since};
 
 /// How long a deletion that may have been a mistake is shown to whoever asks how the appliance is.
 const STANDS: u64 = 24 * 60 * 60 * 1000;
@@ -121,15 +121,15 @@ pub(super) fn tell<S>(
 ) {
     let (count, at, until) = (mass.uids.len() as u64, instant(mass.time_ms), instant(until_ms));
     let kept = Span(guard.kept);
-    let (login, of) = login(means, mailbox, view);
+    let (login, _) = login(means, mailbox, view);
     warn!(%mailbox, login, messages = count, at, until, "very much old mail was deleted at once: it is kept longer");
     means.concerns.mass_deletion();
     means.concerns.note(format!(
         "{mailbox}: {login} deleted {} in one session at {at}, {} and more of which had been there for {kept}. \
-         If that was a mistake: `restante undo --login {login}{of} --last TIME`, with a TIME that reaches back to \
-         then, brings them back until {until}.",
+         If that was a mistake: {} brings them back until {until}.",
         messages(count),
         guard.messages,
+        undo(means, mailbox, view, mass.time_ms),
     ));
 }
 
@@ -137,24 +137,41 @@ pub(super) fn tell<S>(
 pub(crate) fn standing<S>(means: &Means<S>, memo: &Memo, wall_ms: u64) -> Vec<Concern> {
     let lately = memo.guarded.iter().filter(|((_, time_ms), _)| wall_ms < time_ms.saturating_add(STANDS));
     let concern = |(((mailbox, view), time_ms), until_ms): (&(Seat, u64), &u64)| {
-        let (login, of) = login(means, mailbox, view);
+        let (login, _) = login(means, mailbox, view);
         let (at, until) = (instant(*time_ms), instant(*until_ms));
         let text = format!("{mailbox}: {login} deleted very much old mail in one session at {at}");
-        let todo = format!(
-            "if that was a mistake: `restante undo --login {login}{of} --last 2days` brings it back, until {until}"
-        );
+        let undo = undo(means, mailbox, view, *time_ms);
+        let todo = format!("if that was a mistake: {undo} brings it back, until {until}");
         Concern { text, todo, silent: None }
     };
     lately.map(concern).collect()
 }
 
-/// The login that has a view, and what `undo` must be told besides.
-fn login<S>(means: &Means<S>, mailbox: &MailboxName, view: &ViewName) -> (String, String) {
+/// What brings back what a view was done with from an instant on, to be pasted into a shell whenever it is read.
+fn undo<S>(means: &Means<S>, mailbox: &MailboxName, view: &ViewName, time_ms: u64) -> String {
+    let (login, team) = login(means, mailbox, view);
+    let of = team.map(|team| format!(" --mailbox {}", pasted(team.as_str()))).unwrap_or_default();
+    format!("`restante undo --login {}{of} --since {}`", pasted(&login), since(time_ms))
+}
+
+/// The login that has a view, and the team whose view it is.
+fn login<'a, S>(
+    means: &Means<S>,
+    mailbox: &'a MailboxName,
+    view: &ViewName,
+) -> (String, Option<&'a MailboxName>) {
     let team = means.directory.team(mailbox);
     let member = team.as_ref().and_then(|team| team.members.iter().find(|member| member.view == *view));
     match member {
-        Some(member) => (member.login.to_string(), format!(" --mailbox {mailbox}")),
-        None if *view == ViewName::owner() => (mailbox.to_string(), String::new()),
-        None => (format!("{mailbox}+{view}"), String::new()),
+        Some(member) => (member.login.to_string(), Some(mailbox)),
+        None if *view == ViewName::owner() => (mailbox.to_string(), None),
+        None => (device(mailbox, view), None),
     }
+}
+
+/// The login of a device's view.
+fn device(mailbox: &MailboxName, view: &ViewName) -> String {
+    let (local, domain) =
+        mailbox.as_str().split_at(mailbox.as_str().find('@').unwrap_or(mailbox.as_str().len()));
+    format!("{local}+{view}{domain}")
 }

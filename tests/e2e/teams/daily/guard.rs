@@ -29,7 +29,7 @@ fn who_deletes_very_much_at_once_is_told_of_and_can_have_it_back() {
     assert!(found[0].starts_with("sales: bob deleted very much old mail in one session at "), "{found:?}");
     let status = verb(&appliance, &["status"]);
     assert_eq!(status.status.code(), Some(1), "{status:?}");
-    let undo = "`restante undo --login bob --mailbox sales --last 2days`";
+    let undo = "`restante undo --login bob --mailbox sales --since ";
     assert!(status.out.contains(&found[0]) && status.out.contains(undo), "{}", status.out);
     until("the two have gone", || {
         let team = team(&appliance);
@@ -46,8 +46,14 @@ fn who_deletes_very_much_at_once_is_told_of_and_can_have_it_back() {
     wait_listed(&appliance, "postmaster", 1);
     let report = reports(&appliance).remove(0);
     assert!(report.contains("sales: bob deleted 6 messages in one session at "), "{report}");
-    assert!(report.contains("`restante undo --login bob --mailbox sales --last TIME`"), "{report}");
-    let undone = document(&appliance, &["undo", "--login", "bob", "--mailbox", "sales", "--last", "1h"]);
+    // What both suggest is pasted as it is: by then the deletion is further back than when they were written.
+    let suggested = |text: &str| {
+        let (_, behind) = text.split_once("`restante ").expect("a command");
+        behind.split_once('`').expect("its end").0.to_owned()
+    };
+    let (shown, command) = (suggested(&status.out), suggested(&report));
+    assert_eq!(shown, command);
+    let undone = pasted(&appliance, &command);
     let was: Vec<_> = undone["undone"].as_array().expect("a list").iter().map(|it| &it["was"]).collect();
     assert_eq!(was, uids[2..].iter().collect::<Vec<_>>(), "{undone}");
     let back = listed(&appliance, "bob/sales");
@@ -55,4 +61,12 @@ fn who_deletes_very_much_at_once_is_told_of_and_can_have_it_back() {
     assert!(listed(&appliance, "alice/sales").is_empty(), "it comes back for him alone");
     let mails = fetch(&appliance, "bob/sales");
     assert!(mails.iter().zip(3..).all(|(mail, number)| mail.contains(&format!("\r\nbody {number}\r\n"))));
+}
+
+/// What comes of a command that is given to a shell as it stands.
+fn pasted(appliance: &Appliance, command: &str) -> Value {
+    let (program, folder) = (appliance.verb(&[]), appliance.config_dir());
+    let line = format!("{} {command} --json --config {}", program.get_program().display(), folder.display());
+    let ended = run(std::process::Command::new("sh").args(["-c", &line]), PATIENCE);
+    serde_json::from_str(&ended.out).unwrap_or_else(|error| panic!("{line}: {error}: {ended:?}"))
 }

@@ -27,6 +27,8 @@ pub struct Args {
     pub mailbox: Option<String>,
     /// What was deleted so many milliseconds ago or later.
     pub last_ms: Option<u64>,
+    /// What was deleted not before, in milliseconds since 1970.
+    pub since_ms: Option<u64>,
     /// These, by what UIDL called them.
     pub ids: Vec<String>,
     /// Nothing is done.
@@ -69,7 +71,7 @@ impl Verb for Undo {
     async fn serve(desk: &Desk, args: Args, call: &mut Call) -> Result<Answer, Fault> {
         let (part, others) = meant(desk.directory()?, &args)?;
         let Part { mailbox, view, .. } = &part;
-        let since_ms = args.last_ms.map(|last| wall_ms().saturating_sub(last));
+        let since_ms = args.since_ms.or_else(|| args.last_ms.map(|last| wall_ms().saturating_sub(last)));
         let uids = match since_ms {
             Some(since_ms) => deleted(desk, &part, since_ms).await?,
             None => named(desk, &part, &args.ids).await?,
@@ -145,7 +147,7 @@ async fn named(desk: &Desk, part: &Part, ids: &[String]) -> Result<Vec<Uid>, Fau
         uids.push(found.ok_or_else(|| {
             let text = format!("nothing that was deleted from {} is called `{id}`", part.mailbox);
             Fault::new(Code::NotFound, text).hint(
-                "`--last 30d --dry-run` shows what can come back; `restante trace` says when what is in no trash went",
+                "`--last \"30 days\" --dry-run` shows what can come back; `restante trace` says when what is in no trash went",
             )
         })?);
     }
