@@ -81,6 +81,57 @@ fn what_is_printed_is_no_message_that_is_chosen() {
     }
 }
 
+/// Beside the mailboxes and the settings of the folder, whatever is wrong with the rules that are in it now.
+#[test]
+fn other_rules_are_tested_before_they_are_installed() {
+    let folder = folder();
+    folder.write("rules.toml", "[[rule]]\n");
+    let rules = |to: &str| {
+        format!(
+            "[[rule]]\nname = \"news\"\nwhen = {{ subject = \"news\" }}\nthen = {{ deliver = [\"newsletters\"] }}\n\
+             [[test]]\nname = \"news are sorted\"\nmail = {{ to = \"alice@example.test\", subject = \"News\" }}\n\
+             expect = {{ deliver = [\"{to}\"] }}\n"
+        )
+    };
+    folder.write("new.toml", &rules("newsletters"));
+    folder.write("wrong.toml", &rules("alice"));
+    folder.write("none.toml", "");
+    let path = |name: &str| folder.path(name).display().to_string();
+    let run = folder.run(&format!("rules test {}", path("new.toml")));
+    assert_eq!((run.code, run.out.as_str(), run.err.as_str()), (0, "1 test passed\n", ""));
+    let run = folder.run(&format!("rules test {} --json", path("new.toml")));
+    let document: Value = serde_json::from_str(&run.out).unwrap();
+    assert_eq!(document["passed"][0], "news are sorted", "{document}");
+    let run = folder.run(&format!("rules test {}", path("wrong.toml")));
+    let place = format!("{}:8:22", path("wrong.toml"));
+    assert!(run.code == 78 && run.err.contains(&place) && !run.err.contains("rules.toml"), "{run:?}");
+    let run = folder.run(&format!("rules test {}", path("none.toml")));
+    assert!(run.code == 0 && run.out.contains("none.toml has no tests"), "{run:?}");
+    let run = folder.run(&format!("rules test {}", path("gone.toml")));
+    assert!(run.code == 66 && run.err.contains("gone.toml: there is no such file"), "{run:?}");
+    let run = folder.run("rules test");
+    assert!(run.code == 78 && run.err.contains("rules.toml:1"), "those of the folder: {run:?}");
+    folder.write("rules.toml", "");
+    // What the shell gives for what a command prints is no regular file, and ends.
+    for verb in ["test", "diff"] {
+        let line = format!(
+            "exec 3<&0; {} rules {verb} /dev/fd/3 --config {}",
+            env!("CARGO_BIN_EXE_restante"),
+            folder.path("").display()
+        );
+        let mut child = std::process::Command::new("sh")
+            .args(["-c", &line])
+            .stdin(std::process::Stdio::piped())
+            .stderr(std::process::Stdio::piped())
+            .spawn()
+            .unwrap();
+        std::io::Write::write_all(&mut child.stdin.take().unwrap(), b"[[rule]]\n").unwrap();
+        let output = child.wait_with_output().unwrap();
+        let said = String::from_utf8_lossy(&output.stderr);
+        assert!(output.status.code() == Some(78) && said.contains("/dev/fd/3:1:1"), "{verb}: {said}");
+    }
+}
+
 /// A reload waits for what it reads.
 #[test]
 fn what_is_no_file_is_not_read_for_one() {

@@ -1,5 +1,4 @@
 use std::collections::{BTreeMap, HashSet};
-use std::fs;
 use std::path::PathBuf;
 
 use directory::{Directory, Resolution, VerifierParams};
@@ -81,10 +80,7 @@ struct Move {
 pub(super) fn run(context: &mut Context<'_>, args: &Args) -> Result<Answer, Failure> {
     let began = Timestamp::now();
     let loaded = control::load(&context.config)?;
-    let text = fs::read_to_string(&args.new).map_err(|error| match error.kind() {
-        std::io::ErrorKind::NotFound => crate::cli::missing(&args.new),
-        _ => Failure::Io(args.new.clone(), error),
-    })?;
+    let text = super::other(&args.new)?;
     let (other, failed_tests) =
         config::try_rules(&context.config, text, &args.new).map_err(Failure::Config)?;
     let folder = Folder::of(&loaded.config.state_dir);
