@@ -3,7 +3,7 @@
 use std::fs;
 use std::io::Write;
 use std::process::Stdio;
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use restante_tests::{Appliance, Ended, Setup, collect, deliver, pop3, run, smtp};
 use serde_json::Value;
@@ -349,10 +349,67 @@ fn other_rules_are_tried_on_stored_mail_with_its_body_and_on_what_the_trace_know
     lines.push_str(&later);
     fs::write(&path, lines).expect("written");
     assert_eq!(figures(&diff(&appliance).1), [2, 1, 4, 1]);
+    // Nor is what the trace has not told yet to be delivered.
+    let text = fs::read_to_string(&path).expect("read");
+    let delivered = |line: &&str| !line.contains("\"event\":\"delivered\"");
+    let undelivered: String = text.lines().filter(delivered).map(|line| format!("{line}\n")).collect();
+    assert!(undelivered.len() < text.len());
+    fs::write(&path, undelivered).expect("written");
+    assert_eq!(figures(&diff(&appliance).1), [2, 1, 4, 1]);
     fs::remove_dir_all(appliance.state_dir().join("trace")).expect("removed");
     let (code, document) = diff(&appliance);
     assert_eq!((code, figures(&document)), (Some(1), [2, 0, 3, 0]), "{document}");
     let long_ago =
         verb(&appliance, &["rules", "diff", other.to_str().expect("text"), "--since", "2038-01-01"]);
     assert!(long_ago.status.success() && long_ago.out.starts_with("0 of 0 recipients"), "{long_ago:?}");
+}
+
+/// Mail is of the time at which it was taken, wherever it is now and by whatever name.
+#[test]
+fn mail_of_a_time_is_counted_once_whatever_has_happened_at_its_ends_and_since() {
+    let mut appliance = Appliance::with(Setup::of(&["postmaster", "alice"]));
+    let mut client = smtp(appliance.smtp);
+    for number in 0..3 {
+        let message = format!("Subject: number {number}\r\n\r\nhello\r\n");
+        assert!(deliver(&mut client, &["alice@example.test"], message.as_bytes()).starts_with("250 "));
+    }
+    collect(appliance.pop3, "alice", 3);
+    let mut session = pop3(appliance.pop3, "alice");
+    assert!(session.command("DELE 1").starts_with("+OK"));
+    session.quit();
+    let pause = || std::thread::sleep(Duration::from_millis(20));
+    pause();
+    let taken = SystemTime::now();
+    pause();
+    // It comes back under another name.
+    let undone = verb(&appliance, &["undo", "--login", "alice", "--last", "1 h"]);
+    assert!(undone.status.success() && undone.out.contains("1 message brought back"), "{undone:?}");
+    assert!(appliance.stop().success());
+    let same = appliance.config_dir().join("same.toml");
+    fs::write(&same, "").expect("written");
+    let figures = |since: &str| {
+        let words = ["rules", "diff", same.to_str().expect("text"), "--json", "--since", since];
+        let ended = verb(&appliance, &words);
+        let document: Value = serde_json::from_str(&ended.out).unwrap_or_else(|_| panic!("{ended:?}"));
+        ["stored", "gone"].map(|key| document[key].as_u64().expect("a number"))
+    };
+    assert_eq!(figures("1 day"), [3, 0], "what came back is no other mail");
+    let trace = fs::read_dir(appliance.state_dir().join("trace")).expect("read");
+    let mut files = trace.map(|entry| entry.expect("an entry").path());
+    let path = files.find(|path| fs::read_to_string(path).is_ok_and(|text| text.contains("\"judged\":")));
+    let path = path.expect("a day");
+    let time = |at: SystemTime| {
+        let since = at.duration_since(UNIX_EPOCH).expect("after 1970");
+        let (seconds, millis) = (since.as_secs() % 86_400, since.subsec_millis());
+        let day = path.file_stem().expect("a name").display();
+        format!("{day}T{:02}:{:02}:{:02}.{millis:03}Z", seconds / 3600, seconds / 60 % 60, seconds % 60)
+    };
+    assert_eq!(figures(&time(taken)), [0, 0], "nor is it of the day on which it came back");
+    // Of the last the trace told a moment after it was delivered.
+    let text = fs::read_to_string(&path).expect("read");
+    let last = text.lines().rfind(|line| line.contains("\"judged\":")).expect("a line");
+    let (_, behind) = last.split_once("\",\"judged\"").expect("a time");
+    let later = format!("{{\"at\":\"{}\",\"judged\"{behind}", time(SystemTime::now()));
+    fs::write(&path, text.replace(last, &later)).expect("written");
+    assert_eq!(figures(&time(taken)), [1, 0]);
 }

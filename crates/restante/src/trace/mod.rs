@@ -14,7 +14,7 @@ mod tally;
 pub(crate) use days::{Bounds, Folder};
 pub(crate) use judged::{Judged, Ruled, about};
 pub(crate) use keeper::{Judgements, Keeper};
-pub(crate) use line::What;
+pub(crate) use line::{Line, What};
 pub(crate) use places::Places;
 pub(crate) use search::{Query, each, search};
 pub(crate) use story::{story, table};

@@ -242,31 +242,33 @@ pub(crate) fn each(folder: &Folder, mut each: impl FnMut(Line)) -> io::Result<u6
     folder.days()?.iter().try_fold(0, |passed, day| Ok(passed + each_line(day, &mut each)?))
 }
 
-/// Every line of ours of a day; a day that is removed meanwhile has none. Returned is how many lines another version has
-/// written.
+/// Every line of ours of a day. Returned is how many lines another version has written.
 fn each_line(day: &Day, mut each: impl FnMut(Line)) -> io::Result<u64> {
-    each_line_at(day, |_, line| each(line))
+    let mut passed = 0;
+    each_octets(day, |_, octets| match Line::read(octets) {
+        Ok(line) => each(line),
+        Err(Unread::Strange) => passed += 1,
+        Err(Unread::Torn) => {}
+    })?;
+    Ok(passed)
 }
 
-/// The same, with the place where each begins.
-pub(super) fn each_line_at(day: &Day, mut each: impl FnMut(u64, Line)) -> io::Result<u64> {
+/// Every line of a day, whoever has written it, with the place where it begins; a day that is removed meanwhile has
+/// none.
+pub(super) fn each_octets(day: &Day, mut each: impl FnMut(u64, &[u8])) -> io::Result<()> {
     let file = match File::open(&day.path) {
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(0),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
         file => file?,
     };
     let mut lines = BufReader::with_capacity(256 << 10, file);
-    let (mut octets, mut at, mut passed) = (Vec::new(), 0, 0);
+    let (mut octets, mut at) = (Vec::new(), 0);
     loop {
         octets.clear();
         let read = lines.by_ref().take(LINE_MAX).read_until(b'\n', &mut octets)?;
         if read == 0 {
-            return Ok(passed);
+            return Ok(());
         }
-        match Line::read(&octets) {
-            Ok(line) => each(at, line),
-            Err(Unread::Strange) => passed += 1,
-            Err(Unread::Torn) => {}
-        }
+        each(at, &octets);
         at += read as u64;
     }
 }

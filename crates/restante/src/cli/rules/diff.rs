@@ -14,13 +14,15 @@ use crate::cli::{Answer, Context, Failure, json, ruling};
 use crate::config::{self, Finding};
 use crate::control::verb::stored::{self, Item, Stored};
 use crate::control::{self, Fault, NoStore, Reach, Said};
-use crate::trace::{Folder, Places, What, each};
+use crate::trace::{Folder, Line, Places, What};
 use crate::wire::Replay;
 
 /// Examples of each move.
 const EXAMPLES: usize = 3;
 /// Messages that cannot be read, of those that are named.
 const BROKEN: usize = 100;
+/// The trace may tell of a message so much later than it was delivered, in milliseconds: a disk that stalls.
+const LATE: u64 = 60_000;
 
 /// Say what other rules would have done with the mail of the last days
 ///
@@ -48,7 +50,7 @@ pub(super) struct Args {
 struct Document {
     /// Messages that are stored.
     stored: u64,
-    /// Messages that are gone, and that the trace knows.
+    /// Messages that are gone, or not delivered yet, and that the trace knows.
     gone: u64,
     /// Recipients that were asked about.
     recipients: u64,
@@ -95,32 +97,17 @@ pub(super) fn run(context: &mut Context<'_>, args: &Args) -> Result<Answer, Fail
         document: Document::default(),
         moves: BTreeMap::new(),
     };
-    let known = stored_mail(context, args, began, &folder, &replay, &mut comparison)?;
-    let strange = each(&folder, |line| {
-        if args.since.is_some_and(|since| line.at < since) || line.at >= began {
-            return;
-        }
-        let judged = match &line.what {
-            What::Judged(judged) => judged,
-            What::Event(Event::Refused { arrival, rule: Some(_), .. }) => {
-                comparison.document.refusals += u64::from(comparison.may_concern(arrival));
-                return;
-            }
-            What::More { more_refusals } => {
-                comparison.document.more_refusals += more_refusals;
-                return;
-            }
-            What::Event(_) | What::Lost { .. } => return,
-        };
-        if judged.judged.parse().is_ok_and(|id: QueueId| known.contains(&id)) {
-            return;
-        }
+    let window = Window { since: args.since, until: began };
+    let places = Places::read(&folder, args.since, |line| comparison.refusal(&window, &line));
+    let mut places = places.map_err(|error| failed(&folder, error))?;
+    let known = stored_mail(context, &window, &replay, &mut places, &mut comparison)?;
+    let is_gone = |id: QueueId, taken_ms: i64| window.has(taken_ms) && !known.contains(&id);
+    passed(places.others(is_gone, |judged| {
         comparison.document.gone += 1;
         for ruled in &judged.recipients {
             comparison.add(&judged.facts, &ruled.to, &judged.judged);
         }
-    });
-    passed(strange.map_err(|error| failed(&folder, error))?);
+    }));
     let Comparison { mut document, moves, .. } = comparison;
     document.failed_tests = failed_tests.findings().collect();
     document.moves = moves.into_values().collect();
@@ -140,46 +127,56 @@ pub(super) fn run(context: &mut Context<'_>, args: &Args) -> Result<Answer, Fail
     Ok(if document.moves.is_empty() { Answer::Yes } else { Answer::No })
 }
 
-/// Asks about all that is stored, message by message: one is in memory at a time. Which of them the trace knows too, so
-/// that none counts twice.
+/// The time whose mail is asked about. Mail is of the instant at which it was taken: as the trace tells that, or else
+/// as its envelope does.
+struct Window {
+    since: Option<Timestamp>,
+    until: Timestamp,
+}
+
+impl Window {
+    fn has(&self, ms: i64) -> bool {
+        self.since.is_none_or(|since| ms >= since.as_millisecond()) && ms < self.until.as_millisecond()
+    }
+}
+
+/// Asks about all that is stored, message by message: one is in memory at a time. Returned is which these were, so that
+/// none counts twice: not by two entries, as when it was brought back for one of a team, and not by the trace.
 fn stored_mail(
     context: &Context<'_>,
-    args: &Args,
-    began: Timestamp,
-    folder: &Folder,
+    window: &Window,
     replay: &Replay,
+    places: &mut Places,
     comparison: &mut Comparison<'_>,
 ) -> Result<HashSet<QueueId>, Failure> {
-    let mut places = Places::read(folder, args.since).map_err(|error| failed(folder, error))?;
-    let since_ms = args.since.and_then(|since| u64::try_from(since.as_millisecond()).ok());
+    let since_ms = window.since.and_then(|since| u64::try_from(since.as_millisecond()).ok());
+    let since_ms = since_ms.map(|since| since.saturating_sub(LATE));
     let reach = Reach::find(&context.config, NoStore::Refuse)?;
     let mut asked = reach.begin::<Stored>(&stored::Args { since_ms })?;
     let mut known = HashSet::new();
     let mut bar: Option<Bar> = None;
-    let mut at_hand: Option<(Uid, Envelope)> = None;
+    let mut at_hand: Option<(Uid, QueueId, Envelope)> = None;
     let mut octets = Vec::new();
     loop {
         match asked.hear()? {
             Said::Item(Item::Count(count), _) => bar = Some(Bar::new(count, "messages")),
             Said::Item(Item::Seen(seen), _) => bar.iter_mut().for_each(|bar| bar.to(seen)),
-            Said::Item(Item::Message { uid }, envelope) => {
+            Said::Item(Item::Message { uid, id }, envelope) => {
                 octets.clear();
                 // One of another version is told of as broken by its end.
-                at_hand = serde_json::from_slice(&envelope).ok().map(|envelope| (Uid(uid), envelope));
+                let envelope = serde_json::from_slice(&envelope).ok();
+                at_hand = envelope.map(|envelope| (Uid(uid), QueueId(id), envelope));
             }
             Said::Item(Item::Part, part) => octets.extend_from_slice(&part),
             Said::Item(Item::Whole, _) => {
-                let Some((uid, envelope)) = at_hand.take() else { continue };
-                let id = places.owner(uid);
-                // The trace was read before it came: without that, less would be known of it than is.
-                if id.is_none()
-                    && i128::from(envelope.trace.received_ms) >= i128::from(began.as_millisecond())
-                {
+                let Some((uid, id, envelope)) = at_hand.take() else { continue };
+                let received_ms = i64::try_from(envelope.trace.received_ms).unwrap_or(i64::MAX);
+                let is_meant = window.has(places.taken_ms(id).unwrap_or(received_ms));
+                if !known.insert(id) || !is_meant {
                     continue;
                 }
                 comparison.document.stored += 1;
-                known.extend(id);
-                match id.and_then(|id| places.judged(id)) {
+                match places.judged(id) {
                     Some(mut judged) => {
                         judged.facts.content = replay.content(&octets);
                         for ruled in &judged.recipients {
@@ -223,6 +220,20 @@ impl Comparison<'_> {
             address: path.to_string(),
             detail: self.directory.detail(path),
             protected: self.directory.always_open(path),
+        }
+    }
+
+    /// Counts what was refused: nobody can ask about it.
+    fn refusal(&mut self, window: &Window, line: &Line) {
+        if !window.has(line.at.as_millisecond()) {
+            return;
+        }
+        match &line.what {
+            What::Event(Event::Refused { arrival, rule: Some(_), .. }) => {
+                self.document.refusals += u64::from(self.may_concern(arrival));
+            }
+            What::More { more_refusals } => self.document.more_refusals += more_refusals,
+            What::Event(_) | What::Judged(_) | What::Lost { .. } => {}
         }
     }
 
@@ -308,7 +319,7 @@ fn words(document: &Document) -> String {
     let moved: u64 = moves.iter().map(|it| it.recipients).sum();
     text.push_str(&format!("{moved} of {recipients} recipients would fare otherwise"));
     let messages = |count: u64| counted(usize::try_from(count).unwrap_or(usize::MAX), "message");
-    text.push_str(&format!(" ({} stored, {gone} gone and known by the trace)", messages(*stored)));
+    text.push_str(&format!(" ({} stored, {gone} gone or on the way, known by the trace)", messages(*stored)));
     if *cannot_tell > 0 {
         text.push_str(&format!(
             "; of {cannot_tell} nobody can tell now: a body that is gone, or what a scanner said"

@@ -35,6 +35,8 @@ pub enum Item {
     Message {
         /// Its uid.
         uid: u64,
+        /// Its queue id.
+        id: u64,
     },
     /// Octets received.
     Part,
@@ -141,7 +143,8 @@ impl Handing<'_> {
         if octets.len() > OCTETS_MAX {
             return Err(Stopped::Message("its envelope is too long".into()));
         }
-        self.call.item(&Item::Message { uid: uid.0 }, &octets).await?;
+        // The engine names a body by the message that it came with.
+        self.call.item(&Item::Message { uid: uid.0, id: body }, &octets).await?;
         let mut message = maildrop.received(index).await?;
         while let Some(octets) = message.chunk().await? {
             self.call.item(&Item::Part, &octets).await?;
