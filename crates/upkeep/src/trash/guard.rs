@@ -175,3 +175,20 @@ fn device(mailbox: &MailboxName, view: &ViewName) -> String {
         mailbox.as_str().split_at(mailbox.as_str().find('@').unwrap_or(mailbox.as_str().len()));
     format!("{local}+{view}{domain}")
 }
+
+#[cfg(test)]
+mod tests {
+    use queue::contract::view;
+
+    use super::*;
+
+    #[test]
+    fn the_login_of_a_device_ends_with_the_domain() {
+        for (mailbox, login) in
+            [("alice", "alice+phone"), ("alice@other.example", "alice+phone@other.example")]
+        {
+            let mailbox = MailboxName::parse(mailbox).expect("a name");
+            assert_eq!(device(&mailbox, &view("phone")), login);
+        }
+    }
+}
