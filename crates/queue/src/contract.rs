@@ -17,9 +17,10 @@ pub use amounts::{the_oldest_are_told_by_their_age, what_is_queued_counts_for_it
 pub use fixture::{accept, deliver, envelope, listed, name, read, route, view};
 use fixture::{done, queued_ids, read_range, settled};
 pub use members::{
-    a_mailbox_is_known_by_mail_or_views, equal_stamps_are_equal_listings,
+    a_mailbox_is_known_by_mail_or_views, deleting_again_is_no_deletion, equal_stamps_are_equal_listings,
     leaving_without_having_joined_changes_nothing, many_deletions_are_told_each_once,
-    what_comes_between_others_is_new, who_leaves_last_takes_nothing_along,
+    what_comes_between_others_is_new, what_was_offered_is_remembered, who_joins_again_has_deleted_nothing,
+    who_leaves_last_takes_nothing_along,
 };
 pub use teams::{
     a_listing_follows_its_view_at_once, one_body_is_known_in_every_mailbox, the_last_view_fills_the_trash,
@@ -59,7 +60,9 @@ macro_rules! contract_tests {
             a_listing_follows_its_view_at_once, who_joined_later_holds_nothing_back,
             who_leaves_last_takes_nothing_along, leaving_without_having_joined_changes_nothing,
             equal_stamps_are_equal_listings, a_mailbox_is_known_by_mail_or_views,
-            many_deletions_are_told_each_once, what_comes_between_others_is_new
+            many_deletions_are_told_each_once, what_comes_between_others_is_new,
+            who_joins_again_has_deleted_nothing, what_was_offered_is_remembered,
+            deleting_again_is_no_deletion
         );
     };
     ($engine:expr; $($case:ident),+) => {

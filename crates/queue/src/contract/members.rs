@@ -1,11 +1,13 @@
 //! Who comes and goes, and what each is shown.
 
+use std::time::Duration;
+
 use mail::{Uid, ViewName};
 
 use super::fixture::{deliver, listed, name, view};
 use super::teams::{expunge, team};
 use super::{Engine, close};
-use crate::{Expunge, Join, Maildrop, Store, Unwanted};
+use crate::{Expunge, Fetched, Join, Maildrop, Store, Unwanted};
 
 /// A mailbox is known by the mail that it holds or by the views that have joined it, and by nothing else.
 pub async fn a_mailbox_is_known_by_mail_or_views<E: Engine>(engine: &E) {
@@ -64,6 +66,63 @@ pub async fn leaving_without_having_joined_changes_nothing<E: Engine>(engine: &E
     let told = store.deletions(&name("alice"), &ViewName::owner(), 0).await.expect("told");
     assert_eq!(told.iter().map(|deletion| deletion.uids.clone()).collect::<Vec<_>>(), [uids[..1].to_vec()]);
     close(store).await;
+}
+
+/// Whoever joins again has done nothing yet: what was deleted before is listed, and is nothing that could come back once
+/// more. What others did is theirs.
+pub async fn who_joins_again_has_deleted_nothing<E: Engine>(engine: &E) {
+    let store = engine.open().await;
+    team(&store, &["alice", "bob"]).await;
+    let uids = [deliver(&store, b"one\r\n", &["sales"]).await, deliver(&store, b"two\r\n", &["sales"]).await]
+        .concat();
+    for (member, gone) in [("alice", &uids[..1]), ("bob", &uids[1..])] {
+        store.delete(expunge("sales", member, gone, Unwanted::Stays)).await.expect("deleted");
+    }
+    store.leave(&name("sales"), &view("alice"), Unwanted::Stays).await.expect("left");
+    store.join(&name("sales"), &view("alice"), Join::All).await.expect("joined");
+    close(store).await;
+    let store = engine.open().await;
+    assert_eq!(listed(&store, "sales", "alice").await, uids);
+    assert!(store.deletions(&name("sales"), &view("alice"), 0).await.expect("told").is_empty());
+    let undone = store.undo(&name("sales"), &view("alice"), uids.clone()).await.expect("undone");
+    assert!(undone.is_empty(), "{undone:?}");
+    let bobs = store.deletions(&name("sales"), &view("bob"), 0).await.expect("told");
+    assert_eq!(bobs.into_iter().flat_map(|deletion| deletion.uids).collect::<Vec<_>>(), uids[1..]);
+    close(store).await;
+}
+
+/// Whoever deletes again what is deleted has done nothing: it is told once, as of the first time.
+pub async fn deleting_again_is_no_deletion<E: Engine>(engine: &E) {
+    let store = engine.open().await;
+    team(&store, &["alice", "bob"]).await;
+    let uids = deliver(&store, b"one\r\n", &["sales", "carol"]).await;
+    let told = async |mailbox: &str, of: &str| {
+        let told = store.deletions(&name(mailbox), &view(of), 0).await.expect("told");
+        told.into_iter().map(|deletion| (deletion.time_ms, deletion.uids)).collect::<Vec<_>>()
+    };
+    for (mailbox, of, uid) in [("sales", "alice", uids[0]), ("carol", "", uids[1])] {
+        store.delete(expunge(mailbox, of, &[uid], Unwanted::ToTrash)).await.expect("deleted");
+        let once = told(mailbox, of).await;
+        assert_eq!(once.iter().flat_map(|(_, uids)| uids.clone()).collect::<Vec<_>>(), [uid]);
+        tokio::time::sleep(Duration::from_millis(5)).await;
+        store.delete(expunge(mailbox, of, &[uid, uid], Unwanted::ToTrash)).await.expect("no error");
+        assert_eq!(told(mailbox, of).await, once);
+    }
+    assert_eq!(listed(&store, "sales", "bob").await, uids[..1]);
+    close(store).await;
+}
+
+/// What a view was offered is remembered, also when it has fetched nothing of it.
+pub async fn what_was_offered_is_remembered<E: Engine>(engine: &E) {
+    let store = engine.open().await;
+    team(&store, &["alice"]).await;
+    let offered = deliver(&store, b"one\r\n", &["sales"]).await[0];
+    let seen = Fetched { mailbox: name("sales"), view: view("alice"), uids: Vec::new(), offered };
+    store.seen(seen).await.expect("noted");
+    let told = async |store: &E::Store| store.views(&name("sales")).await.expect("told")[0].offered;
+    assert_eq!(told(&store).await, offered);
+    close(store).await;
+    assert_eq!(told(&engine.open().await).await, offered);
 }
 
 /// Equal stamps of one mailbox are equal listings, whichever the view and whenever.
