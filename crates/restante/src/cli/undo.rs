@@ -12,10 +12,12 @@ use crate::control::{NoStore, Reach, Said};
 
 /// Bring back what a login deleted
 ///
-/// For that login alone, and under new UIDLs, so that its clients fetch it again. It can come back as long as it is in
+/// For that login alone, and under new UIDLs, so that its clients fetch it again; what a team's own login took from all
+/// its members comes back for each of them. It can come back as long as it is in
 /// the trash of its mailbox, or others of the team still have it. The daemon is asked; without one the store is opened.
 /// Exits with 1 when there is nothing to bring back.
 #[derive(Debug, clap::Args)]
+#[command(group = clap::ArgGroup::new("which").required(true).args(["last", "since", "ids"]))]
 pub(crate) struct Args {
     /// Whose deletions: alice, alice+phone, alice/sales
     #[arg(long)]
@@ -24,16 +26,10 @@ pub(crate) struct Args {
     #[arg(long, value_name = "NAME")]
     mailbox: Option<String>,
     /// What was deleted this long ago or later: "1h", "2 days"
-    #[arg(
-        long,
-        value_name = "TIME",
-        value_parser = humantime::parse_duration,
-        required_unless_present_any = ["ids", "since"],
-        conflicts_with = "ids"
-    )]
+    #[arg(long, value_name = "TIME", value_parser = humantime::parse_duration)]
     last: Option<Duration>,
     /// What was deleted not before: a date, a time, today, yesterday
-    #[arg(long, value_name = "TIME", value_parser = instant, conflicts_with_all = ["ids", "last"])]
+    #[arg(long, value_name = "TIME", value_parser = instant)]
     since: Option<Timestamp>,
     /// These, by what UIDL called them
     #[arg(long = "id", value_name = "UID", num_args = 1..)]
@@ -82,8 +78,12 @@ pub(crate) fn run(context: &mut Context<'_>, args: &Args) -> Result<Answer, Fail
         super::say(&format!("restante: nothing to bring back{}", elsewhere(&answer)));
         return Ok(found);
     }
+    if !answer.elsewhere.is_empty() {
+        super::say(&format!("restante: what the login deleted of teams is apart{}", teams(&answer)));
+    }
     context.out.write_all(text(&undone).as_bytes())?;
     let whose = match answer.view.as_str() {
+        "" if answer.others => format!("{}, for this login alone", answer.mailbox),
         "" => answer.mailbox,
         view => format!("{}, for {view} alone", answer.mailbox),
     };
@@ -98,9 +98,16 @@ const GONE: &str = ": what is in no trash any more cannot come back, and `restan
 /// Where there is something, where there was nothing here.
 fn elsewhere(answer: &undo::Answer) -> String {
     match answer.elsewhere.as_slice() {
+        [] if answer.keeps => {
+            format!(": what this login deletes stays in {}, by its on-dele = \"keep\"", answer.mailbox)
+        }
         [] => GONE.into(),
-        teams => format!(" in {}; there is in: --mailbox {}", answer.mailbox, teams.join(", --mailbox ")),
+        _ => format!(" in {}{}", answer.mailbox, teams(answer)),
     }
+}
+
+fn teams(answer: &undo::Answer) -> String {
+    format!("; there is in: --mailbox {}", answer.elsewhere.join(", --mailbox "))
 }
 
 fn text(undone: &[Item]) -> String {

@@ -44,12 +44,18 @@ fn a_shared_login_can_take_from_all_and_undo_brings_it_back() {
     assert_eq!(counts(&appliance), [1, 0, 1]);
     assert_eq!(messages(&team(&appliance), "trash"), 1);
     assert_eq!(listed(&appliance, "sales+trash"), uids[..1]);
-    let undone = document(&appliance, &["undo", "--login", "sales", "--id", &uids[0]]);
+    // Who did not delete it herself finds it all the same, with what she did.
+    let hers = document(&appliance, &["undo", "--login", "alice/sales", "--last", "1h", "--dry-run"]);
+    let was: Vec<_> = hers["undone"].as_array().expect("a list").iter().map(|it| &it["was"]).collect();
+    assert_eq!(was, [&uids[0], &uids[1]], "{hers}");
+    let undone = document(&appliance, &["undo", "--login", "bob", "--mailbox", "sales", "--last", "1h"]);
     assert_eq!(undone["undone"].as_array().map(Vec::len), Some(1), "{undone}");
-    assert_eq!(counts(&appliance), [2, 0, 1], "for whoever deleted it");
-    let undone = document(&appliance, &["undo", "--login", "bob", "--mailbox", "sales", "--id", &uids[0]]);
-    assert_eq!(undone["undone"].as_array().map(Vec::len), Some(1), "{undone}");
-    assert_eq!(counts(&appliance), [2, 0, 2], "and for whoever asks for it");
+    assert_eq!(counts(&appliance), [1, 0, 2], "for whoever asks for it");
+    dele(&appliance, "sales", [1]);
+    assert_eq!(counts(&appliance), [0, 0, 1], "what came back for bob is bob's");
+    let undone = document(&appliance, &["undo", "--login", "sales", "--last", "1h"]);
+    assert_eq!(undone["undone"].as_array().map(Vec::len), Some(2), "{undone}");
+    assert_eq!(counts(&appliance), [2, 1, 3], "from whom it was taken has it again: bob's first one twice");
 }
 
 #[test]
@@ -57,6 +63,8 @@ fn a_shared_login_that_keeps_changes_nothing() {
     let mut appliance = appliance("on-dele = \"keep\"");
     dele(&appliance, "sales", [1, 2]);
     assert_eq!(counts(&appliance), [2, 2, 2]);
+    let nothing = verb(&appliance, &["undo", "--login", "sales", "--last", "1h"]);
+    assert!(nothing.err.contains("stays in sales, by its on-dele = \"keep\""), "{nothing:?}");
     appliance.restart();
     assert_eq!(counts(&appliance), [2, 2, 2]);
     // The members' deletions are theirs as ever.

@@ -93,9 +93,17 @@ async fn removed(desk: &Desk, name: &str) -> Result<MailboxName, Fault> {
         Fault::new(Code::NotFound, format!("there is no mail of a mailbox `{name}`"))
             .hint("`restante status` names those that are not in mailboxes.toml and hold mail")
     };
-    let mailbox = MailboxName::parse(name).map_err(|_| unknown())?;
-    let parts = parts(&mailbox);
+    let directory = desk.directory()?;
+    let name = mail::fold(name);
     let held = desk.store.mailboxes().await?;
-    let has_mail = held.iter().any(|status| status.usage.messages > 0 && parts.contains(&status.name));
-    has_mail.then_some(mailbox).ok_or_else(unknown)
+    let mut held = held.iter().filter(|status| status.usage.messages > 0).map(|status| whose(&status.name));
+    let is_it =
+        |held: &MailboxName| held.as_str() == name || mail::fold(&directory.home_address(held)) == name;
+    held.find(is_it).ok_or_else(unknown)
+}
+
+/// The mailbox of a trash or a quarantine; or itself.
+fn whose(part: &MailboxName) -> MailboxName {
+    let mailbox = part.trashed_from().unwrap_or_else(|| part.clone());
+    mailbox.quarantined_from().unwrap_or(mailbox)
 }

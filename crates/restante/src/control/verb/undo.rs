@@ -3,9 +3,9 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use directory::{Directory, Part};
+use directory::{Dele, Directory, Part};
 use mail::{Event, MailboxName, Uid, ViewName};
-use queue::{Maildrop as _, Store as _, StoreError, Undone};
+use queue::{Maildrop as _, Store as _, StoreError, Undone, ViewState};
 use queue_sled::SledMaildrop;
 use serde::{Deserialize, Serialize};
 use tracing::info;
@@ -58,8 +58,12 @@ pub struct Answer {
     pub view: String,
     /// How many.
     pub messages: u64,
-    /// Team mailboxes that the login shows too, and of which it has deleted something at that time.
+    /// Team mailboxes that the login is a member of, and of which it has deleted something at that time.
     pub elsewhere: Vec<String>,
+    /// Whether others have views of their own: it came back for none of them.
+    pub others: bool,
+    /// Whether what this login deletes stays as it was.
+    pub keeps: bool,
 }
 
 impl Verb for Undo {
@@ -80,13 +84,16 @@ impl Verb for Undo {
             (_, true) => Vec::new(),
             (true, false) => before(desk, &part, &uids).await?,
             (false, false) => {
+                if part.dele == Dele::TrashForAll {
+                    give_back(desk, &args.login, &part, &uids).await?;
+                }
                 let undone = desk.store.undo(mailbox, view, uids).await?;
                 tell(desk, &args.login, &part, &undone);
                 after(desk, &part, &undone).await?
             }
         };
         let mut elsewhere = Vec::new();
-        if let (true, Some(since_ms)) = (items.is_empty(), since_ms) {
+        if let Some(since_ms) = since_ms {
             for other in &others {
                 if !deleted(desk, other, since_ms).await?.is_empty() {
                     elsewhere.push(other.mailbox.to_string());
@@ -96,21 +103,28 @@ impl Verb for Undo {
         for item in &items {
             call.item(item, &[]).await?;
         }
-        let (mailbox, view) = (mailbox.to_string(), view.to_string());
-        Ok(Answer { mailbox, view, messages: items.len() as u64, elsewhere })
+        let directory = desk.directory()?;
+        let others = directory.team(mailbox).is_some() || !directory.devices(mailbox).is_empty();
+        let others = others && part.dele != Dele::TrashForAll;
+        let (mailbox, view, keeps) = (mailbox.to_string(), view.to_string(), part.dele == Dele::Keep);
+        Ok(Answer { mailbox, view, messages: items.len() as u64, elsewhere, others, keeps })
     }
 }
 
-/// The view that is meant, and what else the login shows.
+/// The view that is meant, and where else the login has deleted for itself: in the teams that it is a member of.
 fn meant(directory: &Directory, args: &Args) -> Result<(Part, Vec<Part>), Fault> {
     let Args { login, mailbox, .. } = args;
     let nobody = || {
         let text = format!("nobody logs in as `{login}`");
         Fault::new(Code::NotFound, text).hint("`restante mailbox list` shows who there is")
     };
-    let mut parts = directory.login_shows(login).ok_or_else(nobody)?;
-    let own = parts.remove(0);
-    let Some(named) = mailbox else { return Ok((own, parts)) };
+    let own = directory.login_shows(login).ok_or_else(nobody)?.remove(0);
+    let Some(named) = mailbox else {
+        let teams = directory.teams().into_iter().map(|(team, _)| format!("{login}/{team}"));
+        // Of a login that is a view of something already there is none.
+        let parts = teams.filter_map(|login| Some(directory.login_shows(&login)?.remove(0)));
+        return Ok((own, parts.collect()));
+    };
     if directory.mailbox_named(named).is_some_and(|named| named == own.mailbox) {
         return Ok((own, Vec::new()));
     }
@@ -126,8 +140,55 @@ async fn deleted(desk: &Desk, part: &Part, since_ms: u64) -> Result<Vec<Uid>, Fa
         Err(StoreError::NoView) => Vec::new(),
         deletions => deletions?,
     };
-    let uids: BTreeSet<Uid> = deletions.into_iter().flat_map(|deletion| deletion.uids).collect();
+    let mut uids: BTreeSet<Uid> = deletions.into_iter().flat_map(|deletion| deletion.uids).collect();
+    uids.extend(taken(desk, part, since_ms).await?);
     Ok(uids.into_iter().collect())
+}
+
+/// What the team's own login has taken from a member since then.
+async fn taken(desk: &Desk, part: &Part, since_ms: u64) -> Result<Vec<Uid>, Fault> {
+    let (mailbox, owner) = (&part.mailbox, ViewName::owner());
+    if part.view == owner || desk.directory()?.team(mailbox).is_none_or(|team| !team.shared) {
+        return Ok(Vec::new());
+    }
+    let states = desk.store.views(mailbox).await?;
+    let Some(state) = states.iter().find(|state| state.view == part.view) else { return Ok(Vec::new()) };
+    let deletions = desk.store.deletions(mailbox, &owner, since_ms).await?;
+    let by_all: Vec<Uid> = deletions.into_iter().flat_map(|deletion| deletion.uids).collect();
+    lost(desk, mailbox, state, &by_all).await
+}
+
+/// What of these is in the trash, though this view was due to have it and had not deleted it itself.
+async fn lost(
+    desk: &Desk,
+    mailbox: &MailboxName,
+    state: &ViewState,
+    uids: &[Uid],
+) -> Result<Vec<Uid>, Fault> {
+    let deletions = desk.store.deletions(mailbox, &state.view, 0).await?;
+    let by_her: BTreeSet<Uid> = deletions.into_iter().flat_map(|deletion| deletion.uids).collect();
+    let trash = trash(desk, mailbox).await?;
+    let trashed: BTreeSet<Uid> =
+        (0..trash.len()).filter_map(|index| trash.entry(index)).map(|entry| entry.uid).collect();
+    let is_lost = |uid: &&Uid| **uid > state.after && trashed.contains(*uid) && !by_her.contains(*uid);
+    Ok(uids.iter().filter(is_lost).copied().collect())
+}
+
+/// What the team's own login took from all members comes back for each of them. Before it does for that login, which
+/// knows what it took for as long as it has not: done again after a failure it comes twice, rather than never.
+async fn give_back(desk: &Desk, login: &str, part: &Part, uids: &[Uid]) -> Result<(), Fault> {
+    let released = ViewName::releaser();
+    for state in desk.store.views(&part.mailbox).await? {
+        if state.view == part.view || state.view == released {
+            continue;
+        }
+        let lost = lost(desk, &part.mailbox, &state, uids).await?;
+        if !lost.is_empty() {
+            let undone = desk.store.undo(&part.mailbox, &state.view, lost).await?;
+            tell(desk, login, &Part { view: state.view, ..part.clone() }, &undone);
+        }
+    }
+    Ok(())
 }
 
 /// What goes by these names; each of them must be there.
@@ -228,8 +289,14 @@ mod tests {
             passwords: vec![Password { name: None, hash: hash.clone() }],
             ..MailboxSpec::default()
         };
-        let member = MemberSpec { login: "alice".into(), robot: false, mirrors: None, from: JoinFrom::All };
-        let sales = MailboxSpec { name: "sales".into(), members: vec![member], ..MailboxSpec::default() };
+        let member = |login: &str| MemberSpec {
+            login: login.into(),
+            robot: false,
+            mirrors: None,
+            from: JoinFrom::All,
+        };
+        let members = vec![member("alice"), member("carol")];
+        let sales = MailboxSpec { name: "sales".into(), members, ..MailboxSpec::default() };
         let alice =
             MailboxSpec { collect: vec!["sales".into()], devices: vec!["phone".into()], ..person("alice") };
         let domain = DomainSpec {
@@ -237,7 +304,7 @@ mod tests {
             catch_all: Some("alice".into()),
             ..DomainSpec::default()
         };
-        let mailboxes = vec![alice, person("bob"), sales];
+        let mailboxes = vec![alice, person("bob"), person("carol"), sales];
         let (table, faults) = Table::build(&Spec { domains: vec![domain], mailboxes, ..Spec::default() });
         Directory::new(table.unwrap_or_else(|| panic!("{faults:?}")), VerifierParams::default())
     }
@@ -256,6 +323,8 @@ mod tests {
         for (login, mailbox, wanted, others) in [
             ("alice", None, "alice|", "sales"),
             ("Alice@example.test", None, "alice|", "sales"),
+            ("bob", None, "bob|", ""),
+            ("carol", None, "carol|", "sales"),
             ("alice", Some("alice"), "alice|", ""),
             ("alice+phone", None, "alice|phone", ""),
             ("alice", Some("sales"), "sales|alice", ""),
