@@ -202,3 +202,88 @@ impl Index {
         Ok(Some((first, value.ok_or(MISSING)?)))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+    use std::ops::Bound;
+    use std::sync::Arc;
+
+    use proptest::prelude::*;
+    use queue::contract::name;
+
+    use super::*;
+    use crate::index::kv::{IndexKv, MemoryKv};
+    use crate::index::rows::Digest;
+
+    fn row(octets: u64, long: usize) -> EntryRow {
+        EntryRow {
+            octets,
+            time_ms: 1,
+            body: 64,
+            place: 64,
+            body_at: 64,
+            slot: None,
+            recipient: None,
+            shared: false,
+            beside: None,
+            foreign_uidl: Some("x".repeat(long)),
+            trashed_ms: None,
+        }
+    }
+
+    proptest! {
+        /// As in a trash, entries come in any order; they change and go. What is found, what stands beside it, the sums
+        /// and the rows below are those of a sorted map.
+        #[test]
+        fn entries_are_a_sorted_map(
+            steps in proptest::collection::vec((0u8..10, 0u64..300, 1usize..70), 1..300),
+        ) {
+            let (kv, store, home) = (Arc::new(MemoryKv::default()), [7; 16], name("alice"));
+            let mut index = Index::load(kv.clone(), store).expect("empty");
+            let mut model = BTreeMap::new();
+            for (octets, (what, at, long)) in (1..).zip(steps) {
+                let (uid, row) = (Uid((5 << 32) + at * 8), row(octets, long));
+                let there = model.contains_key(&uid);
+                match what {
+                    0 | 1 => {
+                        let gone = index.remove_entry(&home, uid).expect("readable");
+                        prop_assert_eq!(gone, model.remove(&uid));
+                    }
+                    2 => {
+                        index.flush().expect("applied");
+                        index = Index::load(kv.clone(), store).expect("whole");
+                    }
+                    _ if there => {
+                        index.replace_entry(&home, uid, &row).expect("it is there");
+                        model.insert(uid, row);
+                    }
+                    _ => {
+                        index.insert_entry(&home, uid, &row).expect("written");
+                        model.insert(uid, row);
+                    }
+                }
+                let before = model.range(..uid).next_back().map(|(uid, _)| *uid);
+                let after = model.range((Bound::Excluded(uid), Bound::Unbounded)).next().map(|(uid, _)| *uid);
+                prop_assert_eq!(index.neighbours(&home, uid).expect("readable"), (before, after));
+                let found = index.entry(&home, uid).expect("readable");
+                prop_assert_eq!(found.as_ref(), model.get(&uid));
+            }
+            index.flush().expect("applied");
+            let (mut found, mut sum) = (Vec::new(), Digest::default());
+            kv.scan(&keys::entries(&home), &[], &mut |key, value| {
+                assert!((1..=VALUE_MAX).contains(&value.len()), "a row has entries, and is not too long");
+                chunk::scan(value, Uid(keys::number(key).expect("a uid")), |entry| {
+                    sum.add(&entry.uid.0.to_be_bytes(), entry.packed(value));
+                    found.push((entry.uid, entry.row));
+                    Ok(true)
+                })?;
+                Ok(true)
+            }).expect("readable");
+            let known = index.known(&home).map_or_else(Default::default, |known| known.row);
+            let octets = model.values().map(|row| row.octets).sum::<u64>();
+            prop_assert_eq!((known.octets, known.entries), (octets, sum));
+            prop_assert_eq!(found, model.into_iter().collect::<Vec<_>>());
+        }
+    }
+}

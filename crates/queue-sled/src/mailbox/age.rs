@@ -94,6 +94,11 @@ mod tests {
         assert_eq!(older(&kv, year, today, 9), [0, 1]);
         assert_eq!(older(&kv, year, today, 1), [0]);
         assert!(older(&kv, year, today, 0).is_empty());
+        assert_eq!(
+            older(&kv, old + DAY, today, 9),
+            [0],
+            "what was delivered at that instant was not before it"
+        );
         assert_eq!(older(&kv, today + 1, today, 9), [0, 1, 3, 4, 5], "all but the one from the future");
         // A clock that ran ahead when the segment was begun names it so; then the entry's own time counts.
         assert_eq!(older(&index(&[(ahead, old), (ahead, today)]), year, today, 9), [0]);
