@@ -159,6 +159,60 @@ fn what_a_team_had_and_the_trash_gave_up_leaves_the_disk() {
     });
 }
 
+/// A body may have more holders than one row names, from its delivery on and by what comes back; it stays until the last
+/// of them is gone, in whatever order they go.
+#[test]
+fn a_body_of_many_holders_goes_with_the_last() {
+    const MEMBERS: [&str; 2] = ["one", "two"];
+    let place = Place::new(small());
+    block_on(async {
+        let (store, _) = place.open();
+        let team = name("team");
+        for member in MEMBERS {
+            store.join(&team, &view(member), Join::All).await.expect("joined");
+        }
+        let boxes: Vec<String> = (0..90).map(|n| format!("box-{n}")).chain(["team".into()]).collect();
+        let boxes: Vec<&str> = boxes.iter().map(String::as_str).collect();
+        let uids = deliver(&store, b"one\r\n", &boxes).await;
+        let trashed = vec![uids[90]];
+        store.trash(&team, trashed.clone()).await.expect("moved");
+        let bodies = |store: &SledStore| {
+            rows(store).into_iter().filter(|(key, _)| key.starts_with(keys::BODIES)).count()
+        };
+        let before = bodies(&store);
+        assert!(before > 1, "{before}");
+        let mut back = Vec::new();
+        for n in 0..200 {
+            let view = view(MEMBERS[n % 2]);
+            back.push(store.undo(&team, &view, trashed.clone()).await.expect("undone")[0].now);
+            assert_holders(&rows(&store));
+        }
+        assert!(bodies(&store) > before + 1, "{before} and {}", bodies(&store));
+        assert!(rows(&store).values().all(|value| value.len() <= 1024));
+        // The last of the trash, which nobody shares it with, moves out of it.
+        store.leave(&team, &view("two"), Unwanted::Stays).await.expect("left");
+        let moved = store.undo(&team, &view("one"), trashed.clone()).await.expect("undone")[0].now;
+        assert!(store.trashed(&team, Uid(0), 9).await.expect("told").is_empty());
+        assert_holders(&rows(&store));
+        // From the middle of the rows, from the first, from the last.
+        store.purge(&team, back.drain(40..160).collect()).await.expect("purged");
+        assert_holders(&rows(&store));
+        for (mailbox, uid) in boxes.iter().zip(&uids).take(90) {
+            store.purge(&name(mailbox), vec![*uid]).await.expect("purged");
+            assert_holders(&rows(&store));
+        }
+        back.reverse();
+        store.purge(&team, back).await.expect("purged");
+        assert_holders(&rows(&store));
+        let last = store.open(&team, &view("one")).await.expect("opened");
+        assert_eq!((last.len(), last.entry(0).map(|entry| entry.uid)), (1, Some(moved)));
+        assert!(read(&last, 0).await.ends_with(b"one\r\n") && bodies(&store) > 0);
+        store.purge(&team, vec![moved]).await.expect("purged");
+        assert_eq!(bodies(&store), 0);
+        store.close().await.expect("closed");
+    });
+}
+
 /// What is noted of deletions goes with what was deleted: by and by, and nothing of it stays for ever.
 #[test]
 fn what_the_trash_gave_up_is_noted_no_more() {
