@@ -92,6 +92,15 @@ pub trait Store: Clone + Send + Sync + 'static {
         limit: usize,
     ) -> impl Future<Output = Result<Vec<Trashed>, StoreError>> + Send;
 
+    /// When what a mailbox holds came into it, or came back, by uid: above `after`, `limit` at most. In milliseconds since
+    /// 1970 by the wall clock.
+    fn came(
+        &self,
+        mailbox: &MailboxName,
+        after: Uid,
+        limit: usize,
+    ) -> impl Future<Output = Result<Vec<(Uid, u64)>, StoreError>> + Send;
+
     /// What a view was done with since `since_ms`, oldest first, as far as it is still in the mailbox or its trash.
     fn deletions(
         &self,

@@ -9,8 +9,8 @@ use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 use tracing::warn;
 
-use crate::clock::Reading;
 use crate::concerns::Concerns;
+use crate::eras::{At, Eras};
 use crate::memo::Memo;
 use crate::report;
 use crate::team::joining::reconcile;
@@ -135,47 +135,38 @@ impl<S: Store> Caretaker<S> {
 
     /// Lets views join, and nothing else: nobody leaves by a clock that was not looked at.
     pub(crate) async fn join(&mut self, wall_ms: u64) {
-        if let Err(error) = reconcile(&self.means, &mut self.memo, wall_ms, None).await {
+        let at = At { wall_ms, now_ms: None, eras: Eras::default() };
+        if let Err(error) = reconcile(&self.means, &mut self.memo, &at).await {
             warn!(%error, "views that joined the file wait: the store does not take them");
         }
     }
 
     /// Looks at everything. `again` says that the directory has changed, or that this is the first look; `every`, how
     /// often at least what costs more is looked at.
-    pub(crate) async fn look(
-        &mut self,
-        reading: Reading,
-        wall_ms: u64,
-        now: Instant,
-        again: bool,
-        every: Duration,
-    ) {
-        let now_ms = match reading {
-            Reading::Now(now_ms) => Some(now_ms),
-            Reading::Suspended(_) => None,
-        };
+    pub(crate) async fn look(&mut self, at: &At, now: Instant, again: bool, every: Duration) {
+        let wall_ms = at.wall_ms;
         let is_due =
             again || self.looked.is_none_or(|last| now.saturating_duration_since(last) >= LOOK.min(every));
         let care = self.care.borrow().clone();
         if is_due {
             self.looked = Some(now);
-            if let Err(error) = reconcile(&self.means, &mut self.memo, wall_ms, now_ms).await {
+            if let Err(error) = reconcile(&self.means, &mut self.memo, at).await {
                 warn!(%error, "views that joined or left the file wait: the store does not take them");
                 self.looked = None;
             }
             self.keep().await;
         }
-        if let Err(error) = self.releaser.look(&self.means, &mut self.memo, &care, wall_ms, now_ms).await {
+        if let Err(error) = self.releaser.look(&self.means, &mut self.memo, &care, at).await {
             warn!(%error, "what teams release stays for now: the store did not do it");
         }
         if is_due {
-            if let Err(error) = self.trash.look(&self.means, &mut self.memo, &care, wall_ms, now_ms).await {
+            if let Err(error) = self.trash.look(&self.means, &mut self.memo, &care, at).await {
                 warn!(%error, "the trash stays as it is for now: the store did not purge it");
             }
-            if let Err(error) = self.trash.make_room(&self.means, &self.memo, &self.lacks, now).await {
+            if let Err(error) = self.trash.make_room(&self.means, &self.memo, &self.lacks, (at, now)).await {
                 warn!(%error, "the disk runs low, and the trash was not purged: the store did not do it");
             }
-            if let Some(now_ms) = now_ms {
+            if let Some(now_ms) = at.now_ms {
                 self.watch.look(&self.means, &mut self.memo, &care.watchdog, now_ms).await;
             }
             // What may be a mistake is told first: of too much the last is cut off.

@@ -1,15 +1,16 @@
 use std::fmt;
 use std::time::{Duration, Instant};
 
-/// How far the wall clock may be from where it was expected, and how long it must have run well after it was not.
-const DAY: Duration = Duration::from_secs(24 * 60 * 60);
+use crate::eras::{DAY, Eras, SLACK};
+use crate::words::ms;
 
 /// The clock by which mail grows old: a wall clock that is not believed when it jumps. One that wakes up in
 /// 2038 must not make everything old at once.
 ///
 /// Within a run it advances by the lesser of wall clock and monotonic clock. When the wall clock is over a day
 /// from where it was expected, at a look or since the last run, nothing grows old until the appliance has run
-/// for a day: time enough for somebody to see what the log says and to put the clock right.
+/// for a day: time enough for somebody to see what the log says and to put the clock right. What was stamped before
+/// counts by the rule of `eras.rs`.
 #[derive(Debug)]
 pub struct AgeClock {
     /// The wall clock at the last look, in this run or an earlier one.
@@ -21,6 +22,7 @@ pub struct AgeClock {
     looked: Option<Instant>,
     /// Wall and monotonic clock at the look from which on both are believed.
     anchor: Option<(u64, Instant)>,
+    eras: Eras,
 }
 
 /// What the clock says.
@@ -35,7 +37,17 @@ pub enum Reading {
 impl AgeClock {
     /// Goes on from what [`AgeClock::kept`] said.
     pub fn new(last_ms: Option<u64>, suspended: Duration, doubted: bool) -> Self {
-        Self { last_ms, suspended, doubted, looked: None, anchor: None }
+        Self { last_ms, suspended, doubted, looked: None, anchor: None, eras: Eras::default() }
+    }
+
+    /// The same, and of what it has jumped over that is known.
+    pub(crate) fn with_eras(self, eras: Eras) -> Self {
+        Self { eras, ..self }
+    }
+
+    /// What it has jumped over.
+    pub(crate) fn eras(&self) -> &Eras {
+        &self.eras
     }
 
     /// What the next run must know.
@@ -64,9 +76,21 @@ impl AgeClock {
 
     /// Looks at both clocks.
     pub fn look(&mut self, wall_ms: u64, now: Instant) -> Reading {
+        if self.looked.is_none() {
+            self.eras.run(wall_ms);
+        }
         let ran =
             self.looked.replace(now).map_or(Duration::ZERO, |before| now.saturating_duration_since(before));
         let expected = self.last_ms.replace(wall_ms).map(|last| last.saturating_add(ms(ran)));
+        match expected {
+            None => self.eras.forget(wall_ms),
+            Some(expected)
+                if wall_ms.abs_diff(expected) > ms(DAY) || wall_ms < expected.saturating_sub(ms(SLACK)) =>
+            {
+                self.eras.jumped(expected, wall_ms);
+            }
+            Some(_) => {}
+        }
         if expected.is_none_or(|expected| wall_ms.abs_diff(expected) > ms(DAY)) {
             self.suspended = DAY;
             self.doubted = expected.is_some();
@@ -90,10 +114,6 @@ impl fmt::Display for AgeClock {
         let word = if self.doubted { "doubted" } else { "believed" };
         writeln!(f, "{last_ms} {} {word}", ms(self.suspended))
     }
-}
-
-fn ms(time: Duration) -> u64 {
-    u64::try_from(time.as_millis()).unwrap_or(u64::MAX)
 }
 
 #[cfg(test)]

@@ -10,6 +10,7 @@ mod caretaker;
 mod clock;
 mod concerns;
 mod digest;
+mod eras;
 mod expiring;
 mod expiry;
 mod fullness;

@@ -6,9 +6,11 @@ use std::{fs, io};
 
 use mail::MailboxName;
 
+use crate::eras::Eras;
+
 /// What one run leaves to the next: a small file of lines, renamed into place so that it is whole. Whatever is
-/// lost of it makes nothing go: without the time nothing grows old for a day, and a warning that is forgotten
-/// is sent once more.
+/// lost of it makes nothing go: without the time nothing grows old for a day and holds begin anew, and a warning
+/// that is forgotten is sent once more.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub(crate) struct Notes {
     /// The wall clock at the last look, in milliseconds since 1970.
@@ -17,6 +19,8 @@ pub(crate) struct Notes {
     pub(crate) suspended: Duration,
     /// Because the clock has jumped, and not because it ran for the first time.
     pub(crate) doubted: bool,
+    /// What the clock has jumped over.
+    pub(crate) eras: Eras,
     /// Mailboxes whose owners know that they are nearly full.
     pub(crate) warned: BTreeSet<MailboxName>,
 }
@@ -25,15 +29,22 @@ impl Notes {
     pub(crate) fn read(path: &Path) -> Self {
         let text = fs::read_to_string(path).unwrap_or_default();
         let mut notes = Self::default();
+        let (mut over, mut begun_ms) = (Vec::new(), 0);
         for (word, value) in text.lines().filter_map(|line| line.split_once(' ')) {
             match word {
                 "time" => notes.time_ms = value.parse().ok(),
                 "suspended" => notes.suspended = value.parse().map(Duration::from_millis).unwrap_or_default(),
                 "doubted" => notes.doubted = value == "yes",
+                "jumped" => over.extend(value.split_once(' ').and_then(|(from, to)| {
+                    let (from, to) = (from.parse().ok()?, to.parse().ok()?);
+                    (from <= to).then_some((from, to))
+                })),
+                "since" => begun_ms = value.parse().unwrap_or_default(),
                 "warned" => notes.warned.extend(MailboxName::parse(value).ok()),
                 _ => {}
             }
         }
+        notes.eras = Eras::new(over, begun_ms);
         notes
     }
 
@@ -50,6 +61,13 @@ impl Notes {
         let _ = writeln!(text, "suspended {}", self.suspended.as_millis());
         if self.doubted {
             let _ = writeln!(text, "doubted yes");
+        }
+        let (over, begun_ms) = self.eras.kept();
+        for (from, to) in over {
+            let _ = writeln!(text, "jumped {from} {to}");
+        }
+        if begun_ms > 0 {
+            let _ = writeln!(text, "since {begun_ms}");
         }
         for mailbox in &self.warned {
             let _ = writeln!(text, "warned {mailbox}");
@@ -80,11 +98,13 @@ mod tests {
             time_ms: Some(1_795_000_000_000),
             suspended: Duration::from_millis(1500),
             doubted: true,
+            eras: Eras::new(vec![(0, 7), (9, 12)], 30),
             warned: [name("alice"), name("müller@other.example")].into(),
         };
         notes.write(&path).await.expect("written");
         assert_eq!(Notes::read(&path), notes);
-        fs::write(&path, "time soon\nwarned a/b\nnonsense\nwarned bob\n").expect("written");
+        fs::write(&path, "time soon\njumped 7\njumped 9 8\nwarned a/b\nnonsense\nwarned bob\n")
+            .expect("written");
         assert_eq!(Notes::read(&path), Notes { warned: [name("bob")].into(), ..Notes::default() });
     }
 }

@@ -15,6 +15,7 @@ use crate::caretaker::{Caretaker, Caring, Means};
 use crate::clock::{AgeClock, Reading};
 use crate::concerns::Concerns;
 use crate::digest::{Digests, ReadHead};
+use crate::eras::At;
 use crate::expiring::{Expiring, Found};
 use crate::expiry::{ages, remove_old};
 use crate::fullness::{FORGET, WARN, fullness};
@@ -74,8 +75,8 @@ impl<S: Store> Upkeep<S> {
         quarantine: watch::Receiver<Quarantine>,
         expiring: Expiring,
     ) -> Self {
-        let Notes { time_ms, suspended, doubted, warned } = Notes::read(&path);
-        let clock = AgeClock::new(time_ms, suspended, doubted);
+        let Notes { time_ms, suspended, doubted, eras, warned } = Notes::read(&path);
+        let clock = AgeClock::new(time_ms, suspended, doubted).with_eras(eras);
         let (again, found, journeys) = (Arc::new(Notify::new()), Found::default(), Journeys::default());
         Self {
             store,
@@ -225,9 +226,10 @@ impl<S: Store> Upkeep<S> {
         let Quarantine { keep, octets, .. } = *self.quarantine.borrow();
         match reading {
             Reading::Now(now_ms) => {
-                remove_old(&self.store, ages, now_ms, &self.journeys, stop).await;
+                let at = (self.clock.eras(), now_ms);
+                remove_old(&self.store, ages, at, &self.journeys, stop).await;
                 let held: Vec<_> = held.iter().map(|(name, _)| (name.clone(), keep)).collect();
-                remove_old(&self.store, &held, now_ms, &self.journeys, stop).await;
+                remove_old(&self.store, &held, at, &self.journeys, stop).await;
             }
             Reading::Suspended(_) if ages.is_empty() && held.is_empty() => {}
             Reading::Suspended(left) if self.clock.is_doubted() => warn!(
@@ -308,7 +310,12 @@ impl<S: Store> Upkeep<S> {
             }
         };
         if let Some(caretaker) = &mut self.caretaker {
-            caretaker.look(reading, wall_ms, now, again, every).await;
+            let now_ms = match reading {
+                Reading::Now(now_ms) => Some(now_ms),
+                Reading::Suspended(_) => None,
+            };
+            let at = At { wall_ms, now_ms, eras: self.clock.eras().clone() };
+            caretaker.look(&at, now, again, every).await;
         }
     }
 
@@ -321,7 +328,8 @@ impl<S: Store> Upkeep<S> {
 
     async fn note(&self) {
         let (time_ms, suspended, doubted) = self.clock.kept();
-        let notes = Notes { time_ms, suspended, doubted, warned: self.warned.clone() };
+        let (eras, warned) = (self.clock.eras().clone(), self.warned.clone());
+        let notes = Notes { time_ms, suspended, doubted, eras, warned };
         if let Err(error) = notes.write(&self.path).await {
             warn!(%error, path = %self.path.display(), "what the next start should know of warnings and the clock is not written down");
         }

@@ -261,6 +261,15 @@ impl Store for SledStore {
         self.in_trash(mailbox, after, limit).await
     }
 
+    async fn came(
+        &self,
+        mailbox: &MailboxName,
+        after: Uid,
+        limit: usize,
+    ) -> Result<Vec<(Uid, u64)>, StoreError> {
+        self.came_into(mailbox, after, limit).await
+    }
+
     async fn deletions(
         &self,
         mailbox: &MailboxName,

@@ -32,6 +32,17 @@ impl SledStore {
         self.read_index(move |kv| page(kv, &trash, after, limit)).await
     }
 
+    pub(super) async fn came_into(
+        &self,
+        mailbox: &MailboxName,
+        after: Uid,
+        limit: usize,
+    ) -> Result<Vec<(Uid, u64)>, StoreError> {
+        let mailbox = mailbox.clone();
+        let page = self.read_index(move |kv| page(kv, &mailbox, after, limit)).await?;
+        Ok(page.into_iter().map(|entry| (entry.uid, entry.delivered_ms)).collect())
+    }
+
     pub(super) async fn deleted(
         &self,
         mailbox: &MailboxName,
@@ -117,7 +128,7 @@ fn number(key: &[u8]) -> Result<Uid, IndexError> {
     Ok(Uid(keys::number(key).ok_or(IndexError::Damaged("an entry's key"))?))
 }
 
-/// Entries of a trash above `after`.
+/// Entries of a trash, or of any other mailbox, above `after`.
 fn page(kv: &dyn IndexKv, trash: &MailboxName, after: Uid, limit: usize) -> Result<Vec<Trashed>, IndexError> {
     let mut found = Vec::new();
     let take = |(first, value): (Uid, Vec<u8>), found: &mut Vec<Trashed>| {

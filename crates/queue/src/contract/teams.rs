@@ -124,6 +124,7 @@ pub async fn undone_comes_back_under_another_uid<E: Engine>(engine: &E) {
     let undo = vec![uids[0], uids[1], stranger];
     tokio::time::sleep(Duration::from_millis(5)).await;
     let undone_ms = now_ms();
+    let came = store.came(&name("alice"), Uid(0), 9).await.expect("told");
     let undone = store.undo(&name("alice"), &ViewName::owner(), undo).await.expect("undone");
     assert_eq!(undone.iter().map(|undone| undone.was).collect::<Vec<_>>(), uids[..1]);
     let now = undone[0].now;
@@ -133,6 +134,14 @@ pub async fn undone_comes_back_under_another_uid<E: Engine>(engine: &E) {
     assert_eq!(listed(&store, "alice", "").await, [uids[1], now]);
     let old = store.older_than(&name("alice"), undone_ms, u64::MAX, 9).await.expect("told");
     assert_eq!(old, uids[1..], "it is as young as new mail");
+    let [(other, other_ms)] = came[..] else { panic!("one is listed: {came:?}") };
+    assert!(other == uids[1] && other_ms > 0 && other_ms < undone_ms);
+    let came = async |after, limit| store.came(&name("alice"), after, limit).await.expect("told");
+    let [first, (back, back_ms)] = came(Uid(0), 9).await[..] else { panic!("two are listed") };
+    assert!(first == (other, other_ms) && back == now && back_ms >= undone_ms);
+    assert_eq!(came(Uid(0), 1).await, [first]);
+    assert_eq!(came(uids[1], 9).await, [(now, back_ms)]);
+    assert!(came(now, 9).await.is_empty());
     assert_eq!(foreign(&store, 1).await, None, "by the old server's name no client would fetch it again");
     assert_eq!(octets_of(&store, "alice", "", now).await, before);
     assert!(in_trash(&store, "alice").await.is_empty());

@@ -170,6 +170,18 @@ impl Store for MemoryStore {
         Ok(entries.filter(|entry| entry.uid > after).take(limit).map(trashed).collect())
     }
 
+    async fn came(
+        &self,
+        mailbox: &MailboxName,
+        after: Uid,
+        limit: usize,
+    ) -> Result<Vec<(Uid, u64)>, StoreError> {
+        let state = self.lock();
+        let entries = state.mailboxes.get(mailbox).into_iter().flat_map(|found| found.entries.values());
+        let came = entries.filter(|entry| entry.uid > after).map(|entry| (entry.uid, entry.time_ms));
+        Ok(came.take(limit).collect())
+    }
+
     async fn deletions(
         &self,
         mailbox: &MailboxName,

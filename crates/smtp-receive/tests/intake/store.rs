@@ -123,6 +123,15 @@ impl Store for Doored {
         self.inner.trashed(mailbox, after, limit).await
     }
 
+    async fn came(
+        &self,
+        mailbox: &MailboxName,
+        after: Uid,
+        limit: usize,
+    ) -> Result<Vec<(Uid, u64)>, StoreError> {
+        self.inner.came(mailbox, after, limit).await
+    }
+
     async fn deletions(
         &self,
         mailbox: &MailboxName,

@@ -16,6 +16,7 @@ use tempfile::TempDir;
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
+mod doubt;
 mod hold;
 mod joining;
 mod lapses;
@@ -118,7 +119,9 @@ struct World {
     care: Care,
     lacks: Arc<AtomicU64>,
     events: Arc<Mutex<Vec<Event>>>,
+    /// True time, and how far the wall clock is ahead of it.
     now_ms: Cell<u64>,
+    ahead_ms: Cell<i64>,
     begun: Instant,
 }
 
@@ -141,6 +144,7 @@ impl World {
             lacks: Arc::default(),
             events: Arc::default(),
             now_ms: Cell::new(START),
+            ahead_ms: Cell::new(0),
             begun: Instant::now(),
         };
         world.store.set_clock(START);
@@ -168,13 +172,23 @@ impl World {
 
     fn pass(&self, ms: u64) {
         self.now_ms.set(self.now_ms.get() + ms);
-        self.store.set_clock(self.now_ms.get());
+        self.store.set_clock(self.wall_ms());
+    }
+
+    fn wall_ms(&self) -> u64 {
+        self.now_ms.get().saturating_add_signed(self.ahead_ms.get())
+    }
+
+    /// The wall clock is put so many days ahead of true time.
+    fn put(&self, days: i64) {
+        self.ahead_ms.set(days * DAY.cast_signed());
+        self.pass(0);
     }
 
     /// Looks now, as after a reload.
     async fn look(&self, upkeep: &mut Upkeep<MemoryStore>) {
         let now = self.begun + Duration::from_millis(self.now_ms.get() - START);
-        upkeep.take_care(true, Duration::from_secs(1), self.now_ms.get(), now).await;
+        upkeep.take_care(true, Duration::from_secs(1), self.wall_ms(), now).await;
     }
 
     /// Looks an hour later, and the clock has jumped ahead by so much.

@@ -7,6 +7,7 @@ use queue::{Join, Store, StoreError, Unwanted};
 use tracing::info;
 
 use crate::caretaker::Means;
+use crate::eras::At;
 use crate::memo::Memo;
 use crate::words::{between, ms};
 
@@ -15,15 +16,13 @@ const HOLD: Duration = Duration::from_secs(30 * 24 * 60 * 60);
 /// Messages of one step.
 const STEP: usize = 1000;
 
-/// Brings the views that have joined in line with the file. `now_ms` is none while the clock is not believed: then
-/// nobody leaves.
+/// Brings the views that have joined in line with the file. While the clock is not believed nobody leaves.
 ///
 /// A mailbox that the file does not have any more keeps its views as it keeps its mail.
 pub(crate) async fn reconcile<S: Store>(
     means: &Means<S>,
     memo: &mut Memo,
-    wall_ms: u64,
-    now_ms: Option<u64>,
+    at: &At,
 ) -> Result<(), StoreError> {
     let Means { store, directory, .. } = means;
     let declared: BTreeMap<_, _> = directory.views().into_iter().collect();
@@ -33,8 +32,8 @@ pub(crate) async fn reconcile<S: Store>(
         let joined = kept.get(mailbox).map_or(&[][..], Vec::as_slice);
         if declared.contains_key(mailbox) || directory.has_mailbox(mailbox) {
             let wanted = wanted(directory, mailbox, declared.get(mailbox), joined);
-            join_missing(means, mailbox, &wanted, joined, wall_ms).await?;
-            part(means, memo, (mailbox, &wanted, joined), wall_ms, now_ms).await?;
+            join_missing(means, mailbox, &wanted, joined, at.wall_ms).await?;
+            part(means, memo, (mailbox, &wanted, joined), at).await?;
         }
     }
     // What somebody else let leave needs no note.
@@ -97,8 +96,7 @@ async fn part<S: Store>(
     means: &Means<S>,
     memo: &mut Memo,
     (mailbox, wanted, joined): (&MailboxName, &[ViewName], &[ViewName]),
-    wall_ms: u64,
-    now_ms: Option<u64>,
+    at: &At,
 ) -> Result<(), StoreError> {
     let (owner, releaser) = (ViewName::owner(), ViewName::releaser());
     let team = means.directory.team(mailbox);
@@ -124,11 +122,12 @@ async fn part<S: Store>(
         let seat = (mailbox.clone(), view.clone());
         let since = memo.left.entry(seat.clone()).or_insert_with(|| {
             info!(%mailbox, view = view.as_str(), hold = Span(hold).to_string(), "a view is not declared any more: it is kept for a while");
-            wall_ms
+            at.wall_ms
         });
         // A clock that was ahead begins anew.
-        *since = (*since).min(wall_ms);
-        let Some(now_ms) = now_ms.filter(|now| since.saturating_add(ms(hold)) <= *now) else { continue };
+        *since = (*since).min(at.wall_ms);
+        let ends_ms = at.since(*since).saturating_add(ms(hold));
+        let Some(now_ms) = at.now_ms.filter(|now| ends_ms <= *now) else { continue };
         // What is kept longer for it is known, and comes back, by its view alone.
         if memo.guarded.keys().any(|(of, _)| *of == seat) {
             continue;

@@ -11,6 +11,8 @@ use super::claim::{Claims, Verdict, Why};
 use super::held::{Held, lists};
 use super::presence::{Presence, presence};
 use crate::caretaker::{Care, Means};
+use crate::eras::{At, Eras};
+use crate::expiry::old;
 use crate::memo::Memo;
 use crate::trash::guard::look_at_views;
 use crate::words::{between, instant, ms};
@@ -38,6 +40,8 @@ struct Known {
     decided: Option<Claims>,
     /// What is released and still in the mailbox; none: the store was not asked yet.
     held: Option<Held>,
+    /// What was known of jumps of the clock then.
+    eras: Eras,
     /// How the views stood at the last look, and when that was.
     watched: Option<(Vec<ViewState>, u64)>,
 }
@@ -47,19 +51,18 @@ struct Look<'a, S> {
     means: &'a Means<S>,
     mailbox: &'a MailboxName,
     team: Arc<Team>,
-    wall_ms: u64,
+    at: &'a At,
 }
 
 impl Releaser {
-    /// Goes through all teams; of several errors the last. `now_ms` is none while the clock is not believed: then
-    /// everybody counts as present, and nothing goes for its time.
+    /// Goes through all teams; of several errors the last. While the clock is not believed everybody counts as present, and
+    /// nothing goes for its time.
     pub(crate) async fn look<S: Store>(
         &mut self,
         means: &Means<S>,
         memo: &mut Memo,
         care: &Care,
-        wall_ms: u64,
-        now_ms: Option<u64>,
+        at: &At,
     ) -> Result<(), StoreError> {
         let teams = means.directory.teams();
         self.teams.retain(|name, _| teams.iter().any(|(other, _)| other == name));
@@ -73,8 +76,8 @@ impl Releaser {
                 break;
             }
             let known = self.teams.entry(mailbox.clone()).or_default();
-            let look = Look { means, mailbox: &mailbox, team, wall_ms };
-            if let Err(error) = known.look(&look, memo, care, now_ms).await {
+            let look = Look { means, mailbox: &mailbox, team, at };
+            if let Err(error) = known.look(&look, memo, care).await {
                 outcome = Err(error);
             }
         }
@@ -88,13 +91,19 @@ impl Known {
         look: &Look<'_, S>,
         memo: &mut Memo,
         care: &Care,
-        now_ms: Option<u64>,
     ) -> Result<(), StoreError> {
-        let Look { means, mailbox, team, wall_ms } = look;
+        let Look { means, mailbox, team, at } = look;
+        let wall_ms = at.wall_ms;
+        if self.eras != at.eras {
+            // Since when something is held is told anew.
+            (self.eras, self.held) = (at.eras.clone(), None);
+        }
         let states = means.store.views(mailbox).await?;
         if let Some(guard) = &care.guard {
             let first = || (Vec::new(), wall_ms.saturating_sub(FIRST));
-            let before = self.watched.take().unwrap_or_else(first);
+            let (then, since_ms) = self.watched.take().unwrap_or_else(first);
+            // A clock that was put back has noted what came then before that.
+            let before = (then, since_ms.min(wall_ms.saturating_sub(OVERLAP)));
             look_at_views(means, memo, guard, (mailbox, &states), before).await?;
         }
         self.watched = Some((states.clone(), wall_ms.saturating_sub(OVERLAP)));
@@ -105,7 +114,8 @@ impl Known {
         if own.is_empty() {
             return Ok(());
         }
-        let absent = now_ms.map_or_else(BTreeSet::new, |now_ms| look.absent(memo, &release, &states, now_ms));
+        let absent =
+            at.now_ms.map_or_else(BTreeSet::new, |now_ms| look.absent(memo, &release, &states, now_ms));
         let claims = Claims::new(team, release.when, &states, &absent);
         if self.decided.as_ref() != Some(&claims) {
             self.decided = None;
@@ -114,7 +124,7 @@ impl Known {
             }
             self.held.iter_mut().for_each(Held::ask_again);
         }
-        if let Some(now_ms) = now_ms {
+        if let Some(now_ms) = at.now_ms {
             self.let_go(look, &release, &claims, now_ms).await?;
             Self::let_go_old(look, &release, now_ms).await?;
         }
@@ -123,7 +133,7 @@ impl Known {
 
     /// Releases what may be released now; false when it was stopped before the end.
     async fn release<S: Store>(&mut self, look: &Look<'_, S>, claims: &Claims) -> Result<bool, StoreError> {
-        let Look { means, mailbox, wall_ms, .. } = look;
+        let Look { means, mailbox, at, .. } = look;
         let undecided = means.store.open(mailbox, &ViewName::releaser()).await?;
         for begin in (0..undecided.len()).step_by(STEP) {
             if means.stop.is_cancelled() {
@@ -140,7 +150,7 @@ impl Known {
             let changes = !found.is_empty();
             for (why, uids) in found {
                 look.note_released(uids.clone()).await?;
-                self.held.iter_mut().for_each(|held| held.add(*wall_ms, &uids));
+                self.held.iter_mut().for_each(|held| held.add(at.wall_ms, &uids));
                 let messages = uids.len();
                 info!(%mailbox, messages, status = "released", "{}", why.words());
                 let reason = why.words().into();
@@ -199,10 +209,10 @@ impl Known {
         now_ms: u64,
     ) -> Result<(), StoreError> {
         let Some(age) = release.max_age else { return Ok(()) };
-        let before = now_ms.saturating_sub(ms(age));
+        let at = (&look.at.eras, now_ms);
         let reason = format!("older than the team's max-age of {}", Span(age));
         while !look.means.stop.is_cancelled() {
-            let old = look.means.store.older_than(look.mailbox, before, now_ms, STEP).await?;
+            let old = old(&look.means.store, look.mailbox, age, at, STEP).await?;
             let found = old.len();
             if found == 0 {
                 break;
@@ -230,11 +240,12 @@ impl<S: Store> Look<'_, S> {
         let mut absent = BTreeSet::new();
         for state in states.iter().filter(|state| self.team.members.iter().any(|it| it.view == state.view)) {
             let seat = (self.mailbox.clone(), state.view.clone());
-            let seen_ms = seen_ms(self.means, self.mailbox, state);
-            match presence(seen_ms, release.ignore_absent, memo.lapsing.get(&seat).copied(), now_ms) {
+            let seen_ms = seen_ms(self.means, self.mailbox, state, self.at);
+            let told_ms = memo.lapsing.get(&seat).map(|told| self.at.since(*told));
+            match presence(seen_ms, release.ignore_absent, told_ms, now_ms) {
                 Presence::Here => drop(memo.lapsing.remove(&seat)),
                 Presence::Lapsing(at_ms) => {
-                    if memo.lapsing.get(&seat).is_none_or(|told| *told <= seen_ms) {
+                    if told_ms.is_none_or(|told| told <= seen_ms) {
                         memo.lapsing.insert(seat, now_ms);
                         self.tell_of_lapse(&state.view, between(seen_ms, now_ms), at_ms);
                     }
@@ -259,9 +270,9 @@ impl<S: Store> Look<'_, S> {
         self.means.store.delete(vec![Expunge { mailbox, view, uids, unwanted: Unwanted::Stays }]).await
     }
 
-    /// What is released and not in the trash yet. A stamp that is ahead counts from now on.
+    /// What is released and not in the trash yet.
     async fn held(&self) -> Result<Held, StoreError> {
-        let Self { means: Means { store, .. }, mailbox, wall_ms, .. } = self;
+        let Self { means: Means { store, .. }, mailbox, at, .. } = self;
         let mut trash = BTreeSet::new();
         let mut after = Uid(0);
         loop {
@@ -273,7 +284,7 @@ impl<S: Store> Look<'_, S> {
         let mut held = Held::default();
         for Deletion { time_ms, mut uids } in store.deletions(mailbox, &ViewName::releaser(), 0).await? {
             uids.retain(|uid| !trash.contains(uid));
-            held.add(time_ms.min(*wall_ms), &uids);
+            held.add(at.since(time_ms), &uids);
         }
         Ok(held)
     }
@@ -300,7 +311,7 @@ impl<S: Store> Look<'_, S> {
 }
 
 /// When a member was here last: when it joined, if it has never collected.
-pub(crate) fn seen_ms<S>(means: &Means<S>, mailbox: &MailboxName, state: &ViewState) -> u64 {
+fn seen_ms<S>(means: &Means<S>, mailbox: &MailboxName, state: &ViewState, at: &At) -> u64 {
     let pickup = means.pickups.last(mailbox, &state.view);
-    pickup.map_or(0, |pickup| pickup.last_ms).max(state.joined_ms)
+    pickup.map_or(0, |pickup| at.since(pickup.last_ms)).max(at.since(state.joined_ms))
 }

@@ -18,6 +18,7 @@ pub use room::Lacks;
 
 use crate::caretaker::{Care, Guard, Means};
 use crate::concerns::Concern;
+use crate::eras::{At, Eras};
 use crate::memo::Memo;
 use crate::words::ms;
 
@@ -43,6 +44,8 @@ struct Known {
     age: Duration,
     /// When the first of it is due.
     due_ms: u64,
+    /// What was known then of jumps of the clock.
+    eras: Eras,
 }
 
 impl Trash {
@@ -51,17 +54,17 @@ impl Trash {
         self.concern.clone()
     }
 
-    /// Purges what was there for its time. `now_ms` is none while the clock is not believed: then nothing goes.
+    /// Purges what was there for its time. While the clock is not believed nothing goes.
     pub(crate) async fn look<S: Store>(
         &mut self,
         means: &Means<S>,
         memo: &mut Memo,
         care: &Care,
-        wall_ms: u64,
-        now_ms: Option<u64>,
+        at: &At,
     ) -> Result<(), StoreError> {
+        let now_ms = at.now_ms;
         if let Some(now_ms) = now_ms {
-            memo.guarded.retain(|_, until| *until > now_ms);
+            memo.guarded.retain(|(_, time_ms), until| at.until(*time_ms, *until) > now_ms);
         }
         let kept = trashes(&means.store).await?;
         self.known.retain(|name, _| kept.iter().any(|(other, _)| other == name));
@@ -74,19 +77,25 @@ impl Trash {
             let is_as_it_was = self.known.get_mut(&mailbox).is_some_and(|known| {
                 known.messages = known.messages.min(messages);
                 let is_due = now_ms.is_some_and(|now_ms| now_ms >= known.due_ms);
-                known.age == age && !is_due && messages < known.messages.saturating_add(much)
+                known.age == age
+                    && known.eras == at.eras
+                    && !is_due
+                    && messages < known.messages.saturating_add(much)
             });
             if !is_as_it_was {
                 let trash = read(&means.store, &mailbox).await?;
                 if let Some(guard) = &care.guard {
-                    protect(means, memo, guard, &mailbox, &trash, wall_ms).await?;
+                    protect(means, memo, guard, &mailbox, &trash, at).await?;
                 }
-                let until = ends(&means.store, memo, &mailbox, age, &trash).await?;
+                let until = ends(&means.store, memo, (&mailbox, &trash), age, at).await?;
                 let (messages, due_ms) = purge(means, &mailbox, age, &until, now_ms).await?;
                 // Of an empty one nothing is known: what comes into it before the next look would never be due.
                 match messages {
                     0 => drop(self.known.remove(&mailbox)),
-                    messages => drop(self.known.insert(mailbox, Known { messages, age, due_ms })),
+                    messages => {
+                        let eras = at.eras.clone();
+                        self.known.insert(mailbox, Known { messages, age, due_ms, eras });
+                    }
                 }
             }
         }
@@ -130,13 +139,13 @@ async fn protect<S: Store>(
     guard: &Guard,
     mailbox: &MailboxName,
     trash: &[Trashed],
-    wall_ms: u64,
+    at: &At,
 ) -> Result<(), StoreError> {
     let is_known =
         |memo: &Memo, ms: u64| memo.guarded.keys().any(|((of, _), known)| of == mailbox && *known == ms);
     for mut mass in guard::masses(trash, guard) {
         let until = mass.time_ms.saturating_add(ms(guard.trash));
-        if until <= wall_ms || is_known(memo, mass.time_ms) {
+        if at.until(mass.time_ms, until) <= at.wall_ms || is_known(memo, mass.time_ms) {
             continue;
         }
         if means.directory.team(mailbox).is_some() {
@@ -163,22 +172,23 @@ async fn protect<S: Store>(
 async fn ends<S: Store>(
     store: &S,
     memo: &Memo,
-    mailbox: &MailboxName,
+    (mailbox, trash): (&MailboxName, &[Trashed]),
     age: Duration,
-    trash: &[Trashed],
+    at: &At,
 ) -> Result<Vec<(Uid, u64)>, StoreError> {
     // By the instant of a QUIT, and by what a member was done with then and is released since.
     let (mut instants, mut members) = (BTreeMap::new(), BTreeMap::new());
     for (((_, view), time_ms), until) in memo.guarded.iter().filter(|(((of, _), _), _)| of == mailbox) {
-        instants.insert(*time_ms, *until);
+        let until = at.until(*time_ms, *until);
+        instants.insert(*time_ms, until);
         let deletions = store.deletions(mailbox, view, *time_ms).await?;
         for deletion in deletions.into_iter().filter(|deletion| deletion.time_ms == *time_ms) {
-            members.extend(deletion.uids.into_iter().map(|uid| (uid, *until)));
+            members.extend(deletion.uids.into_iter().map(|uid| (uid, until)));
         }
     }
     let end = |trashed: &Trashed| {
         let longer = instants.get(&trashed.trashed_ms).max(members.get(&trashed.uid));
-        let end = trashed.trashed_ms.saturating_add(ms(age));
+        let end = at.since(trashed.trashed_ms).saturating_add(ms(age));
         (trashed.uid, longer.map_or(end, |longer| end.max(*longer)))
     };
     Ok(trash.iter().map(end).collect())

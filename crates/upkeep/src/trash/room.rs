@@ -9,6 +9,7 @@ use tracing::warn;
 use super::{REST, STEP, Trash, ends, read, trashes};
 use crate::caretaker::Means;
 use crate::concerns::Concern;
+use crate::eras::At;
 use crate::memo::Memo;
 use crate::words::messages;
 
@@ -38,7 +39,7 @@ impl Trash {
         means: &Means<S>,
         memo: &Memo,
         lacks: &Lacks,
-        now: Instant,
+        (at, now): (&At, Instant),
     ) -> Result<(), StoreError> {
         let asked = lacks.clone();
         let lacking = tokio::task::spawn_blocking(move || asked()).await.unwrap_or(0);
@@ -51,7 +52,7 @@ impl Trash {
         }
         let mailboxes: Vec<MailboxName> =
             trashes(&means.store).await?.into_iter().map(|(name, _)| name).collect();
-        let chosen = choose(means, memo, &mailboxes, lacking).await?;
+        let chosen = choose(means, memo, &mailboxes, lacking, at).await?;
         if chosen.is_empty() {
             return Ok(());
         }
@@ -92,17 +93,19 @@ async fn choose<S: Store>(
     memo: &Memo,
     mailboxes: &[MailboxName],
     lacking: u64,
+    at: &At,
 ) -> Result<Vec<Candidate>, StoreError> {
     // The last to go is on top: whatever is too much leaves there.
     let mut chosen: BinaryHeap<Candidate> = BinaryHeap::new();
     let mut octets = 0_u64;
     for (index, mailbox) in mailboxes.iter().enumerate() {
         let trash = read(&means.store, mailbox).await?;
-        let ends = ends(&means.store, memo, mailbox, Duration::ZERO, &trash).await?;
+        let ends = ends(&means.store, memo, (mailbox, &trash), Duration::ZERO, at).await?;
         for (it, (_, end)) in trash.iter().zip(ends) {
             octets += it.octets;
-            let is_guarded = end > it.trashed_ms;
-            let Trashed { trashed_ms, uid, octets: size, .. } = *it;
+            let Trashed { uid, octets: size, .. } = *it;
+            let trashed_ms = at.since(it.trashed_ms);
+            let is_guarded = end > trashed_ms;
             chosen.push(Candidate { is_guarded, trashed_ms, mailbox: index, uid, octets: size });
             while chosen.len() > ROUND || chosen.peek().is_some_and(|last| octets - last.octets >= lacking) {
                 let Some(last) = chosen.pop() else { break };

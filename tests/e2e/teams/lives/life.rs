@@ -53,7 +53,7 @@ struct Life<E: Engine> {
     chance: Chance,
     /// True time, and how far the wall clock is ahead of it.
     now: Arc<AtomicU64>,
-    ahead: Ms,
+    ahead: i64,
     numbers: u64,
     keeper: Option<Keeper<E::Store>>,
     pickups: Pickups,
@@ -150,18 +150,23 @@ impl<E: Engine> Life<E> {
         self.now.load(Ordering::SeqCst)
     }
 
+    fn wall(&self) -> Ms {
+        self.now().saturating_add_signed(self.ahead)
+    }
+
     /// Time passes for everybody.
     fn pass(&mut self, by: Ms) {
         let now = self.now.fetch_add(by, Ordering::SeqCst) + by;
-        E::clock(self.world.store(), now + self.ahead);
+        E::clock(self.world.store(), now.saturating_add_signed(self.ahead));
     }
 
-    /// The wall clock is put forward: by less than a day, or by far more.
+    /// The wall clock is put forward or back: by less than a day, or by far more.
     fn jump(&mut self) {
         if !E::MOVED {
             return;
         }
-        let by = *self.chance.pick(&[DAY / 2, 30 * DAY]);
+        let day = DAY.cast_signed();
+        let by = *self.chance.pick(&[day / 2, 30 * day, -day / 2, -30 * day]);
         self.place.book().jumped(self.now(), by);
         self.ahead += by;
         self.told.jumps += 1;
@@ -245,7 +250,7 @@ impl<E: Engine> Life<E> {
         });
         for (who, ..) in chosen {
             let view = ViewName::parse(who).expect("a name");
-            self.pickups.note(&team(), &view, self.now() + self.ahead, None);
+            self.pickups.note(&team(), &view, self.wall(), None);
         }
         self.told.sessions += count;
         self.told.got += got;
@@ -302,7 +307,7 @@ impl<E: Engine> Life<E> {
 
     /// The product looks after its mailboxes, and what it has done is held against what it may.
     fn look(&mut self) {
-        let wall = self.now() + self.ahead;
+        let wall = self.wall();
         let true_time = self.base + Duration::from_millis(self.now() - self.born);
         let keeper = self.keeper.get_or_insert_with(|| {
             let (store, directory) = (self.world.store().clone(), self.world.directory.clone());

@@ -96,8 +96,8 @@ pub(crate) struct Book {
     pub(crate) marks: BTreeMap<(String, String), Marks>,
     /// Numbers that a person may have got.
     pub(crate) human: BTreeMap<u64, Ms>,
-    /// When the wall clock was put forward, and how far.
-    pub(crate) jumps: Vec<(Ms, Ms)>,
+    /// When the wall clock was put forward or back, and how far.
+    pub(crate) jumps: Vec<(Ms, i64)>,
     /// When messages were sent: before that, they were not there.
     pub(crate) sent: BTreeMap<u64, Ms>,
 }
@@ -130,17 +130,17 @@ impl Book {
         self.members.get_mut(name).expect("a member")
     }
 
-    /// The wall clock is put forward.
-    pub(crate) fn jumped(&mut self, now: Ms, by: Ms) {
+    /// The wall clock is put forward or back.
+    pub(crate) fn jumped(&mut self, now: Ms, by: i64) {
         self.settle(now);
         self.jumps.push((now, by));
     }
 
-    /// How old something of that time may be taken for. A jump of more than a day is believed after a day.
+    /// How old something of that time may be taken for: only a jump of less than a day is not told from time that passes.
     pub(crate) fn age(&self, since: Ms, now: Ms) -> Ms {
         let after = self.jumps.iter().filter(|(at, _)| *at >= since);
-        let believed = after.filter(|(at, by)| *by <= DAY || now >= at + DAY);
-        now.saturating_sub(since) + believed.map(|(_, by)| by).sum::<Ms>()
+        let unseen = after.map(|(_, by)| by.unsigned_abs()).filter(|by| *by <= DAY);
+        now.saturating_sub(since) + unseen.sum::<Ms>()
     }
 
     /// Something was delivered.

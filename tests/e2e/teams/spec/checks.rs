@@ -119,7 +119,8 @@ impl Book {
 
     /// All that is known of an entry, for whoever must find out why.
     pub(crate) fn about(&self, uid: &str, now: Ms) -> String {
-        let mut text = format!("at {now}: {:?} under {:?}", self.entries[uid], self.rule);
+        let (entry, rule, jumps) = (&self.entries[uid], self.rule, &self.jumps);
+        let mut text = format!("at {now}: {entry:?} under {rule:?}, jumps {jumps:?}");
         for (name, member) in &self.members {
             text.push_str(&format!("\n  {name} {member:?} {:?}", self.marks(name, uid)));
         }

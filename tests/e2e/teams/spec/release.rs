@@ -80,7 +80,9 @@ impl Book {
         if !entry.may_be_gone {
             return Fate::Stays;
         }
-        if self.rule.max_age.is_some_and(|max| now.saturating_sub(entry.came) > max + 3 * DAY) {
+        // Mail that a clock has stamped which ran ahead is young until then.
+        let ahead: Ms = self.jumps.iter().filter(|(_, by)| *by < 0).map(|(_, by)| by.unsigned_abs()).sum();
+        if self.rule.max_age.is_some_and(|max| now.saturating_sub(entry.came) > max + ahead + 3 * DAY) {
             return Fate::Goes;
         }
         let (mut active, mut person) = (false, self.robots_alone());
