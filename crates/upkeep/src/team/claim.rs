@@ -20,12 +20,6 @@ pub(crate) struct Claimant {
 }
 
 impl Claimant {
-    /// Whether a message came to it.
-    fn got(&self, uid: Uid) -> bool {
-        let ViewState { after, fetched, done, .. } = &self.state;
-        uid > *after && (done.contains(uid) || fetched.contains(uid))
-    }
-
     /// Whether it keeps a message from being released.
     fn holds(&self, uid: Uid, when: When) -> bool {
         self.active
@@ -37,13 +31,21 @@ impl Claimant {
     }
 }
 
+/// Whether a message came to whoever has this view.
+fn has_had(state: &ViewState, uid: Uid) -> bool {
+    let ViewState { after, fetched, done, .. } = state;
+    uid > *after && (done.contains(uid) || fetched.contains(uid))
+}
+
 /// Everyone whose word counts for what a team releases, at one moment.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Claims {
     when: When,
     claimants: Vec<Claimant>,
-    /// Nobody in the team is a human: then a robot's word is enough.
+    /// Nobody in the team is a human, and nobody shares a password of the mailbox: then a robot's word is enough.
     robots_alone: bool,
+    /// How the view of that password stands, where all others are robots: whoever has it stands for the humans.
+    people: Option<ViewState>,
     /// A member of the file has not joined yet, and nobody knows what it wants.
     waiting: bool,
 }
@@ -80,7 +82,8 @@ impl Why {
 }
 
 impl Claims {
-    /// The owner's view counts for nothing: of a shared password nobody can tell whose it was.
+    /// The owner's view holds nothing back: of a shared password nobody can tell whose it was. But beside robots alone
+    /// it is people who have it, and without them nothing is released.
     pub(crate) fn new(team: &Team, when: When, states: &[ViewState], absent: &BTreeSet<ViewName>) -> Self {
         let (owner, releaser) = (ViewName::owner(), ViewName::releaser());
         let counted = states.iter().filter(|state| state.view != owner && state.view != releaser);
@@ -94,11 +97,14 @@ impl Claims {
                 active: !absent.contains(&state.view),
             }
         };
+        let robots = team.members.iter().all(|member| member.robot);
+        let people = states.iter().find(|state| robots && team.shared && state.view == owner);
         let has_joined = |view: &ViewName| states.iter().any(|state| state.view == *view);
         Self {
             when,
             claimants: counted.map(claimant).collect(),
-            robots_alone: team.members.iter().all(|member| member.robot),
+            robots_alone: robots && !team.shared,
+            people: people.cloned(),
             waiting: !team.members.iter().all(|member| has_joined(&member.view)),
         }
     }
@@ -117,7 +123,9 @@ impl Claims {
             return Verdict::Held;
         }
         let counts = |claimant: &&Claimant| claimant.member && (self.robots_alone || !claimant.robot);
-        if !self.claimants.iter().filter(counts).any(|claimant| claimant.got(uid)) {
+        let had = |claimant: &Claimant| has_had(&claimant.state, uid);
+        let people = self.people.as_ref().is_some_and(|people| has_had(people, uid));
+        if !people && !self.claimants.iter().filter(counts).any(had) {
             return Verdict::Unread;
         }
         let wanted = self.claimants.iter().any(|claimant| claimant.active && claimant.state.wants(uid));

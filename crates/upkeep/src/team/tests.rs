@@ -109,6 +109,36 @@ fn who_is_absent_new_or_gone_counts_as_the_rules_say() {
     assert_eq!(of("alice", When::AllFetched, &shared, &[])[..2], [Verdict::Unread; 2], "it frees nothing");
 }
 
+/// Whoever has the password beside robots is their human; what that view does holds nothing back.
+#[test]
+fn robots_beside_a_shared_password_are_not_alone() {
+    use Verdict::{Held, Released, Unread};
+    let robots = || vec![member("desk", true, false), member("bot", true, false)];
+    let both = [state("desk", 0, &[], &[1, 2, 3]), state("bot", 0, &[], &[1, 2, 3])];
+    let with = |shared: bool, owner: ViewState| {
+        let states = [&both[..], &[ViewState { view: mail::ViewName::owner(), ..owner }]].concat();
+        let claims =
+            Claims::new(&Team { shared, ..team(robots()) }, When::AllFetched, &states, &BTreeSet::new());
+        [1, 2, 3, 4].map(|uid| claims.verdict(Uid(uid)))
+    };
+    let done = Released(Why::AllDone);
+    assert_eq!(with(true, state("x", 0, &[], &[])), [Unread, Unread, Unread, Held]);
+    assert_eq!(with(true, state("x", 0, &[1, 4], &[2])), [done, done, Unread, Held]);
+    assert_eq!(
+        with(true, state("x", 1, &[1, 2], &[])),
+        [Unread, done, Unread, Held],
+        "as far as it came there"
+    );
+    assert_eq!(with(false, state("x", 0, &[1], &[])), [done, done, done, Held], "it was one once");
+    let humans = Team { shared: true, ..team(vec![member("alice", false, false)]) };
+    let states = [
+        state("alice", 2, &[], &[]),
+        ViewState { view: mail::ViewName::owner(), ..state("x", 0, &[1, 2], &[]) },
+    ];
+    let claims = Claims::new(&humans, When::AllFetched, &states, &BTreeSet::new());
+    assert_eq!(claims.verdict(Uid(1)), Unread, "beside humans it may be anybody's");
+}
+
 #[derive(Debug, Clone)]
 struct One {
     robot: bool,
