@@ -1,5 +1,5 @@
 use directory::Directory;
-use mail::{Cut, Envelope, MailboxCopy, MailboxName};
+use mail::{Cut, Envelope, MailboxCopy};
 use queue::{Additions, Queued, Route, RouteEntry};
 
 use crate::prelude::{Host, render};
@@ -9,16 +9,14 @@ use crate::prelude::{Host, render};
 pub enum Plan {
     /// Into these mailboxes.
     Deliver(Route),
-    /// Not now: this mailbox got the 250 and is no longer in the directory. The message stays queued until
-    /// the mailbox is back.
-    Wait(MailboxName),
     /// Not ours to deliver: it has no recipients, so whoever accepted it says where it goes.
     Pass,
 }
 
 /// Plans one message from what its envelope recorded before the 250, the directory's answers and the rulings: that
 /// is what was promised, so neither a directory nor rules that have changed since send it elsewhere, and a mailbox
-/// that is full meanwhile gets it all the same. Of the envelope an alias changes the recipient alone (RFC 5321
+/// that is full meanwhile gets it all the same. So does one that has left the directory: its mail is kept, and others
+/// do not wait for it. Of the envelope an alias changes the recipient alone (RFC 5321
 /// §3.9.1).
 pub fn plan(host: &Host, directory: &Directory, queued: &Queued) -> Plan {
     let envelope = &queued.envelope;
@@ -27,9 +25,6 @@ pub fn plan(host: &Host, directory: &Directory, queued: &Queued) -> Plan {
     }
     let mut entries = Vec::new();
     for copy in envelope.copies() {
-        if !directory.has_mailbox(&copy.mailbox) {
-            return Plan::Wait(copy.mailbox);
-        }
         let delivered_to = directory.home_address(&copy.mailbox);
         let additions = Additions {
             prelude: render(host, queued.id, envelope, &copy, &delivered_to),

@@ -6,7 +6,7 @@ use mail::{Event, Journeys, MailboxName, QueueId, shown};
 use queue::{Delivered, Queued, Route, Store, StoreError};
 use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
-use tracing::{error, info, warn};
+use tracing::{error, info};
 
 use crate::plan::{Plan, plan};
 use crate::prelude::Host;
@@ -56,7 +56,7 @@ impl<S: Store> Router<S> {
         Self { journeys, ..self }
     }
 
-    /// Notified, the router looks once more at all that waits: the directory has changed.
+    /// Notified, the router looks once more at all that waits.
     pub fn again(&self) -> Arc<Notify> {
         self.again.clone()
     }
@@ -110,10 +110,6 @@ impl<S: Store> Router<S> {
             Plan::Deliver(route) => {
                 self.tell_of_ages(queued, &route);
                 Some(route)
-            }
-            Plan::Wait(mailbox) => {
-                warn!(id = %queued.id, %mailbox, "mail waits: its mailbox is not in the directory any more");
-                None
             }
             Plan::Pass => None,
         }

@@ -281,10 +281,8 @@ fn delete_mail(context: &mut Context<'_>, args: &Remove) -> Result<Answer, Failu
     let words = if *dry_run { "would be deleted" } else { "deleted" };
     writeln!(context.out, "{words} for good: {all} of `{mailbox}`, {size}")?;
     if gone.queued > 0 {
-        let waiting = messages(gone.queued);
-        super::say(&format!(
-            "{waiting} for it stay held in the queue, until there is a mailbox of that name"
-        ));
+        let queued = messages(gone.queued);
+        super::say(&format!("{queued} for it are in the queue still, and come into it yet: run this again"));
     }
     Ok(Answer::Yes)
 }

@@ -93,7 +93,7 @@ pub(crate) async fn explain(loaded: Loaded, question: Question) -> Result<Reply,
             let copy = |entry: queue::RouteEntry| (entry.mailbox.to_string(), entry.additions.prelude);
             route.entries.into_iter().map(copy).collect()
         }
-        Plan::Deliver(_) | Plan::Wait(_) | Plan::Pass => Vec::new(),
+        Plan::Deliver(_) | Plan::Pass => Vec::new(),
     };
     Ok(Reply { explained, unknown, copies })
 }

@@ -30,7 +30,7 @@ pub struct Answer {
     pub messages: u64,
     /// Their octets, as served.
     pub octets: u64,
-    /// Messages that wait for it in the queue, and stay there.
+    /// Messages that wait for it in the queue, and come into it yet.
     pub queued: u64,
 }
 
@@ -63,7 +63,11 @@ impl Verb for DeleteMail {
                     format!("{by} deleted all mail of a mailbox that was taken out of the configuration");
                 desk.journeys().tell(|| Event::Removed { mailbox, uids, reason });
             }
-            // A mailbox of that name, should there be one again, begins anew for everybody.
+            // A mailbox of that name, should there be one again, begins anew for everybody; if there is one by now, those
+            // who collect it have joined.
+            if desk.directory()?.mailbox_named(mailbox.as_str()).is_some() {
+                break;
+            }
             for state in desk.store.views(&part).await? {
                 desk.store.leave(&part, &state.view, Unwanted::Goes).await?;
             }
