@@ -14,6 +14,8 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use mail::{Envelope, MailboxName, Uid};
 use queue::{Maildrop, Store, StoreError};
 
+use crate::eras::{At, Eras};
+
 /// Envelopes that are read in one look, and the rest at the next.
 const LOOK: usize = 2_000;
 
@@ -86,6 +88,8 @@ fn write(path: &Path, marked: &BTreeMap<MailboxName, u64>) -> io::Result<()> {
 #[derive(Default)]
 pub(crate) struct Found {
     mailboxes: HashMap<MailboxName, Dues>,
+    /// What was known then of jumps of the clock.
+    eras: Eras,
 }
 
 #[derive(Default)]
@@ -98,13 +102,22 @@ struct Dues {
 
 impl Found {
     /// Looks through what is new in the marked mailboxes.
-    pub(crate) async fn look<S: Store>(&mut self, store: &S, expiring: &Expiring) -> Result<(), StoreError> {
+    pub(crate) async fn look<S: Store>(
+        &mut self,
+        store: &S,
+        expiring: &Expiring,
+        at: &At,
+    ) -> Result<(), StoreError> {
+        if self.eras != at.eras {
+            // When something is due is told anew.
+            *self = Self { eras: at.eras.clone(), mailboxes: HashMap::new() };
+        }
         let marked = expiring.marked();
         self.mailboxes.retain(|name, _| marked.iter().any(|(other, _)| other == name));
         let mut left = LOOK;
         for (mailbox, times) in marked {
             let dues = self.mailboxes.entry(mailbox.clone()).or_default();
-            let done = dues.read(store, &mailbox, &mut left).await?;
+            let done = dues.read(store, &mailbox, &mut left, at).await?;
             if done && dues.due.is_empty() {
                 expiring.unmark(&mailbox, times);
             }
@@ -136,6 +149,7 @@ impl Dues {
         store: &S,
         mailbox: &MailboxName,
         left: &mut usize,
+        at: &At,
     ) -> Result<bool, StoreError> {
         let maildrop = store.whole(mailbox).await?;
         let uid = |index: usize| maildrop.entry(index).map(|entry| entry.uid);
@@ -144,16 +158,23 @@ impl Dues {
             let middle = low.midpoint(high);
             if uid(middle) <= self.to { low = middle + 1 } else { high = middle }
         }
+        if low == maildrop.len() {
+            return Ok(true);
+        }
+        // What came back is as young as new mail. What has come or gone since is no matter: the next look finds it.
+        let came = store.came(mailbox, self.to.unwrap_or(Uid(0)), *left).await?;
         for index in low..maildrop.len() {
             let Some(uid) = uid(index) else { continue };
             if *left == 0 {
                 return Ok(false);
             }
             *left -= 1;
-            let envelope = maildrop.envelope(index).await?;
-            if let Some(seconds) = age_in(&envelope, mailbox) {
-                let due = envelope.trace.received_ms.saturating_add(seconds.saturating_mul(1000));
-                self.due.insert((due, uid));
+            if let Ok(found) = came.binary_search_by_key(&uid, |(uid, _)| *uid) {
+                let envelope = maildrop.envelope(index).await?;
+                if let Some(seconds) = age_in(&envelope, mailbox) {
+                    let due = at.since(came[found].1).saturating_add(seconds.saturating_mul(1000));
+                    self.due.insert((due, uid));
+                }
             }
             self.to = Some(uid);
         }

@@ -216,6 +216,7 @@ const RECEIVED: u64 = 1_795_000_000_000;
 async fn ruled(world: &World, expire: Option<u64>) -> Uid {
     let mut envelope = queue::contract::envelope(&["alice"]);
     envelope.trace.received_ms = RECEIVED;
+    world.store.set_clock(RECEIVED);
     envelope.recipients[0].ruling = Some(Ruling { expire, ..Ruling::default() });
     let mut incoming = world.store.incoming(None).expect("admitted");
     incoming.write(b"x\r\n").await.expect("taken");
@@ -280,19 +281,42 @@ async fn what_its_owner_has_deleted_and_another_view_lists_goes_at_its_age_too()
     }
 }
 
+/// It has its age once more: by that of the message it would go at the next look, for good.
+#[tokio::test]
+async fn what_came_back_is_as_young_as_new_mail() {
+    let world = World::new();
+    let (alice, start) = (name("alice"), Instant::now());
+    let mut upkeep = world.upkeep();
+    upkeep.grow_old(&[], RECEIVED - 86_400_000, start, &CancellationToken::new()).await;
+    upkeep.grow_old(&[], RECEIVED, start + DAY, &CancellationToken::new()).await;
+    world.expiring().mark(&alice).expect("marked");
+    let mut upkeep = world.upkeep();
+    let uids = vec![ruled(&world, Some(60)).await];
+    let (view, unwanted) = (ViewName::owner(), Unwanted::ToTrash);
+    let done = Expunge { mailbox: alice.clone(), view: view.clone(), uids: uids.clone(), unwanted };
+    world.store.delete(vec![done]).await.expect("deleted");
+    world.store.set_clock(RECEIVED + 100_000);
+    let again = world.store.undo(&alice, &view, uids).await.expect("undone")[0].now;
+    for (seconds, stays) in [(100, &[again][..]), (159, &[again]), (160, &[])] {
+        upkeep.expire(RECEIVED + seconds * 1000, start + DAY + Duration::from_secs(seconds)).await;
+        assert_eq!(listed(&world.store, "alice", "").await, stays, "after {seconds} s");
+    }
+}
+
 /// A look reads so many envelopes; the next goes on where it was.
 #[tokio::test]
 async fn an_age_of_its_own_is_found_behind_much_mail() {
     let world = World::new();
     let (expiring, mut found) = (world.expiring(), crate::expiring::Found::default());
+    let at = crate::eras::At { wall_ms: RECEIVED, now_ms: None, eras: crate::eras::Eras::default() };
     expiring.mark(&name("alice")).expect("marked");
     for _ in 0..2_000 {
         world.fill("alice", 1).await;
     }
     let last = ruled(&world, Some(60)).await;
-    found.look(&world.store, &expiring).await.expect("looked");
+    found.look(&world.store, &expiring, &at).await.expect("looked");
     assert!(found.due(u64::MAX).is_empty());
-    found.look(&world.store, &expiring).await.expect("looked");
+    found.look(&world.store, &expiring, &at).await.expect("looked");
     assert_eq!(found.due(u64::MAX), [(name("alice"), vec![last])]);
 }
 

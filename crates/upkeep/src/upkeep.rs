@@ -249,7 +249,8 @@ impl<S: Store> Upkeep<S> {
 
     /// Lets go what a rule has given an age of its own.
     pub(crate) async fn expire(&mut self, wall_ms: u64, now: Instant) {
-        if let Err(error) = self.found.look(&self.store, &self.expiring).await {
+        let at = At { wall_ms, now_ms: None, eras: self.clock.eras().clone() };
+        if let Err(error) = self.found.look(&self.store, &self.expiring, &at).await {
             warn!(%error, "mail with an age of its own stays for now: the store does not say what there is");
         }
         if self.found.due(wall_ms).is_empty() {
