@@ -132,6 +132,24 @@ async fn the_trash_of_a_mailbox_that_left_the_file_stays_for_a_month() {
     assert!(world.trash("info").await.is_empty());
 }
 
+/// All that is there is guarded, for a month.
+#[tokio::test]
+async fn what_comes_into_a_trash_beside_what_stays_longer_goes_after_its_own_time() {
+    let world = World::new(&Setup::default());
+    let mut upkeep = world.upkeep();
+    world.look(&mut upkeep).await;
+    let uids = world.mail("alice", 10).await;
+    world.later(&mut upkeep, 20 * DAY).await;
+    world.delete("alice", "", &uids[..7], Unwanted::ToTrash).await;
+    world.later(&mut upkeep, DAY).await;
+    assert_eq!(world.concerns.mass_deletions(), 1);
+    world.delete("alice", "", &uids[7..], Unwanted::ToTrash).await;
+    world.later(&mut upkeep, 7 * DAY - HOUR).await;
+    assert_eq!(world.trash("alice").await, uids);
+    world.later(&mut upkeep, HOUR).await;
+    assert_eq!(world.trash("alice").await, uids[..7]);
+}
+
 #[tokio::test]
 async fn a_trash_that_is_kept_for_less_from_now_on_goes_at_once() {
     let world = World::new(&Setup::default());

@@ -25,6 +25,8 @@ use crate::words::ms;
 /// Messages of one step, and the rest after it.
 const STEP: usize = 1000;
 const REST: Duration = Duration::from_millis(50);
+/// How soon one is read again at the soonest because something may have come that is due.
+const AGAIN: Duration = Duration::from_secs(60 * 60);
 /// How long the trash of a mailbox stays that the file does not have any more.
 const FORGOTTEN: Duration = Duration::from_secs(30 * 24 * 60 * 60);
 
@@ -42,7 +44,7 @@ struct Known {
     /// The fewest messages since it was read.
     messages: u64,
     age: Duration,
-    /// When the first of it is due.
+    /// When the first of it is due, or of what has come since it was read.
     due_ms: u64,
     /// What was known then of jumps of the clock.
     eras: Eras,
@@ -89,6 +91,8 @@ impl Trash {
                 }
                 let until = ends(&means.store, memo, (&mailbox, &trash), age, at).await?;
                 let (messages, due_ms) = purge(means, &mailbox, age, &until, now_ms).await?;
+                // What stays longer than others must not let what comes after it wait so long.
+                let due_ms = due_ms.min(at.wall_ms.saturating_add(ms(age.max(AGAIN))));
                 // Of an empty one nothing is known: what comes into it before the next look would never be due.
                 match messages {
                     0 => drop(self.known.remove(&mailbox)),
