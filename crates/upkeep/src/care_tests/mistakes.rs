@@ -205,6 +205,30 @@ async fn no_look_misses_what_was_deleted_shortly_before_it() {
     assert_eq!(world.concerns.mass_deletions(), 2);
 }
 
+/// A power cut takes what was known of it, two days later.
+#[tokio::test]
+async fn what_a_member_deleted_stays_longer_also_when_the_notes_of_it_are_lost() {
+    let world = World::new(&Setup::default());
+    let mut upkeep = world.upkeep();
+    world.look(&mut upkeep).await;
+    let uids = world.mail("sales", 6).await;
+    world.later(&mut upkeep, 20 * DAY).await;
+    world.fetch("alice", &uids).await;
+    world.delete("sales", "bob", &uids, Unwanted::Stays).await;
+    world.later(&mut upkeep, 2 * DAY).await;
+    assert_eq!(world.concerns.mass_deletions(), 1);
+    std::fs::remove_file(world.folder.path().join("views")).expect("removed");
+    let mut upkeep = world.upkeep();
+    world.later(&mut upkeep, 27 * DAY).await;
+    assert_eq!(world.trash("sales").await, uids, "a hold of 14 days and a trash of 7 are over");
+    world.later(&mut upkeep, 2 * DAY).await;
+    assert!(world.trash("sales").await.is_empty());
+    let told = world.concerns.mass_deletions();
+    let mut upkeep = world.upkeep();
+    world.look(&mut upkeep).await;
+    assert_eq!(world.concerns.mass_deletions(), told, "it is over");
+}
+
 /// What a trash held before it was empty is not what it holds.
 #[tokio::test]
 async fn a_trash_that_was_empty_meanwhile_is_looked_at_like_a_new_one() {

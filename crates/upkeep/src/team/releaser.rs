@@ -20,8 +20,6 @@ use crate::words::{between, instant, ms};
 /// Messages of one step, and the rest after one that changed something: who collects meanwhile must not wait.
 const STEP: usize = 1000;
 const REST: Duration = Duration::from_millis(50);
-/// How far back the first look asks for deletions.
-const FIRST: u64 = 24 * 60 * 60 * 1000;
 /// How far looks overlap: what is noted at an instant may show a little later.
 const OVERLAP: u64 = 60 * 1000;
 
@@ -100,11 +98,12 @@ impl Known {
         }
         let states = means.store.views(mailbox).await?;
         if let Some(guard) = &care.guard {
-            let first = || (Vec::new(), wall_ms.saturating_sub(FIRST));
+            // As far as what it keeps longer can reach: what was known of that may be lost.
+            let first = || (Vec::new(), wall_ms.saturating_sub(ms(guard.trash)));
             let (then, since_ms) = self.watched.take().unwrap_or_else(first);
             // A clock that was put back has noted what came then before that.
             let before = (then, since_ms.min(wall_ms.saturating_sub(OVERLAP)));
-            look_at_views(means, memo, guard, (mailbox, &states), before).await?;
+            look_at_views(means, memo, guard, (mailbox, &states), before, at).await?;
         }
         self.watched = Some((states.clone(), wall_ms.saturating_sub(OVERLAP)));
         let Some(release) = team.release else { return Ok(()) };

@@ -6,6 +6,7 @@ use tracing::warn;
 
 use crate::caretaker::{Guard, Means};
 use crate::concerns::Concern;
+use crate::eras::At;
 use crate::memo::{Memo, Seat};
 use crate::words::{instant, messages, ms, pasted, since};
 
@@ -39,6 +40,7 @@ pub(crate) async fn look_at_views<S: Store>(
     guard: &Guard,
     (mailbox, states): (&MailboxName, &[ViewState]),
     before: (Vec<ViewState>, u64),
+    at: &At,
 ) -> Result<(), StoreError> {
     let (then, since_ms) = before;
     let stood = |state: &ViewState| then.iter().find(|other| other.view == state.view);
@@ -51,13 +53,14 @@ pub(crate) async fn look_at_views<S: Store>(
             // Who has joined lately has kept nothing.
             let has_kept = state.joined_ms.saturating_add(ms(guard.kept)) <= time_ms;
             let key = ((mailbox.clone(), state.view.clone()), time_ms);
-            if !many || !has_kept || memo.guarded.contains_key(&key) {
+            let until = time_ms.saturating_add(ms(guard.trash));
+            let is_over = at.until(time_ms, until) <= at.wall_ms;
+            if !many || !has_kept || is_over || memo.guarded.contains_key(&key) {
                 continue;
             }
             if old(means, mailbox, &deletion.uids, time_ms.saturating_sub(ms(guard.kept))).await?
                 >= guard.messages
             {
-                let until = time_ms.saturating_add(ms(guard.trash));
                 memo.guarded.insert(key, until);
                 let mass = Mass { time_ms, uids: deletion.uids };
                 tell(means, guard, (mailbox, &state.view), &mass, until);
