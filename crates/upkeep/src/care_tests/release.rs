@@ -39,6 +39,25 @@ async fn what_everyone_has_fetched_is_held_and_trashed_and_goes() {
     assert!(world.reports().await.is_empty(), "nothing to say");
 }
 
+/// The store does not say whether it was, and it was.
+#[tokio::test]
+async fn what_may_have_been_released_is_held_and_goes_like_the_rest() {
+    let world = World::new(&Setup { members: vec![member("alice")], ..Setup::default() });
+    let mut upkeep = world.upkeep();
+    world.look(&mut upkeep).await;
+    let uids = world.mail("sales", 1).await;
+    world.fetch("alice", &uids).await;
+    world.store.fail_at(1, queue::StoreError::Unsure("sync".into()));
+    world.pass(MINUTE);
+    world.look(&mut upkeep).await;
+    assert!(world.journey(uids[0]).is_empty());
+    world.delete("sales", "+released", &uids, Unwanted::Stays).await;
+    world.later(&mut upkeep, 14 * DAY - HOUR).await;
+    assert!(world.trash("sales").await.is_empty());
+    world.later(&mut upkeep, HOUR).await;
+    assert_eq!(world.trash("sales").await, uids);
+}
+
 #[tokio::test]
 async fn age_lets_go_whoever_wants_it_and_without_a_trash_what_goes_is_gone() {
     let world = World::new(&Setup { trash: None, ..Setup::default() });

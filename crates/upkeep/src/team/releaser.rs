@@ -118,7 +118,12 @@ impl Known {
         let claims = Claims::new(team, release.when, &states, &absent);
         if self.decided.as_ref() != Some(&claims) {
             self.decided = None;
-            if self.release(look, &claims).await? {
+            let outcome = self.release(look, &claims).await;
+            if outcome.is_err() {
+                // It may have been noted all the same.
+                self.held = None;
+            }
+            if outcome? {
                 self.decided = Some(claims.clone());
             }
             self.held.iter_mut().for_each(Held::ask_again);
