@@ -32,8 +32,21 @@ impl Directory {
 
     /// Exchanges the table: the next question is answered from the new one.
     pub fn replace(&self, table: Table) {
+        self.take_over(&self.beside(table));
+    }
+
+    /// Another directory that knows the same of logins, and answers from this table: for what must be done before it
+    /// is in force here.
+    pub fn beside(&self, table: Table) -> Self {
+        let (table, verifier) = (ArcSwap::from_pointee(table), self.shared.verifier.clone());
+        Self { shared: Arc::new(Shared { table, verifier }) }
+    }
+
+    /// Puts the table of another one in force.
+    pub fn take_over(&self, other: &Self) {
+        let table = other.shared.table.load_full();
         self.shared.verifier.keep_overlay(|old| table.has_hash(old));
-        self.shared.table.store(Arc::new(table));
+        self.shared.table.store(table);
     }
 
     /// Where a recipient goes. A few hash look-ups; globs alone are tried one by one.

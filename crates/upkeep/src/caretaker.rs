@@ -10,7 +10,7 @@ use tokio_util::sync::CancellationToken;
 use tracing::warn;
 
 use crate::concerns::Concerns;
-use crate::eras::{At, Eras};
+use crate::eras::At;
 use crate::memo::Memo;
 use crate::report;
 use crate::team::joining::reconcile;
@@ -131,14 +131,6 @@ impl<S: Store> Caretaker<S> {
         let ages = releases.flat_map(|release| [Some(release.hold), release.max_age, release.ignore_absent]);
         let trash = directory.mailbox_names().into_iter().map(|name| directory.trash(&name));
         ages.chain(trash).flatten().filter(|time| !time.is_zero()).min()
-    }
-
-    /// Lets views join, and nothing else: nobody leaves by a clock that was not looked at.
-    pub(crate) async fn join(&mut self, wall_ms: u64) {
-        let at = At { wall_ms, now_ms: None, eras: Eras::default() };
-        if let Err(error) = reconcile(&self.means, &mut self.memo, &at).await {
-            warn!(%error, "views that joined the file wait: the store does not take them");
-        }
     }
 
     /// Looks at everything. `again` says that the directory has changed, or that this is the first look; `every`, how

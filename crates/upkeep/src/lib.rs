@@ -36,5 +36,6 @@ pub use digest::{Head, ReadHead};
 pub use expiring::Expiring;
 pub use overview::{Day, Overview, Rule, Seat, Sum, overview};
 pub use quarantine::Quarantine;
+pub use team::joining::join;
 pub use trash::Lacks;
 pub use upkeep::Upkeep;

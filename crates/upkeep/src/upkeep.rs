@@ -131,7 +131,6 @@ impl<S: Store> Upkeep<S> {
             let cared = self.caretaker.as_ref().and_then(Caretaker::shortest);
             let shortest = ages.iter().map(|(_, age)| *age).chain(kept).chain(cared).min();
             let every = shortest.map_or(LATEST, |age| age / PARTS).clamp(SOONEST, LATEST);
-            // First of all: nobody can log in to a view that has not joined.
             self.take_care(aged.is_none(), every, wall_ms(), Instant::now()).await;
             self.warn(wall_ms()).await;
             if aged.is_none_or(|last| last.elapsed() >= every) {
@@ -145,14 +144,6 @@ impl<S: Store> Upkeep<S> {
                 () = self.again.notified() => aged = None,
                 () = tokio::time::sleep(LOOK.min(every)) => {}
             }
-        }
-    }
-
-    /// Lets the views join that the file declares. Before anybody can log in: until a view has joined there is nothing
-    /// to log in to, and some clients ask for the password again after one failure.
-    pub async fn join(&mut self) {
-        if let Some(caretaker) = &mut self.caretaker {
-            caretaker.join(wall_ms()).await;
         }
     }
 

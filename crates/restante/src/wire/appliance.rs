@@ -170,7 +170,7 @@ impl Appliance {
             concerns: concerns.clone(),
             lacks: hooks::lacks(&config),
         };
-        let mut upkeep = upkeep.with_care(caring, &stop);
+        let upkeep = upkeep.with_care(caring, &stop);
         let upkeep_again = upkeep.again();
         let receiving = Receiving::default();
         let registry = Registry::new();
@@ -230,7 +230,7 @@ impl Appliance {
             trace,
             journeys,
         };
-        upkeep.join().await;
+        super::reload::join(&appliance.store, &appliance.directory).await;
         appliance.listen().map_err(|(address, error)| ServeError::Listen(address, error))?;
         if let Some(tls) = appliance.tls.clone() {
             appliance.listeners.tasks.spawn(certificate::remind(tls, stop.clone()));

@@ -1,6 +1,9 @@
 use std::sync::Arc;
+use std::time::Duration;
 
+use directory::Directory;
 use net::{Tls, TlsError};
+use queue::Store;
 use tracing::{error, info, warn};
 
 use super::appliance::Appliance;
@@ -12,6 +15,9 @@ use crate::config::{self, Config, Faults, Loaded};
 use crate::control::Current;
 use crate::control::verb::reload::Outcome;
 
+/// How long a start or a reload waits for new views.
+const JOINING: Duration = Duration::from_secs(30);
+
 impl Appliance {
     /// Reads the configuration again and exchanges everything that depends on it at once; with any fault
     /// nothing changes. What comes of it stands in the log, whoever asked.
@@ -19,7 +25,7 @@ impl Appliance {
         manager::reloading();
         let folder = self.config_dir.clone();
         let outcome = match tokio::task::spawn_blocking(move || config::load(&folder)).await {
-            Ok(Ok(loaded)) => self.exchange(loaded),
+            Ok(Ok(loaded)) => self.exchange(loaded).await,
             Ok(Err(faults)) => Outcome::Faulty(faults),
             Err(error) => Outcome::Failed(format!("the configuration cannot be read: {error}")),
         };
@@ -67,7 +73,7 @@ impl Appliance {
         self.current.store(Arc::new(current));
     }
 
-    fn exchange(&mut self, loaded: Loaded) -> Outcome {
+    async fn exchange(&mut self, loaded: Loaded) -> Outcome {
         let Loaded { config, spec, table, rules, warnings } = loaded;
         match certificate(self.tls.as_ref(), &config) {
             Ok(tls) => self.tls = tls,
@@ -76,7 +82,9 @@ impl Appliance {
         let mut changes = difference::changes((&self.config, &self.spec), (&config, &spec));
         changes.extend(difference::rules(&self.rules.text, &rules.text));
         let restart = difference::waiting(&self.started, &config).into_iter().map(str::to_owned).collect();
-        self.directory.replace(table);
+        let next = self.directory.beside(table);
+        join(&self.store, &next).await;
+        self.directory.take_over(&next);
         self.parsing.grow(params::parsing_memory(&config));
         self.ask_others(&config);
         (self.config, self.spec, self.rules) = (config, spec, rules);
@@ -106,6 +114,16 @@ impl Appliance {
         self.route_again.notify_one();
         self.upkeep_again.notify_one();
         Outcome::InForce { warnings, changes, restart }
+    }
+}
+
+/// Before anybody can log in by a directory the views that it declares have joined. What the store does not take now it
+/// is asked for again by the look after mailboxes.
+pub(super) async fn join<S: Store>(store: &S, directory: &Directory) {
+    match tokio::time::timeout(JOINING, upkeep::join(store, directory, super::wall_ms())).await {
+        Ok(Ok(())) => {}
+        Ok(Err(error)) => warn!(%error, "views that joined the file wait: the store does not take them"),
+        Err(_) => warn!("views that joined the file wait: the store takes long for them"),
     }
 }
 

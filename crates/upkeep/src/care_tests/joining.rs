@@ -4,9 +4,9 @@ use mail::ViewName;
 use queue::contract::{listed, name, view};
 use queue::{Join, Store, Unwanted};
 
-use directory::When;
+use directory::{JoinFrom, MemberSpec, When};
 
-use super::{DAY, Setup, World, days, release};
+use super::{DAY, Setup, World, days, member, release};
 
 /// Who was a member may be one again for a month; until then the mailbox's own login can delete all the same, for itself.
 #[tokio::test]
@@ -140,4 +140,31 @@ async fn what_was_brought_back_for_a_former_member_does_not_come_to_the_owner() 
     world.later(&mut upkeep, 32 * DAY).await;
     assert!(world.views("sales").await.is_empty());
     assert_eq!(listed(&world.store, "sales", "").await, uids[1..]);
+}
+
+/// The directory that declares them is not in force yet, and nobody has looked.
+#[tokio::test]
+async fn new_views_join_before_anybody_can_log_in_to_them() {
+    let setup = |members: Vec<MemberSpec>| Setup { members, devices: vec!["phone"], ..Setup::default() };
+    let world = World::new(&setup(vec![member("alice")]));
+    let mut upkeep = world.upkeep();
+    world.look(&mut upkeep).await;
+    let uids = world.mail("sales", 1).await;
+    let late = MemberSpec { from: JoinFrom::Now, ..member("desk") };
+    let next = world.directory.beside(setup(vec![member("alice"), member("bob"), late]).table());
+    crate::join(&world.store, &next, world.wall_ms()).await.expect("joined");
+    assert_eq!(world.directory.team(&name("sales")).expect("one").members.len(), 1);
+    assert_eq!(world.views("sales").await, ["+released", "alice", "bob", "desk"]);
+    assert_eq!(listed(&world.store, "sales", "bob").await, uids);
+    assert!(listed(&world.store, "sales", "desk").await.is_empty());
+    world.directory.take_over(&next);
+    world.look(&mut upkeep).await;
+    // And whoever is alone from now on is done with what she deletes before the others have left.
+    let next = world.directory.beside(setup(Vec::new()).table());
+    crate::join(&world.store, &next, world.wall_ms()).await.expect("joined");
+    assert_eq!(
+        world.views("sales").await,
+        ["", "+released", "alice", "bob", "desk"],
+        "nobody leaves by that"
+    );
 }

@@ -26,13 +26,12 @@ pub(crate) async fn reconcile<S: Store>(
 ) -> Result<(), StoreError> {
     let Means { store, directory, .. } = means;
     let declared: BTreeMap<_, _> = directory.views().into_iter().collect();
-    let kept = store.mailboxes().await?.into_iter().filter(|status| !status.views.is_empty());
-    let kept: BTreeMap<MailboxName, Vec<ViewName>> = kept.map(|status| (status.name, status.views)).collect();
+    let kept = kept(store).await?;
     for mailbox in declared.keys().chain(kept.keys()).collect::<BTreeSet<_>>() {
         let joined = kept.get(mailbox).map_or(&[][..], Vec::as_slice);
         if declared.contains_key(mailbox) || directory.has_mailbox(mailbox) {
             let wanted = wanted(directory, mailbox, declared.get(mailbox), joined);
-            join_missing(means, mailbox, &wanted, joined, at.wall_ms).await?;
+            join_missing(store, directory, (mailbox, &wanted, joined), at.wall_ms).await?;
             part(means, memo, (mailbox, &wanted, joined), at).await?;
         }
     }
@@ -63,14 +62,33 @@ fn wanted(
     }
 }
 
+/// The views that have joined, of every mailbox that has any.
+async fn kept<S: Store>(store: &S) -> Result<BTreeMap<MailboxName, Vec<ViewName>>, StoreError> {
+    let kept = store.mailboxes().await?.into_iter().filter(|status| !status.views.is_empty());
+    Ok(kept.map(|status| (status.name, status.views)).collect())
+}
+
+/// Lets the views join that a directory declares, and nothing else: before anybody logs in by it. Until a view has joined
+/// there is nothing to log in to, and some clients ask for the password again after one failure.
+pub async fn join<S: Store>(store: &S, directory: &Directory, wall_ms: u64) -> Result<(), StoreError> {
+    let declared: BTreeMap<_, _> = directory.views().into_iter().collect();
+    let kept = kept(store).await?;
+    for mailbox in declared.keys().chain(kept.keys()).collect::<BTreeSet<_>>() {
+        let joined = kept.get(mailbox).map_or(&[][..], Vec::as_slice);
+        if directory.has_mailbox(mailbox) {
+            let wanted = wanted(directory, mailbox, declared.get(mailbox), joined);
+            join_missing(store, directory, (mailbox, &wanted, joined), wall_ms).await?;
+        }
+    }
+    Ok(())
+}
+
 async fn join_missing<S: Store>(
-    means: &Means<S>,
-    mailbox: &MailboxName,
-    wanted: &[ViewName],
-    joined: &[ViewName],
+    store: &S,
+    directory: &Directory,
+    (mailbox, wanted, joined): (&MailboxName, &[ViewName], &[ViewName]),
     wall_ms: u64,
 ) -> Result<(), StoreError> {
-    let Means { store, directory, .. } = means;
     for view in wanted.iter().filter(|view| !joined.contains(view)) {
         let team = directory.team(mailbox);
         let member = team.as_ref().and_then(|team| team.members.iter().find(|it| it.view == *view));

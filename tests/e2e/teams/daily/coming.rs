@@ -34,8 +34,10 @@ fn who_joins_gets_what_the_file_says_and_all_that_comes_after() {
     assert!(answer(&appliance, "bob/sales").starts_with("-ERR [AUTH]"));
     let all = [alice, bob, carol];
     reload(&mut appliance, |setup| setup.mailboxes = with(&all, BRIEF).mailboxes);
-    wait_login(&appliance, "bob/sales");
-    wait_login(&appliance, "carol/sales");
+    // At once: some clients ask for the password again after one failure.
+    for login in ["bob/sales", "carol/sales"] {
+        assert!(answer(&appliance, login).starts_with("+OK"));
+    }
     appliance.logged(&["a view has joined", "mailbox=sales", "view=\"bob\"", "from=Now"]);
     assert!(listed(&appliance, "bob/sales").is_empty());
     assert_eq!(listed(&appliance, "carol/sales"), listed(&appliance, "alice/sales"));
