@@ -14,14 +14,19 @@ const DAY: u64 = 24 * 60 * 60 * 1000;
 const GATHER: u64 = 60 * 1000;
 /// Lines of one report at most.
 const LINES: usize = 200;
+/// What stands below them when there were more.
+const MORE: &str = "There was more than fits here: the log has it.";
 
 /// Sends postmaster what there is to say, once a day at most and when there is anything. What the store does not take
 /// is tried again.
 pub(crate) async fn send<S: Store>(means: &Means<S>, memo: &mut Memo, wall_ms: u64) {
     let Some(first_ms) = memo.unsaid.first().map(|(ms, _)| *ms) else { return };
     if memo.unsaid.len() > LINES {
-        memo.unsaid.truncate(LINES);
-        memo.unsaid.push((wall_ms, "There was more than fits here: the log has it.".into()));
+        // What says so already stays as it is: each change is written down.
+        memo.unsaid.truncate(LINES + 1);
+        if let Some(last) = memo.unsaid.last_mut().filter(|(_, text)| text != MORE) {
+            *last = (wall_ms, MORE.into());
+        }
     }
     // A clock that was put back waits for nothing.
     let is_gathered = wall_ms.abs_diff(first_ms) >= GATHER;

@@ -1,19 +1,20 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use mail::{MailboxName, ViewName};
-use queue::{Maildrop, Store, StoreError};
+use queue::{Maildrop, Store, StoreError, Usage};
 use tracing::{info, warn};
 
 use crate::caretaker::{Means, Watchdog};
 use crate::concerns::Concern;
-use crate::memo::{Memo, Seat};
+use crate::memo::{Memo, ViewOf};
 use crate::words::{between, ms};
 
 /// Watches for pickups that stay away.
 #[derive(Default)]
 pub(crate) struct Watch {
-    /// Of a mailbox whether it holds something that nobody has collected: by the last pickup and how much it holds.
-    looked: BTreeMap<MailboxName, ((u64, u64), bool)>,
+    /// Of a mailbox whether it holds something that nobody has collected: by the last pickup and how much it holds, in
+    /// messages and octets.
+    looked: BTreeMap<MailboxName, ((u64, u64, u64), bool)>,
     standing: Vec<Concern>,
 }
 
@@ -31,7 +32,7 @@ impl Watch {
         watchdog: &Watchdog,
         now_ms: u64,
     ) {
-        let mut silent: BTreeMap<Seat, String> = BTreeMap::new();
+        let mut silent: BTreeMap<ViewOf, String> = BTreeMap::new();
         let names = means.directory.mailbox_names();
         self.looked.retain(|name, _| names.binary_search(name).is_ok());
         for mailbox in names.into_iter().filter(|name| !watchdog.ignore.contains(name)) {
@@ -51,7 +52,7 @@ impl Watch {
         }
         let todo = "see that whoever collects it still does: `restante trace` shows the last pickups; [watchdog] \
                     sets after how long this is said";
-        let concern = |(seat, text): (&Seat, &String)| Concern {
+        let concern = |(seat, text): (&ViewOf, &String)| Concern {
             text: text.clone(),
             todo: todo.into(),
             silent: Some(seat.clone()),
@@ -70,11 +71,11 @@ impl Watch {
     ) -> Option<String> {
         let pickup = means.pickups.any(mailbox)?;
         let limit = limit(watchdog.mailbox?, 3, pickup.every_ms?);
-        let messages = means.store.usage(mailbox).messages;
+        let Usage { messages, octets, .. } = means.store.usage(mailbox);
         if now_ms.saturating_sub(pickup.last_ms) <= limit || messages == 0 {
             return None;
         }
-        let key = (pickup.last_ms, messages);
+        let key = (pickup.last_ms, messages, octets);
         let is_new = match self.looked.get(mailbox) {
             Some((known, is_new)) if *known == key => *is_new,
             _ => {
@@ -103,7 +104,7 @@ fn robots<S>(
     watchdog: &Watchdog,
     mailbox: &MailboxName,
     now_ms: u64,
-) -> Vec<(Seat, String)> {
+) -> Vec<(ViewOf, String)> {
     let team = means.directory.team(mailbox);
     let members = team.iter().flat_map(|team| &team.members).filter(|member| member.robot);
     let silent = members.filter_map(|member| {

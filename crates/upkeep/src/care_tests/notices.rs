@@ -98,6 +98,56 @@ async fn only_mail_that_nobody_has_seen_is_missed() {
     assert_eq!(standing().len(), 1);
 }
 
+/// As many messages are there as before, and one of them is new.
+#[tokio::test]
+async fn mail_that_takes_the_place_of_what_has_gone_is_missed_too() {
+    let world = World::new(&Setup::default());
+    let mut upkeep = world.upkeep();
+    world.look(&mut upkeep).await;
+    let mail = async |body: &[u8], came_ms: u64| {
+        let mut envelope = queue::contract::envelope(&["bob"]);
+        envelope.trace.received_ms = came_ms;
+        let mut incoming = world.store.incoming(None).expect("admitted");
+        incoming.write(body).await.expect("taken");
+        let id = incoming.commit(envelope).await.expect("committed");
+        world.store.deliver(vec![queue::contract::route(id, &["bob"])]).await.expect("delivered");
+    };
+    for _ in 0..6 {
+        world.pass(2 * MINUTE);
+        world.pickups.note(&name("bob"), &ViewName::owner(), world.now_ms.get(), None);
+    }
+    mail(b"old\r\n", world.now_ms.get()).await;
+    world.later(&mut upkeep, 30 * HOUR).await;
+    assert!(world.concerns.standing().is_empty(), "it was there when he came");
+    let seen = listed(&world.store, "bob", "").await;
+    world.store.purge(&name("bob"), seen).await.expect("purged");
+    mail(b"a new one\r\n", world.now_ms.get()).await;
+    world.look(&mut upkeep).await;
+    assert_eq!(world.concerns.standing().len(), 1);
+}
+
+/// What is not told yet stays as it is written down.
+#[tokio::test]
+async fn a_report_that_is_full_is_written_down_once() {
+    let world = World::new(&Setup::default());
+    let mut upkeep = world.upkeep();
+    for _ in 0..3 {
+        (0..100).for_each(|number| world.concerns.note(format!("thing {number}.")));
+        world.look(&mut upkeep).await;
+    }
+    let written = || std::fs::read_to_string(world.folder.path().join("views")).expect("written");
+    let first = written();
+    assert_eq!(first.matches("There was more than fits").count(), 1);
+    for _ in 0..3 {
+        world.pass(10_000);
+        world.look(&mut upkeep).await;
+        assert_eq!(written(), first);
+    }
+    world.concerns.note("one more.");
+    world.look(&mut upkeep).await;
+    assert_eq!(written(), first);
+}
+
 #[tokio::test]
 async fn postmaster_hears_once_a_day_at_most_over_starts_too() {
     let world = World::new(&Setup::default());
