@@ -8,7 +8,7 @@ use mail::{MailboxName, ViewName};
 use crate::notes::write;
 
 /// A view of a mailbox.
-pub(crate) type Seat = (MailboxName, ViewName);
+pub(crate) type ViewOf = (MailboxName, ViewName);
 
 /// What the look after views, trash and pickups leaves to the next run: a small file of lines, renamed into place so
 /// that it is whole. Whatever is lost of it makes nothing go: a view that left stays longer, a claim lapses later, and
@@ -16,13 +16,13 @@ pub(crate) type Seat = (MailboxName, ViewName);
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub(crate) struct Memo {
     /// Views that the file does not declare any more, and since when.
-    pub(crate) left: BTreeMap<Seat, u64>,
+    pub(crate) left: BTreeMap<ViewOf, u64>,
     /// Members of whose lapsing claims somebody was told, and when.
-    pub(crate) lapsing: BTreeMap<Seat, u64>,
+    pub(crate) lapsing: BTreeMap<ViewOf, u64>,
     /// Deletions whose mail is kept longer: the view where it is known, the instant, and until when.
-    pub(crate) guarded: BTreeMap<(Seat, u64), u64>,
+    pub(crate) guarded: BTreeMap<(ViewOf, u64), u64>,
     /// Whose silence was told.
-    pub(crate) silent: BTreeSet<Seat>,
+    pub(crate) silent: BTreeSet<ViewOf>,
     /// When postmaster got the last report.
     pub(crate) reported_ms: Option<u64>,
     /// What the next one says, with when it was noted.
@@ -93,13 +93,13 @@ fn dash(view: &ViewName) -> &str {
     if *view == ViewName::owner() { "-" } else { view.as_str() }
 }
 
-fn seat(text: &str) -> Option<Seat> {
+fn seat(text: &str) -> Option<ViewOf> {
     let (mailbox, view) = text.split_once(' ')?;
     let view = if view == "-" { "" } else { view };
     Some((MailboxName::parse(mailbox).ok()?, ViewName::kept(view).ok()?))
 }
 
-fn seat_and(text: &str) -> Option<(Seat, u64)> {
+fn seat_and(text: &str) -> Option<(ViewOf, u64)> {
     let (name, ms) = text.rsplit_once(' ')?;
     Some((seat(name)?, ms.parse().ok()?))
 }

@@ -272,7 +272,7 @@ impl<S: Store> Look<'_, S> {
             uids.push(entry.uid);
             match claims.verdict(entry.uid) {
                 // What can be released will be at the next look.
-                Verdict::Held | Verdict::Released(_) | Verdict::Kept => found.held_back.add(entry.octets),
+                Verdict::Wanted | Verdict::Released(_) | Verdict::Kept => found.held_back.add(entry.octets),
                 Verdict::Unread => found.unread.add(entry.octets),
             }
         }

@@ -56,7 +56,7 @@ pub(crate) enum Verdict {
     /// It is released, because.
     Released(Why),
     /// Somebody still wants it.
-    Held,
+    Wanted,
     /// Nobody wants it, and nobody who counts has had it.
     Unread,
     /// Nobody is there who could let it go, or the team lets nothing go.
@@ -110,7 +110,7 @@ impl Claims {
     }
 
     /// Whether anything can be released at all.
-    fn decide(&self) -> bool {
+    pub(crate) fn decide(&self) -> bool {
         let anybody = self.claimants.iter().any(|claimant| claimant.member && claimant.active);
         !self.waiting && anybody && self.when != When::Never
     }
@@ -120,7 +120,7 @@ impl Claims {
             return Verdict::Kept;
         }
         if self.is_wanted(uid) {
-            return Verdict::Held;
+            return Verdict::Wanted;
         }
         let counts = |claimant: &&Claimant| claimant.member && (self.robots_alone || !claimant.robot);
         let had = |claimant: &Claimant| has_had(&claimant.state, uid);

@@ -25,7 +25,7 @@ pub(crate) fn presence(
     now_ms: u64,
 ) -> Presence {
     let Some(ignore) = ignore else { return Presence::Here };
-    let notice = ms(NOTICE.min(ignore / 2));
+    let notice = ms(NOTICE);
     let ends = seen_ms.saturating_add(ms(ignore));
     if now_ms < ends.saturating_sub(notice) {
         return Presence::Here;
@@ -63,7 +63,7 @@ mod tests {
         assert_eq!(of(158, days(60), Some(153), 200), Here, "it came back");
         assert_eq!(of(158, days(60), Some(153), 400), Lapsing(407 * DAY), "told of another absence");
         assert_eq!(of(153, days(60), Some(153), 400), Lapsing(407 * DAY), "seen when it was told");
-        assert_eq!(of(100, days(4), None, 102), Lapsing(104 * DAY), "a short one is told at its half");
+        assert_eq!(of(100, days(14), None, 107), Lapsing(114 * DAY), "the shortest that the file may say");
         assert_eq!(of(100, days(60), Some(153), 99), Here, "the clock was put back");
     }
 }

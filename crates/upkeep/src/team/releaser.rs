@@ -138,6 +138,10 @@ impl Known {
     /// Releases what may be released now; false when it was stopped before the end.
     async fn release<S: Store>(&mut self, look: &Look<'_, S>, claims: &Claims) -> Result<bool, StoreError> {
         let Look { means, mailbox, at, .. } = look;
+        // Nothing can be, whatever all of it is.
+        if !claims.decide() {
+            return Ok(true);
+        }
         let undecided = means.store.open(mailbox, &ViewName::releaser()).await?;
         for begin in (0..undecided.len()).step_by(STEP) {
             if means.stop.is_cancelled() {
@@ -148,7 +152,7 @@ impl Known {
             for uid in step.map(|entry| entry.uid) {
                 match claims.verdict(uid) {
                     Verdict::Released(why) => found.entry(why).or_default().push(uid),
-                    Verdict::Held | Verdict::Unread | Verdict::Kept => {}
+                    Verdict::Wanted | Verdict::Unread | Verdict::Kept => {}
                 }
             }
             let changes = !found.is_empty();

@@ -55,50 +55,54 @@ fn of(members: &str, when: When, states: &[ViewState], away: &[&str]) -> Vec<Ver
 
 #[test]
 fn what_everyone_has_is_released_and_nothing_else() {
-    use Verdict::{Held, Kept, Released, Unread};
+    use Verdict::{Kept, Released, Unread, Wanted};
     use When::{AllDone, AllFetched, Never};
     const FETCHED: Verdict = Released(Why::AllFetched);
     const DONE: Verdict = Released(Why::AllDone);
     let some = [state("alice", 0, &[1, 2], &[3]), state("bob", 0, &[1], &[2, 3])];
-    assert_eq!(of("alice bob", AllFetched, &some, &[]), [FETCHED, FETCHED, DONE, Held]);
-    assert_eq!(of("alice bob", AllDone, &some, &[]), [Held, Held, DONE, Held]);
+    assert_eq!(of("alice bob", AllFetched, &some, &[]), [FETCHED, FETCHED, DONE, Wanted]);
+    assert_eq!(of("alice bob", AllDone, &some, &[]), [Wanted, Wanted, DONE, Wanted]);
     assert_eq!(of("alice bob", Never, &some, &[]), [Kept; 4]);
     // Who has joined later is owed nothing of before.
     let late = [state("alice", 0, &[1, 2], &[]), state("bob", 2, &[3], &[])];
-    assert_eq!(of("alice bob", AllFetched, &late, &[]), [FETCHED, FETCHED, Held, Held]);
+    assert_eq!(of("alice bob", AllFetched, &late, &[]), [FETCHED, FETCHED, Wanted, Wanted]);
     let both_late = [state("alice", 2, &[3], &[]), state("bob", 2, &[3], &[])];
     assert_eq!(
         of("alice bob", AllFetched, &both_late, &[]),
-        [Unread, Unread, FETCHED, Held],
+        [Unread, Unread, FETCHED, Wanted],
         "nobody had it"
     );
     // A robot's word is no human's.
     let robot = [state("alice", 0, &[1], &[]), state("desk", 0, &[1, 2], &[1, 3])];
-    assert_eq!(of("alice desk", AllFetched, &robot, &[]), [FETCHED, Held, Held, Held]);
-    assert_eq!(of("alice desk", AllDone, &robot, &[]), [Held; 4]);
+    assert_eq!(of("alice desk", AllFetched, &robot, &[]), [FETCHED, Wanted, Wanted, Wanted]);
+    assert_eq!(of("alice desk", AllDone, &robot, &[]), [Wanted; 4]);
     let unread = [state("alice", 4, &[], &[]), state("desk", 0, &[], &[1, 2])];
-    assert_eq!(of("alice desk", AllFetched, &unread, &[]), [Unread, Unread, Held, Held]);
+    assert_eq!(of("alice desk", AllFetched, &unread, &[]), [Unread, Unread, Wanted, Wanted]);
     let robots = [state("desk", 0, &[2], &[1]), state("bot", 0, &[2], &[1])];
-    assert_eq!(of("desk bot", AllFetched, &robots, &[]), [DONE, FETCHED, Held, Held], "robots alone");
+    assert_eq!(of("desk bot", AllFetched, &robots, &[]), [DONE, FETCHED, Wanted, Wanted], "robots alone");
     // A phone that mirrors would lose what goes: its fetching frees nothing, but it is a human's.
     let mirror = [state("alice", 0, &[1, 2], &[]), state("carol", 0, &[1, 2], &[2])];
-    assert_eq!(of("alice carol", AllFetched, &mirror, &[]), [Held, FETCHED, Held, Held]);
+    assert_eq!(of("alice carol", AllFetched, &mirror, &[]), [Wanted, FETCHED, Wanted, Wanted]);
     let human = [state("desk", 0, &[], &[1]), state("carol", 0, &[1], &[])];
-    assert_eq!(of("desk carol", AllFetched, &human, &["carol"]), [DONE, Held, Held, Held], "she had it once");
+    assert_eq!(
+        of("desk carol", AllFetched, &human, &["carol"]),
+        [DONE, Wanted, Wanted, Wanted],
+        "she had it once"
+    );
 }
 
 #[test]
 fn who_is_absent_new_or_gone_counts_as_the_rules_say() {
-    use Verdict::{Held, Kept, Released};
+    use Verdict::{Kept, Released, Wanted};
     const FETCHED: Verdict = Released(Why::AllFetched);
     let states = [state("alice", 0, &[1, 2], &[]), state("bob", 0, &[1], &[])];
     let alice = |away: &[&str]| of("alice bob", When::AllFetched, &states, away);
-    assert_eq!(alice(&["bob"]), [FETCHED, FETCHED, Held, Held]);
+    assert_eq!(alice(&["bob"]), [FETCHED, FETCHED, Wanted, Wanted]);
     assert_eq!(alice(&["alice", "bob"]), [Kept; 4], "nobody is there");
     // A member of the file that has not joined yet may want everything.
     assert_eq!(of("alice bob carol", When::AllFetched, &states, &[]), [Kept; 4]);
     // One that the file does not name any more still wants what it has not, and is no witness.
-    assert_eq!(of("alice", When::AllFetched, &states, &[]), [FETCHED, Held, Held, Held]);
+    assert_eq!(of("alice", When::AllFetched, &states, &[]), [FETCHED, Wanted, Wanted, Wanted]);
     let left = [state("alice", 2, &[], &[]), state("bob", 0, &[1, 2], &[])];
     assert_eq!(of("alice", When::AllFetched, &left, &[])[..2], [Verdict::Unread; 2]);
     // A shared password is nobody.
@@ -112,7 +116,7 @@ fn who_is_absent_new_or_gone_counts_as_the_rules_say() {
 /// Whoever has the password beside robots is their human; what that view does holds nothing back.
 #[test]
 fn robots_beside_a_shared_password_are_not_alone() {
-    use Verdict::{Held, Released, Unread};
+    use Verdict::{Released, Unread, Wanted};
     let robots = || vec![member("desk", true, false), member("bot", true, false)];
     let both = [state("desk", 0, &[], &[1, 2, 3]), state("bot", 0, &[], &[1, 2, 3])];
     let with = |shared: bool, owner: ViewState| {
@@ -122,14 +126,14 @@ fn robots_beside_a_shared_password_are_not_alone() {
         [1, 2, 3, 4].map(|uid| claims.verdict(Uid(uid)))
     };
     let done = Released(Why::AllDone);
-    assert_eq!(with(true, state("x", 0, &[], &[])), [Unread, Unread, Unread, Held]);
-    assert_eq!(with(true, state("x", 0, &[1, 4], &[2])), [done, done, Unread, Held]);
+    assert_eq!(with(true, state("x", 0, &[], &[])), [Unread, Unread, Unread, Wanted]);
+    assert_eq!(with(true, state("x", 0, &[1, 4], &[2])), [done, done, Unread, Wanted]);
     assert_eq!(
         with(true, state("x", 1, &[1, 2], &[])),
-        [Unread, done, Unread, Held],
+        [Unread, done, Unread, Wanted],
         "as far as it came there"
     );
-    assert_eq!(with(false, state("x", 0, &[1], &[])), [done, done, done, Held], "it was one once");
+    assert_eq!(with(false, state("x", 0, &[1], &[])), [done, done, done, Wanted], "it was one once");
     let humans = Team { shared: true, ..team(vec![member("alice", false, false)]) };
     let states = [
         state("alice", 2, &[], &[]),

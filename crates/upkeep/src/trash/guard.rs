@@ -7,7 +7,7 @@ use tracing::warn;
 use crate::caretaker::{Guard, Means};
 use crate::concerns::Concern;
 use crate::eras::At;
-use crate::memo::{Memo, Seat};
+use crate::memo::{Memo, ViewOf};
 use crate::words::{instant, messages, ms, pasted, since};
 
 /// How long a deletion that may have been a mistake is shown to whoever asks how the appliance is.
@@ -139,7 +139,7 @@ pub(super) fn tell<S>(
 /// What somebody may have deleted by mistake, and not long ago.
 pub(crate) fn standing<S>(means: &Means<S>, memo: &Memo, wall_ms: u64) -> Vec<Concern> {
     let lately = memo.guarded.iter().filter(|((_, time_ms), _)| wall_ms < time_ms.saturating_add(STANDS));
-    let concern = |(((mailbox, view), time_ms), until_ms): (&(Seat, u64), &u64)| {
+    let concern = |(((mailbox, view), time_ms), until_ms): (&(ViewOf, u64), &u64)| {
         let (login, _) = login(means, mailbox, view);
         let (at, until) = (instant(*time_ms), instant(*until_ms));
         let text = format!("{mailbox}: {login} deleted very much old mail in one session at {at}");
