@@ -34,7 +34,7 @@ pub use clock::{AgeClock, Reading};
 pub use concerns::{Concern, Concerns};
 pub use digest::{Head, ReadHead};
 pub use expiring::Expiring;
-pub use overview::{Day, Overview, Rule, Seat, Sum, overview};
+pub use overview::{Day, Notebooks, Overview, Rule, Seat, Sum, overview};
 pub use quarantine::Quarantine;
 pub use team::joining::join;
 pub use trash::Lacks;

@@ -1,5 +1,5 @@
 use std::collections::{BTreeMap, BTreeSet};
-use std::path::Path;
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use directory::{Directory, Pickups, Release, Team, When};
@@ -9,7 +9,9 @@ use mail::{MailboxName, Uid, ViewName};
 use queue::{Amount, Maildrop, Store, StoreError, ViewState};
 use serde::{Deserialize, Serialize};
 
+use crate::eras::At;
 use crate::memo::Memo;
+use crate::notes::Notes;
 use crate::team::claim::{Claims, Verdict};
 use crate::team::presence::{Presence, presence};
 use crate::trash;
@@ -127,20 +129,30 @@ pub struct Day {
     pub messages: u64,
 }
 
-/// Looks at one team. `memo` is where a look after views has left what it knows.
+/// Where the look after mailboxes leaves what others must know.
+#[derive(Debug, Clone)]
+pub struct Notebooks {
+    /// Of the clock.
+    pub clock: PathBuf,
+    /// Of views.
+    pub views: PathBuf,
+}
+
+/// Looks at one team, by the wall clock as it was last believed.
 pub async fn overview<S: Store>(
     store: &S,
     directory: &Directory,
     pickups: &Pickups,
-    memo: &Path,
+    notebooks: &Notebooks,
     mailbox: &MailboxName,
-    now_ms: u64,
+    wall_ms: u64,
 ) -> Result<Option<Overview>, StoreError> {
     let Some(team) = directory.team(mailbox) else { return Ok(None) };
-    let memo = Memo::read(memo);
+    let (memo, Notes { suspended, eras, .. }) = (Memo::read(&notebooks.views), Notes::read(&notebooks.clock));
+    let at = At { wall_ms, now_ms: suspended.is_zero().then_some(wall_ms), eras };
     let states = store.views(mailbox).await?;
     let usage = store.usage(mailbox);
-    let look = Look { store, pickups, memo: &memo, mailbox, team: &team, now_ms };
+    let look = Look { store, pickups, memo: &memo, mailbox, team: &team, at: &at };
     let mut seats = look.seats(&states);
     let (mut released, trash) = look.released().await?;
     let holds = Sum { messages: usage.messages, octets: usage.octets };
@@ -178,7 +190,7 @@ struct Look<'a, S> {
     memo: &'a Memo,
     mailbox: &'a MailboxName,
     team: &'a Arc<Team>,
-    now_ms: u64,
+    at: &'a At,
 }
 
 /// What the seats are counted against.
@@ -207,9 +219,13 @@ impl<S: Store> Look<'_, S> {
         let pickup = self.pickups.last(self.mailbox, view);
         let joined_ms = state.map(|state| state.joined_ms);
         let last_pickup_ms = pickup.as_ref().map(|pickup| pickup.last_ms);
-        let seen_ms = last_pickup_ms.max(joined_ms).unwrap_or(self.now_ms);
+        let counts = |stamp_ms: Option<u64>| stamp_ms.map(|ms| self.at.since(ms));
+        let seen_ms = counts(last_pickup_ms).max(counts(joined_ms)).unwrap_or(self.at.wall_ms);
+        // While the clock is not believed nobody is absent.
         let ignore = member.and(self.team.release).and_then(|release| release.ignore_absent);
-        let presence = presence(seen_ms, ignore, self.memo.lapsing.get(&key).copied(), self.now_ms);
+        let ignore = ignore.filter(|_| self.at.now_ms.is_some());
+        let told_ms = counts(self.memo.lapsing.get(&key).copied());
+        let presence = presence(seen_ms, ignore, told_ms, self.at.wall_ms);
         Seat {
             view: view.to_string(),
             robot: member.is_some_and(|member| member.robot),
@@ -239,7 +255,7 @@ impl<S: Store> Look<'_, S> {
         let mut released: BTreeMap<u64, Vec<Uid>> = BTreeMap::new();
         for deletion in self.store.deletions(self.mailbox, &ViewName::releaser(), 0).await? {
             let here = deletion.uids.into_iter().filter(|uid| !gone.contains(uid));
-            released.entry(deletion.time_ms).or_default().extend(here);
+            released.entry(self.at.since(deletion.time_ms)).or_default().extend(here);
         }
         Ok((released, trash))
     }

@@ -8,14 +8,14 @@ use mail::Journeys;
 use net::{Gate, Tls};
 use queue_sled::SledStore;
 use tokio::sync::{Mutex, mpsc, oneshot};
-use upkeep::Concerns;
+use upkeep::{Concerns, Notebooks};
 
 use super::fault::{Code, Fault};
 use super::report::Listener;
 use super::verb::reload;
 use crate::config::Origin;
 use crate::trace::Tally;
-use crate::wire::{self, memo};
+use crate::wire::{self, notebooks};
 
 /// What a verb may use, whether the daemon serves it or a command line that opened the store itself.
 pub struct Desk {
@@ -25,8 +25,8 @@ pub struct Desk {
     pub config_dir: PathBuf,
     /// Who collected what, and when.
     pub pickups: Pickups,
-    /// Where the look after views has left what it knows.
-    pub memo: PathBuf,
+    /// Where the look after mailboxes has left what it knows.
+    pub notebooks: Notebooks,
     pub(super) directory: Option<Directory>,
     pub(super) running: Option<Running>,
     journeys: Journeys,
@@ -76,11 +76,11 @@ pub struct Current {
 impl Desk {
     /// The desk of a running daemon.
     pub fn running(store: SledStore, config_dir: PathBuf, directory: Directory, running: Running) -> Self {
-        let memo = memo(&running.state_dir);
+        let notebooks = notebooks(&running.state_dir);
         let (pickups, importing) = (running.pickups.clone(), Mutex::default());
         let journeys = running.journeys.clone();
         let (directory, running) = (Some(directory), Some(running));
-        Self { store, config_dir, pickups, memo, directory, running, journeys, importing }
+        Self { store, config_dir, pickups, notebooks, directory, running, journeys, importing }
     }
 
     /// The desk of a process that has the store and no servers. Without a directory the configuration has faults.
@@ -90,9 +90,9 @@ impl Desk {
         state_dir: &Path,
         directory: Option<Directory>,
     ) -> Self {
-        let (pickups, memo) = (wire::recall_pickups(state_dir), memo(state_dir));
+        let (pickups, notebooks) = (wire::recall_pickups(state_dir), notebooks(state_dir));
         let (journeys, importing) = (Journeys::default(), Mutex::default());
-        Self { store, config_dir, pickups, memo, directory, running: None, journeys, importing }
+        Self { store, config_dir, pickups, notebooks, directory, running: None, journeys, importing }
     }
 
     /// The same, and `journeys` are told what becomes of mail.

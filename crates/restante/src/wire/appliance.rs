@@ -155,16 +155,22 @@ impl Appliance {
         let expiring = Expiring::open(config.state_dir.join("expiring"));
         let router = router.telling(hooks::marker(expiring.clone())).with_journeys(journeys.clone());
         let route_again = router.again();
-        let notes = config.state_dir.join("upkeep");
+        let notebooks = super::notebooks(&config.state_dir);
         let (quarantine, limits) = watch::channel(params::quarantine(&config));
-        let upkeep =
-            Upkeep::new(store.clone(), directory.clone(), config.hostname.clone(), notes, limits, expiring)
-                .with_journeys(journeys.clone())
-                .with_digests(config.state_dir.join("digests"), Arc::new(hooks::head));
+        let upkeep = Upkeep::new(
+            store.clone(),
+            directory.clone(),
+            config.hostname.clone(),
+            notebooks.clock,
+            limits,
+            expiring,
+        )
+        .with_journeys(journeys.clone())
+        .with_digests(config.state_dir.join("digests"), Arc::new(hooks::head));
         let (care, followed) = watch::channel(params::care(&config, &directory));
         let pickups = pickups::recall(&config.state_dir);
         let caring = Caring {
-            path: super::memo(&config.state_dir),
+            path: notebooks.views,
             care: followed,
             pickups: pickups.clone(),
             concerns: concerns.clone(),

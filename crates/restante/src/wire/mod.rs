@@ -27,7 +27,7 @@ mod signals;
 #[cfg(test)]
 mod waiting;
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 pub use appliance::Appliance;
 pub(crate) use explain::{Question, Reply, explain};
@@ -37,10 +37,11 @@ pub(crate) use params::{store as store_params, trace as trace_bounds};
 pub(crate) use pickups::recall as recall_pickups;
 pub(crate) use replay::Replay;
 pub(crate) use rules::fall_back;
+use upkeep::Notebooks;
 
-/// Where the look after views, trash and pickups keeps what the next run must know.
-pub(crate) fn memo(state_dir: &Path) -> PathBuf {
-    state_dir.join("upkeep-views")
+/// Where the look after mailboxes keeps what the next run must know.
+pub(crate) fn notebooks(state_dir: &Path) -> Notebooks {
+    Notebooks { clock: state_dir.join("upkeep"), views: state_dir.join("upkeep-views") }
 }
 
 /// The wall clock, in milliseconds since 1970.

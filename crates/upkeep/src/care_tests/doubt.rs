@@ -57,6 +57,10 @@ async fn what_was_stamped_by_a_clock_that_ran_ahead_is_not_held_for_years() {
         world.later(&mut upkeep, 2 * DAY).await;
         assert_eq!(world.concerns.mass_deletions(), 1, "guarded");
         world.put(0);
+        world.later(&mut upkeep, MINUTE).await;
+        let due = jiff::Timestamp::from_millisecond((world.now_ms.get() + 12 * DAY - MINUTE).cast_signed());
+        let due = due.expect("a time").strftime("%Y-%m-%d").to_string();
+        assert_eq!(world.overview().await.goes, [crate::Day { day: due, messages: 1 }]);
         for _ in 0..10 {
             if restarts {
                 upkeep = world.upkeep();
@@ -91,6 +95,12 @@ async fn an_absence_counts_from_when_it_really_began() {
     world.later(&mut upkeep, 2 * DAY).await;
     world.pickups.note(&name("sales"), &view("bob"), world.wall_ms(), None);
     world.put(0);
+    world.later(&mut upkeep, MINUTE).await;
+    assert_eq!(
+        world.overview().await.members[1].lapses_ms,
+        None,
+        "nobody is absent while the clock is in doubt"
+    );
     for _ in 0..59 {
         world.pickups.note(&name("sales"), &view("alice"), world.wall_ms(), None);
         world.later(&mut upkeep, DAY).await;
@@ -101,6 +111,7 @@ async fn an_absence_counts_from_when_it_really_began() {
     assert!(world.journey(uids[0]).is_empty());
     world.later(&mut upkeep, 2 * DAY).await;
     assert_eq!(world.journey(uids[0]).len(), 1);
+    assert!(world.overview().await.members[1].is_absent);
 }
 
 /// The clock falls back by more than the team keeps anything, and is put right: what came meanwhile is not that old.

@@ -29,7 +29,7 @@ mod release;
 mod steps;
 mod trash;
 
-use crate::{Care, Caring, Concerns, Expiring, Guard, Overview, Quarantine, Upkeep, Watchdog};
+use crate::{Care, Caring, Concerns, Expiring, Guard, Notebooks, Overview, Quarantine, Upkeep, Watchdog};
 
 const MINUTE: u64 = 60 * 1000;
 const HOUR: u64 = 60 * MINUTE;
@@ -271,9 +271,12 @@ impl World {
     }
 
     async fn overview(&self) -> Overview {
-        let (memo, now) = (self.folder.path().join("views"), self.now_ms.get());
+        let path = self.folder.path();
+        let notebooks = Notebooks { clock: path.join("upkeep"), views: path.join("views") };
         let sales = name("sales");
-        let found = crate::overview(&self.store, &self.directory, &self.pickups, &memo, &sales, now).await;
+        let found =
+            crate::overview(&self.store, &self.directory, &self.pickups, &notebooks, &sales, self.wall_ms())
+                .await;
         found.expect("told").expect("a team")
     }
 }

@@ -41,8 +41,8 @@ impl Verb for Team {
             }
         };
         for mailbox in mailboxes {
-            let (store, pickups, memo) = (&desk.store, &desk.pickups, &desk.memo);
-            let found = upkeep::overview(store, directory, pickups, memo, &mailbox, wall_ms()).await?;
+            let (store, pickups, notebooks) = (&desk.store, &desk.pickups, &desk.notebooks);
+            let found = upkeep::overview(store, directory, pickups, notebooks, &mailbox, wall_ms()).await?;
             // A reload may have taken it away meanwhile.
             if let Some(overview) = found {
                 call.item(&overview, &[]).await?;
