@@ -100,6 +100,7 @@ const QUARANTINE: &str = "+quarantine";
 const TRASH: &str = "+trash";
 /// Not what any text parses to.
 const RELEASER: &str = "+released";
+const RETURNED: &str = "+returned.";
 
 impl fmt::Display for MailboxName {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -123,12 +124,20 @@ impl ViewName {
         Self(RELEASER.into())
     }
 
+    /// By which a store notes, of a trash, what came back for this view and stays there for others.
+    pub fn returned(&self) -> Self {
+        Self(format!("{RETURNED}{}", self.0).into())
+    }
+
     /// A view that has joined, by the name that it is kept under.
     pub fn kept(text: &str) -> Result<Self, NameError> {
         match text {
             "" => Ok(Self::owner()),
             RELEASER => Ok(Self::releaser()),
-            text => Self::parse(text),
+            text => match text.strip_prefix(RETURNED) {
+                Some(view) => Ok(Self::kept(view)?.returned()),
+                None => Self::parse(text),
+            },
         }
     }
 
@@ -213,6 +222,9 @@ mod tests {
             [ViewName::owner(), ViewName::releaser(), ViewName::parse("bob@b.example").expect("valid")]
         {
             assert_eq!(ViewName::kept(view.as_str()), Ok(view));
+        }
+        for view in [ViewName::owner(), ViewName::releaser(), ViewName::parse("alice").expect("valid")] {
+            assert_eq!(ViewName::kept(view.returned().as_str()), Ok(view.returned()));
         }
         assert!(ViewName::kept("+other").is_err() && ViewName::parse("+released").is_err());
     }

@@ -26,7 +26,8 @@ pub use teams::{
     a_listing_follows_its_view_at_once, one_body_is_known_in_every_mailbox, the_last_view_fills_the_trash,
     the_trash_keeps_what_was_deleted, the_trash_of_a_team_is_there_for_each,
     undone_comes_back_under_another_uid, undone_is_for_one_view, undone_is_no_deletion_any_more,
-    unwanted_stays_when_asked_to, views_tell_how_they_stand, who_joined_later_holds_nothing_back,
+    unwanted_stays_when_asked_to, views_tell_how_they_stand, what_came_back_comes_back_no_more,
+    who_joined_later_holds_nothing_back,
 };
 
 use crate::{Additions, Delivered, Incoming, Join, Maildrop, Store, StoreError, Unwanted, Usage};
@@ -55,8 +56,9 @@ macro_rules! contract_tests {
             uids_are_never_used_again, many_at_once_all_arrive, what_is_queued_counts_for_its_mailboxes,
             the_oldest_are_told_by_their_age, what_is_coming_in_is_read_again,
             unwanted_stays_when_asked_to, the_trash_keeps_what_was_deleted, the_last_view_fills_the_trash,
-            undone_comes_back_under_another_uid, undone_is_for_one_view, undone_is_no_deletion_any_more, the_trash_of_a_team_is_there_for_each,
-            views_tell_how_they_stand, one_body_is_known_in_every_mailbox,
+            undone_comes_back_under_another_uid, undone_is_for_one_view, undone_is_no_deletion_any_more,
+            the_trash_of_a_team_is_there_for_each,
+            views_tell_how_they_stand, what_came_back_comes_back_no_more, one_body_is_known_in_every_mailbox,
             a_listing_follows_its_view_at_once, who_joined_later_holds_nothing_back,
             who_leaves_last_takes_nothing_along, leaving_without_having_joined_changes_nothing,
             equal_stamps_are_equal_listings, a_mailbox_is_known_by_mail_or_views,

@@ -51,6 +51,8 @@ struct Mailbox {
     views: BTreeMap<ViewName, View>,
     /// What each view was done with, and when: the owner's too when no view has joined.
     deletions: BTreeMap<ViewName, Vec<Deletion>>,
+    /// What came back for whom, and is in the trash for others.
+    back: BTreeSet<(ViewName, Uid)>,
     changed: u64,
 }
 
@@ -194,6 +196,7 @@ impl Mailbox {
     fn leave(&mut self, view: &ViewName) -> Vec<Uid> {
         let Some(left) = self.views.remove(view) else { return Vec::new() };
         self.deletions.remove(view);
+        self.back.retain(|(whose, _)| whose != view);
         let waited = self.entries.keys().filter(|uid| left.sees(**uid)).copied().collect();
         if self.views.is_empty() { Vec::new() } else { self.unwanted(waited) }
     }
@@ -259,7 +262,17 @@ impl State {
         let before: usize = deletions.iter().map(|deletion| deletion.uids.len()).sum();
         deletions.iter_mut().for_each(|deletion| deletion.uids.retain(|uid| *uid != was));
         let deleted = deletions.iter().map(|deletion| deletion.uids.len()).sum::<usize>() < before;
-        let stored = found.entries.get(&was).filter(|_| deleted).cloned().or_else(|| trash.clone())?;
+        let others = found.views.keys().any(|name| name != view);
+        let stored = match found.entries.get(&was).filter(|_| deleted) {
+            Some(stored) => stored.clone(),
+            None => {
+                let stored = trash?;
+                if others && !found.back.insert((view.clone(), was)) {
+                    return None;
+                }
+                stored
+            }
+        };
         let back = Stored { uid: now, time_ms, foreign_uidl: None, trashed_ms: 0, ..(*stored).clone() };
         found.entries.insert(now, Arc::new(back));
         found.changed = changed;
@@ -267,7 +280,6 @@ impl State {
         for (_, other) in found.views.iter_mut().filter(|(name, _)| *name != view && **name != releaser) {
             other.done.insert(now);
         }
-        let others = found.views.keys().any(|name| name != view);
         if let Some(trash) = self.mailboxes.get_mut(&mailbox.trash()).filter(|_| !others) {
             trash.entries.remove(&was);
             trash.changed = changed;

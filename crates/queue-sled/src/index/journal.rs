@@ -1,5 +1,5 @@
 //! What each view was done with, and when: rows that are filled one after the other, so that a deletion costs a few
-//! octets.
+//! octets. Beside a trash also what came back for a view, and stays there for others.
 
 use mail::{MailboxName, Uid, ViewName};
 
@@ -160,6 +160,21 @@ impl Index {
             self.strike(mailbox, view, number, |_, _| Ok(false))?;
         }
         Ok(())
+    }
+
+    /// Whether one is noted.
+    pub(super) fn is_noted(
+        &self,
+        mailbox: &MailboxName,
+        view: &ViewName,
+        uid: Uid,
+    ) -> Result<bool, IndexError> {
+        for number in self.journal(mailbox, view) {
+            if read(&self.noted(mailbox, view, *number)?)?.iter().any(|(_, noted)| *noted == uid) {
+                return Ok(true);
+            }
+        }
+        Ok(false)
     }
 
     /// The numbers of a view's rows.

@@ -16,7 +16,8 @@ use crate::log::record::{HEADER, RecordHeader};
 use crate::mailbox::Place;
 
 /// Each under a new uid and for one view alone: what that view was done with and is still in the mailbox, and what is
-/// in the trash. What is neither, or is another message by now, leaves its uid unused. All of it goes down in one
+/// in the trash. What stays in the trash for others comes back once for each of them: whoever does not know whether it
+/// is done asks again. What is neither, or is another message by now, leaves its uid unused. All of it goes down in one
 /// batch: half of it done again would bring things back twice.
 pub(super) fn undo(
     index: &mut Index,
@@ -37,6 +38,7 @@ pub(super) fn undo(
     }
     if !undone.is_empty() {
         index.changed(&mailbox, header.lsn);
+        index.prune(header.lsn, &mailbox.trash(), &view.returned())?;
     }
     Ok(Outcome::Undone(undone))
 }
@@ -83,6 +85,12 @@ fn bring_back(
         return Ok(false);
     }
     let moves = home == &trash && others.is_empty();
+    if home == &trash && !moves {
+        if index.is_noted(&trash, &view.returned(), was)? {
+            return Ok(false);
+        }
+        index.note(&trash, &view.returned(), (header.time_ms, was))?;
+    }
     if moves {
         take_out(index, &trash, was)?;
         index.changed(&trash, header.lsn);

@@ -82,6 +82,7 @@ fn leave(
         }
     }
     index.forget_journal(mailbox, view)?;
+    index.forget_journal(&mailbox.trash(), &view.returned())?;
     index.part(mailbox, view);
     index.changed(mailbox, header.lsn);
     Ok(())

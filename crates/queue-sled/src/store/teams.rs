@@ -193,7 +193,9 @@ fn wanted(
     let deleted: BTreeSet<Uid> =
         journal::read_all(kv, mailbox, view)?.into_iter().map(|(_, uid)| uid).collect();
     let mut found = find(kv, mailbox, &uids.iter().copied().collect())?;
-    found.retain(|uid, (in_trash, _)| *in_trash || deleted.contains(uid));
+    let back: BTreeSet<Uid> =
+        journal::read_all(kv, &mailbox.trash(), &view.returned())?.into_iter().map(|(_, uid)| uid).collect();
+    found.retain(|uid, (in_trash, _)| if *in_trash { !back.contains(uid) } else { deleted.contains(uid) });
     Ok(uids.into_iter().filter_map(|uid| Some((uid, found.remove(&uid)?.1))).collect())
 }
 

@@ -233,6 +233,33 @@ pub async fn the_trash_of_a_team_is_there_for_each<E: Engine>(engine: &E) {
     close(store).await;
 }
 
+/// What stays in the trash for others comes back once for each: asked again, nothing comes twice. Who leaves and joins
+/// again begins anew, and what came back can be deleted and come back as anything else.
+pub async fn what_came_back_comes_back_no_more<E: Engine>(engine: &E) {
+    let store = engine.open().await;
+    team(&store, &["alice", "bob"]).await;
+    let uids = deliver(&store, b"one\r\n", &["sales"]).await;
+    store.trash(&name("sales"), uids.clone()).await.expect("moved");
+    let undo = async |store: &E::Store, member: &str, uids: &[Uid]| {
+        store.undo(&name("sales"), &view(member), uids.to_vec()).await.expect("undone")
+    };
+    let now = undo(&store, "alice", &uids).await[0].now;
+    assert!(undo(&store, "alice", &uids).await.is_empty());
+    close(store).await;
+    let store = engine.open().await;
+    assert!(undo(&store, "alice", &uids).await.is_empty());
+    assert_eq!(listed(&store, "sales", "alice").await, [now]);
+    assert_eq!(undo(&store, "bob", &[uids[0], uids[0]]).await.len(), 1);
+    store.delete(expunge("sales", "alice", &[now], Unwanted::ToTrash)).await.expect("deleted");
+    assert!(undo(&store, "alice", &uids).await.is_empty());
+    assert_eq!(undo(&store, "alice", &[now]).await.len(), 1);
+    assert_eq!(listed(&store, "sales", "alice").await.len(), 1);
+    store.leave(&name("sales"), &view("alice"), Unwanted::Stays).await.expect("left");
+    store.join(&name("sales"), &view("alice"), Join::Now).await.expect("joined");
+    assert_eq!(undo(&store, "alice", &uids).await.len(), 1);
+    close(store).await;
+}
+
 /// What a view was offered, has fetched and is done with is remembered, and told of that view alone.
 pub async fn views_tell_how_they_stand<E: Engine>(engine: &E) {
     let store = engine.open().await;

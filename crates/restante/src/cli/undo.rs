@@ -98,6 +98,10 @@ const GONE: &str = ": what is in no trash any more cannot come back, and `restan
 /// Where there is something, where there was nothing here.
 fn elsewhere(answer: &undo::Answer) -> String {
     match answer.elsewhere.as_slice() {
+        [] if answer.before > 0 => {
+            let messages = counted(usize::try_from(answer.before).unwrap_or(usize::MAX), "message");
+            format!(": {messages} came back for this login before")
+        }
         [] if answer.keeps => {
             format!(": what this login deletes stays in {}, by its on-dele = \"keep\"", answer.mailbox)
         }

@@ -1,4 +1,4 @@
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::thread;
@@ -62,6 +62,8 @@ struct Life<E: Engine> {
     born: Ms,
     /// The file has changed since the last look, or nobody has looked.
     again: bool,
+    /// What came back for whom from the trash.
+    back: BTreeSet<(String, Uid)>,
     told: Told,
 }
 
@@ -102,6 +104,7 @@ pub(crate) fn life<E: Engine>(seed: u64, steps: u64, directory: Option<Directory
         base: Instant::now(),
         born,
         again: true,
+        back: BTreeSet::new(),
         told: Told::default(),
     };
     life.look();
@@ -338,7 +341,16 @@ impl<E: Engine> Life<E> {
         }
         let uid = *self.chance.pick(&all);
         let undone = self.world.block_on(store.undo(&team(), &view, vec![uid])).expect("undone");
+        // What is in the trash stays there for the others, and comes back once for each.
+        let is_trashed = trashed.iter().any(|one| one.uid == uid);
+        if is_trashed && self.back.contains(&(who.clone(), uid)) {
+            assert!(undone.is_empty(), "{uid} came back for {who} a second time");
+            return;
+        }
         assert_eq!(undone.len(), 1, "{uid} is there, and was not brought back for {who}");
+        if is_trashed {
+            self.back.insert((who.clone(), uid));
+        }
         let number = self.place.book().entries[&shown(uid)].number.expect("known");
         self.place.book().came_back(&who, &shown(uid), &shown(undone[0].now), self.now());
         for device in self.devices.get_mut(&who).into_iter().flatten() {

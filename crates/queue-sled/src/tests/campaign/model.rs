@@ -98,6 +98,8 @@ pub(super) struct Model {
     pub(super) given: BTreeMap<Uid, (String, u32)>,
     /// What a view of a mailbox was done with, and may want back.
     pub(super) deleted: BTreeMap<(String, String), BTreeSet<Uid>>,
+    /// What came back for a view of a mailbox, and stays in the trash for others.
+    back: BTreeMap<(String, String), BTreeSet<Uid>>,
     changes: u64,
 }
 
@@ -280,7 +282,9 @@ impl Model {
             entry.done.remove(view);
         }
         let alone = mailbox.views.is_empty();
-        self.deleted.remove(&(name.to_owned(), view.to_owned()));
+        for noted in [&mut self.deleted, &mut self.back] {
+            noted.remove(&(name.to_owned(), view.to_owned()));
+        }
         if !alone {
             self.let_go(name, unwanted, |mailbox, entry| {
                 waiting.contains(&entry.key()) && !mailbox.is_wanted(entry)
@@ -298,6 +302,12 @@ impl Model {
             let mailbox = self.mailboxes.entry(name.clone()).or_default();
             let others: BTreeSet<_> = mailbox.views.keys().filter(|other| *other != view).cloned().collect();
             let alone = others.is_empty();
+            if kept.is_none() && !alone {
+                let back = self.back.entry((name.clone(), view.clone())).or_default();
+                if !back.insert(*was) {
+                    continue;
+                }
+            }
             let uid = match told {
                 Some(Told::Back(back)) => back.iter().find(|back| back.was == *was).map(|back| back.now),
                 Some(_) | None => None,

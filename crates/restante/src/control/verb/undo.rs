@@ -64,6 +64,8 @@ pub struct Answer {
     pub others: bool,
     /// Whether what this login deletes stays as it was.
     pub keeps: bool,
+    /// How many of those that were asked for had come back for this view before.
+    pub before: u64,
 }
 
 impl Verb for Undo {
@@ -80,6 +82,7 @@ impl Verb for Undo {
             Some(since_ms) => deleted(desk, &part, since_ms).await?,
             None => named(desk, &part, &args.ids).await?,
         };
+        let asked = uids.len();
         let items = match (args.dry_run, uids.is_empty()) {
             (_, true) => Vec::new(),
             (true, false) => before(desk, &part, &uids).await?,
@@ -107,7 +110,8 @@ impl Verb for Undo {
         let others = directory.team(mailbox).is_some() || !directory.devices(mailbox).is_empty();
         let others = others && part.dele != Dele::TrashForAll;
         let (mailbox, view, keeps) = (mailbox.to_string(), view.to_string(), part.dele == Dele::Keep);
-        Ok(Answer { mailbox, view, messages: items.len() as u64, elsewhere, others, keeps })
+        let (messages, before) = (items.len() as u64, asked.saturating_sub(items.len()) as u64);
+        Ok(Answer { mailbox, view, messages, elsewhere, others, keeps, before })
     }
 }
 
