@@ -30,7 +30,7 @@ pub struct Pickup {
     pub first_ms: u64,
     /// The usual time between two, in whole minutes or more: the median of the last few.
     pub every_ms: Option<u64>,
-    /// What collected last, as it calls itself or seems to be.
+    /// What collected then, as it calls itself or seems to be; none where that session has not shown it.
     pub client: Option<String>,
 }
 
@@ -58,7 +58,7 @@ impl Pickups {
         Self::default()
     }
 
-    /// Somebody collects a view now. Without the name of a client, the one before stands.
+    /// Somebody collects a view now. Without the name of a client, none is known: not that of an earlier session.
     pub fn note(&self, mailbox: &MailboxName, view: &ViewName, now_ms: u64, client: Option<String>) {
         let client = client.map(cut);
         let mut noted = self.lock();
@@ -67,6 +67,16 @@ impl Pickups {
             None => noted.enter(mailbox.clone(), view.clone(), Row::new(now_ms, client)),
         }
         noted.changed = true;
+    }
+
+    /// What client it was that was noted at `at_ms`, unless somebody has collected the view since.
+    pub fn name(&self, mailbox: &MailboxName, view: &ViewName, at_ms: u64, client: String) {
+        let mut noted = self.lock();
+        let row = noted.mailboxes.get_mut(mailbox).and_then(|views| views.get_mut(view));
+        if let Some(row) = row.filter(|row| row.last_ms == at_ms) {
+            row.client = Some(cut(client));
+            noted.changed = true;
+        }
     }
 
     /// The pickups of one view.
@@ -160,9 +170,7 @@ impl Row {
         }
         self.last_ms = now_ms;
         self.first_ms = self.first_ms.min(now_ms);
-        if client.is_some() {
-            self.client = client;
-        }
+        self.client = client;
     }
 
     fn every_ms(&self) -> Option<u64> {

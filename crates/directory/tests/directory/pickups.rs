@@ -92,15 +92,23 @@ fn a_mailbox_is_as_well_collected_as_its_best_view() {
 }
 
 #[test]
-fn a_client_is_one_line_and_stays_known_until_another_comes() {
+fn a_client_is_one_line_and_known_of_the_last_session_alone() {
     let pickups = Pickups::new();
     pickups.note(&sales(), &view("alice"), 1, Some(format!("K-9\r\n{}é", "x".repeat(114))));
     let client = |pickups: &Pickups| pickups.last(&sales(), &view("alice")).and_then(|known| known.client);
     assert_eq!(client(&pickups), Some(format!("K-9  {}", "x".repeat(114))), "cut between two characters");
     pickups.note(&sales(), &view("alice"), 2, None);
-    assert!(client(&pickups).is_some());
-    pickups.note(&sales(), &view("alice"), 3, Some("mpop".into()));
+    assert_eq!(client(&pickups), None, "what came before is not what came now");
+    // Two sessions at a time, and what each shows itself to be at its end.
+    pickups.note(&sales(), &view("alice"), 3, None);
+    pickups.name(&sales(), &view("alice"), 2, "curl".into());
+    assert_eq!(client(&pickups), None);
+    let _ = pickups.changed();
+    pickups.name(&sales(), &view("alice"), 3, "mpop".into());
     assert_eq!(client(&pickups), Some("mpop".into()));
+    assert!(pickups.changed().is_some(), "that is new");
+    pickups.name(&sales(), &view("bob"), 3, "mpop".into());
+    assert_eq!(pickups.last(&sales(), &view("bob")), None, "who never came");
 }
 
 #[test]

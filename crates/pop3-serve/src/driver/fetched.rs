@@ -16,8 +16,6 @@ use crate::session::{End, Program};
 const BATCH: usize = 100;
 /// How long the end of a session waits for what the store is told.
 const PATIENCE: Duration = Duration::from_secs(30);
-/// A session that was shorter is one pickup, also when it is noted at its end again.
-const ONE_PICKUP: Duration = Duration::from_secs(60);
 
 impl<S: Store> Pickup<'_, S> {
     /// Takes what has become certain: the trace is told of it, and the store when there is more.
@@ -108,9 +106,8 @@ impl<S: Store> Pickup<'_, S> {
             let outcome = timeout(PATIENCE, told).await.unwrap_or(Err(StoreError::Unavailable));
             self.was_told(outcome);
         }
-        let is_short = self.account.as_ref().is_some_and(|account| account.since.elapsed() < ONE_PICKUP);
-        if let Some(name) = self.program.name().filter(|_| is_short) {
-            self.note(Some(name));
+        if let Some(name) = self.program.name() {
+            self.name(name);
         }
     }
 

@@ -26,8 +26,8 @@ pub(super) struct Account<S: Store> {
     pub(super) drop: Collected<S::Maildrop>,
     /// Which of its parts are views that the store remembers things of.
     pub(super) joined: Vec<bool>,
-    /// When it logged in.
-    pub(super) since: Instant,
+    /// When it logged in, in milliseconds since 1970.
+    since_ms: u64,
     /// What the list of sessions shows of it.
     pub(super) row: Row,
     /// Its hold on views that are for one session at a time.
@@ -51,7 +51,7 @@ impl<S: Store> Pickup<'_, S> {
                 let ages = account.login.parts.iter().filter_map(|part| self.service.directory.kept(part));
                 let least = ages.min();
                 self.account = Some(account);
-                self.note(None);
+                self.note();
                 Ok((opened, least.map(whole_days)))
             }
             Err(refused) => {
@@ -137,29 +137,44 @@ impl<S: Store> Pickup<'_, S> {
         let drop = Collected::new(drops, &mailboxes, &service.orders).ok_or(LoginRefused::Unavailable)?;
         let opened = drop.opened(&own_mailbox, service.listings.clone());
         let joined = login.parts.iter().map(|part| is_joined(&service.directory, part)).collect();
+        let since_ms = wall_ms();
         let row = service.registry.sessions.enter(Present {
             login: mail::shown(user),
             views: login.parts.iter().map(view_of).collect(),
             ip: peer.ip(),
-            since_ms: wall_ms(),
+            since_ms,
             tls: self.journal.tls.as_ref().map(|tls| tls.version),
             messages: opened.messages().count() as u64,
             tally: Tally::default(),
             program: Program::Unknown,
         });
-        let account = Account { login, drop, joined, since: Instant::now(), row, hold, _slot: slot };
+        let account = Account { login, drop, joined, since_ms, row, hold, _slot: slot };
         Ok((account, opened))
     }
 
-    /// Somebody collects, with what that seems to be. A look into the trash or the quarantine collects nothing.
-    pub(super) fn note(&self, program: Option<&'static str>) {
-        let Some(account) = &self.account else { return };
-        for part in &account.login.parts {
-            if part.mailbox.trashed_from().is_none() && part.mailbox.quarantined_from().is_none() {
-                let program = program.map(str::to_owned);
-                self.service.pickups.note(&part.mailbox, &part.view, wall_ms(), program);
-            }
+    /// Somebody collects.
+    fn note(&self) {
+        for (account, part) in self.collected() {
+            self.service.pickups.note(&part.mailbox, &part.view, account.since_ms, None);
         }
+    }
+
+    /// What the session seems to have been.
+    pub(super) fn name(&self, program: &'static str) {
+        for (account, part) in self.collected() {
+            self.service.pickups.name(&part.mailbox, &part.view, account.since_ms, program.into());
+        }
+    }
+
+    /// What is collected, of what the login shows: a look into the trash or the quarantine collects nothing.
+    fn collected(&self) -> impl Iterator<Item = (&Account<S>, &Part)> {
+        let parts = self
+            .account
+            .iter()
+            .flat_map(|account| account.login.parts.iter().map(move |part| (account, part)));
+        parts.filter(|(_, part)| {
+            part.mailbox.trashed_from().is_none() && part.mailbox.quarantined_from().is_none()
+        })
     }
 }
 

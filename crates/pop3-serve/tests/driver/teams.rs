@@ -391,3 +391,24 @@ async fn whoever_is_there_is_listed_and_noted() {
     assert_eq!(noted.client.as_deref(), Some("Python poplib (Odoo)"));
     assert!(world.pickups.last(&contract::name("bob"), &contract::view("")).is_none());
 }
+
+/// Whoever was there is told by the last session alone: of one that shows too little nothing is said, and not what the
+/// one before was.
+#[tokio::test]
+async fn a_program_is_noted_of_its_own_session_alone() {
+    let world = World::of_a_firm().await;
+    let noted = || world.pickups.last(&contract::name("sales"), &contract::view("bob")).expect("noted");
+    let mut bob = world.session("bob/sales").await;
+    bob.say("STAT").await;
+    bob.listing("LIST").await;
+    bob.quit().await;
+    let first = noted();
+    assert_eq!(first.client.as_deref(), Some("Python poplib (Odoo)"));
+    tokio::time::sleep(Duration::from_millis(5)).await;
+    let mut bob = world.session("bob/sales").await;
+    assert_eq!(noted().client, None, "it has shown nothing yet");
+    bob.say("NOOP").await;
+    bob.quit().await;
+    assert_eq!(noted().client, None);
+    assert!(noted().last_ms > first.last_ms);
+}

@@ -150,7 +150,7 @@ fn member(seat: &Seat, now_ms: u64) -> String {
     let kinds: Vec<&str> = kinds.iter().filter(|(is_so, _)| *is_so).map(|(_, word)| *word).collect();
     rows.row(who(seat), &kinds.join(", "));
     let ago = |ms: u64| table::time(now_ms.saturating_sub(ms) / 1000);
-    let client = seat.client.as_deref().map(|client| format!(" by {}", harmless(client)));
+    let client = seat.client.as_deref().map(|client| format!(" by what seems to be {}", harmless(client)));
     let pickup = seat.last_pickup_ms.map(|ms| format!("{} ago{}", ago(ms), client.unwrap_or_default()));
     rows.row("  last pickup", &pickup.unwrap_or_else(|| "never, as far as is known".into()));
     let fetched = seat.fetched.messages;
@@ -237,7 +237,7 @@ mod tests {
             "              by desk, which has not joined yet and may want all",
             "              7 messages on 2026-12-06",
             "trash         0 messages, 0 B, kept for 7 days",
-            "  last pickup 61 s ago by fetchmail",
+            "  last pickup 61 s ago by what seems to be fetchmail",
             "  has         2 messages, 2.0 KiB waiting, 3 fetched, 4 done",
             "desk          robot, has not joined yet\n  last pickup never",
         ] {

@@ -53,7 +53,7 @@ pub(crate) fn run(context: &mut Context<'_>, args: &Args) -> Result<Answer, Fail
 }
 
 fn text(sessions: &[Item], now_ms: u64) -> String {
-    let head = ["login", "view", "from", "for", "tls", "fetched", "marked", "client"].map(str::to_owned);
+    let head = ["login", "view", "from", "for", "tls", "fetched", "marked", "seems to be"].map(str::to_owned);
     let rows = sessions.iter().map(|session| {
         let fetched = match session.fetched {
             0 => "-".to_owned(),
@@ -101,7 +101,7 @@ mod tests {
         let lines: Vec<&str> = text.lines().collect();
         assert_eq!(
             lines[0],
-            "login      view                from       for   tls  fetched      marked  client"
+            "login      view                from       for   tls  fetched      marked  seems to be"
         );
         assert_eq!(
             lines[1],
