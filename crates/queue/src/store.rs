@@ -203,6 +203,17 @@ pub trait Maildrop: Send + Sync + 'static {
     /// The `index`-th; `None` past the last.
     fn entry(&self, index: usize) -> Option<Entry<'_>>;
 
+    /// Whether one of them is called so: they are in the order of uids.
+    fn lists(&self, uid: Uid) -> bool {
+        let at = |index| self.entry(index).map(|entry| entry.uid);
+        let (mut low, mut high) = (0, self.len());
+        while low < high {
+            let middle = low.midpoint(high);
+            if at(middle) < Some(uid) { low = middle + 1 } else { high = middle }
+        }
+        at(low) == Some(uid)
+    }
+
     /// The sum of all octets.
     fn octets(&self) -> u64;
 

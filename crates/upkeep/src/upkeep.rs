@@ -6,7 +6,7 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 use directory::{Directory, Pickups};
 use jiff::tz::TimeZone;
 use mail::{Event, Journeys, MailboxName, Uid};
-use queue::{Incoming, Store, StoreError};
+use queue::{Incoming, Maildrop, Store, StoreError};
 use tokio::sync::{Notify, watch};
 use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
@@ -22,7 +22,6 @@ use crate::fullness::{FORGET, WARN, fullness};
 use crate::notes::Notes;
 use crate::notice::Notice;
 use crate::quarantine::{Quarantine, cap, quarantines};
-use crate::team::held::lists;
 
 /// How often fullness is looked at.
 const LOOK: Duration = Duration::from_secs(10);
@@ -271,7 +270,7 @@ impl<S: Store> Upkeep<S> {
     /// Removes these; which of them were there. Of what somebody has deleted before nothing more is to be said.
     async fn let_go(&self, mailbox: &MailboxName, due: &[Uid]) -> Result<Vec<Uid>, StoreError> {
         let here = self.store.whole(mailbox).await?;
-        let uids: Vec<Uid> = due.iter().copied().filter(|uid| lists(&here, *uid)).collect();
+        let uids: Vec<Uid> = due.iter().copied().filter(|uid| here.lists(*uid)).collect();
         if !uids.is_empty() {
             self.store.purge(mailbox, uids.clone()).await?;
         }

@@ -2,13 +2,15 @@ use std::time::Duration;
 
 use directory::{Dele, Part};
 use mail::{Event, Uid};
-use queue::{Expunge, Store, StoreError, Unwanted};
+use queue::{Expunge, Maildrop, Store, StoreError, Unwanted};
 
 use super::Pickup;
 use crate::session::DeleteError;
 
 /// How long QUIT's answer waits until what is taken from all members of a team is in its trash.
 const FOR_ALL_MAX: Duration = Duration::from_secs(5);
+/// How long it waits for what other devices still list, which the trace is told.
+const LISTED_MAX: Duration = Duration::from_secs(2);
 
 /// What becomes of a message that DELE has marked in one part; nothing where it stays listed.
 fn unwanted(part: &Part) -> Option<Unwanted> {
@@ -18,15 +20,6 @@ fn unwanted(part: &Part) -> Option<Unwanted> {
         Dele::Trash => Some(Unwanted::ToTrash),
         Dele::Remove => Some(Unwanted::Goes),
         Dele::Keep => None,
-    }
-}
-
-/// Whether a message that was deleted is for nobody in the mailbox any more.
-fn leaves(dele: Dele, gone_for_all: bool) -> bool {
-    match dele {
-        Dele::Done | Dele::Keep => false,
-        Dele::TrashForAll => gone_for_all,
-        Dele::Trash | Dele::Remove => true,
     }
 }
 
@@ -65,7 +58,7 @@ impl<S: Store> Pickup<'_, S> {
         match self.service.store.delete(groups).await {
             Ok(()) => {
                 let gone = self.trash_for_all(&uids).await;
-                self.deleted(uids, &gone);
+                self.deleted(uids, &gone).await;
                 Ok(deleted)
             }
             Err(error @ StoreError::Unsure(_)) => {
@@ -98,17 +91,34 @@ impl<S: Store> Pickup<'_, S> {
     }
 
     /// For the log and the trace.
-    fn deleted(&mut self, uids: Vec<Vec<Uid>>, gone: &[usize]) {
+    async fn deleted(&mut self, uids: Vec<Vec<Uid>>, gone: &[usize]) {
         let Some(account) = &self.account else { return };
         let parts = account.login.parts.iter().enumerate().zip(uids);
         for ((at, part), uids) in parts.filter(|(_, uids)| !uids.is_empty()) {
             self.journal.deleted(at, uids.len());
-            self.service.journeys.tell(|| Event::Deleted {
-                mailbox: part.mailbox.clone(),
-                view: (!leaves(part.dele, gone.contains(&at))).then(|| part.view.clone()),
-                uids,
-                client: self.journal.client(),
-            });
+            let (stay, went) = match part.dele {
+                Dele::Done | Dele::Keep => (uids, Vec::new()),
+                Dele::TrashForAll if gone.contains(&at) => (Vec::new(), uids),
+                Dele::TrashForAll => (uids, Vec::new()),
+                Dele::Trash | Dele::Remove if account.joined[at] => {
+                    split(&self.service.store, part, uids).await
+                }
+                Dele::Trash | Dele::Remove => (Vec::new(), uids),
+            };
+            for (uids, view) in [(stay, Some(part.view.clone())), (went, None)] {
+                if !uids.is_empty() {
+                    let (mailbox, client) = (part.mailbox.clone(), self.journal.client());
+                    self.service.journeys.tell(|| Event::Deleted { mailbox, view, uids, client });
+                }
+            }
         }
     }
+}
+
+/// Which of these are in the mailbox still, for another view lists them, and which went with this one. Where nobody can
+/// tell, they stay: what is said to be gone is gone.
+async fn split<S: Store>(store: &S, part: &Part, uids: Vec<Uid>) -> (Vec<Uid>, Vec<Uid>) {
+    let here = tokio::time::timeout(LISTED_MAX, store.whole(&part.mailbox)).await;
+    let Ok(Ok(here)) = here else { return (uids, Vec::new()) };
+    uids.into_iter().partition(|uid| here.lists(*uid))
 }

@@ -345,6 +345,15 @@ async fn a_mailbox_of_devices_loses_what_all_are_done_with_to_its_trash() {
         let in_trash = world.store.trashed(&contract::name("alice"), Uid(0), 9).await.expect("told");
         assert_eq!(in_trash.len(), trashed, "{login}");
     }
+    let deleted = world.told().into_iter().filter_map(|event| match event {
+        Event::Deleted { view, uids, client, .. } => {
+            Some((client.login, view.map(|view| view.to_string()), uids))
+        }
+        _ => None,
+    });
+    let expected = [("alice+phone", Some("phone".to_owned())), ("alice", None)];
+    let expected = expected.map(|(login, view)| (login.to_owned(), view, vec![uid]));
+    assert_eq!(deleted.collect::<Vec<_>>(), expected, "gone is what no other device lists");
     // A look into the trash is no pickup, and deletes for good.
     assert!(world.pickups.last(&contract::name("alice"), &contract::view("phone")).is_some());
     let before = world.pickups.all().len();
@@ -411,4 +420,27 @@ async fn a_program_is_noted_of_its_own_session_alone() {
     bob.quit().await;
     assert_eq!(noted().client, None);
     assert!(noted().last_ms > first.last_ms);
+}
+
+/// Of several that go at once each is told as it is.
+#[tokio::test]
+async fn what_another_device_lists_is_told_to_stay_and_the_rest_to_be_gone() {
+    let world = World::of_a_firm().await;
+    let one = world.deliver_to(&["alice"], "one").await;
+    let uids = [one, world.deliver_to(&["alice"], "two").await].concat();
+    let told = || -> Vec<(Option<ViewName>, Vec<Uid>)> {
+        let deleted = world.told().into_iter().filter_map(|event| match event {
+            Event::Deleted { view, uids, .. } => Some((view, uids)),
+            _ => None,
+        });
+        deleted.collect()
+    };
+    let mut phone = world.session("alice+phone").await;
+    assert!(phone.say("DELE 1").await.starts_with("+OK"));
+    phone.quit().await;
+    assert_eq!(told(), [(Some(contract::view("phone")), uids[..1].to_vec())]);
+    let mut own = world.session("alice").await;
+    assert!(own.say("DELE 1").await.starts_with("+OK") && own.say("DELE 2").await.starts_with("+OK"));
+    own.quit().await;
+    assert_eq!(told(), [(Some(ViewName::owner()), uids[1..2].to_vec()), (None, uids[..1].to_vec())]);
 }

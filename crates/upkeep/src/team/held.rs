@@ -1,7 +1,6 @@
 use std::collections::BTreeMap;
 
 use mail::Uid;
-use queue::Maildrop;
 
 /// Messages that are looked at in one step.
 const STEP: usize = 1000;
@@ -50,15 +49,4 @@ impl Held {
             self.released.entry(at_ms).or_default().extend(uids);
         }
     }
-}
-
-/// Whether a maildrop, which is in the order of uids, lists one.
-pub(crate) fn lists<M: Maildrop>(maildrop: &M, uid: Uid) -> bool {
-    let at = |index| maildrop.entry(index).map(|entry| entry.uid);
-    let (mut low, mut high) = (0, maildrop.len());
-    while low < high {
-        let middle = low.midpoint(high);
-        if at(middle) < Some(uid) { low = middle + 1 } else { high = middle }
-    }
-    at(low) == Some(uid)
 }

@@ -8,7 +8,7 @@ use queue::{Deletion, Expunge, Maildrop, Store, StoreError, Unwanted, ViewState}
 use tracing::{info, warn};
 
 use super::claim::{Claims, Verdict, Why};
-use super::held::{Held, lists};
+use super::held::Held;
 use super::presence::{Presence, presence};
 use crate::caretaker::{Care, Means};
 use crate::eras::{At, Eras};
@@ -198,7 +198,7 @@ impl Known {
                 Some(here) => here,
                 none => none.insert(look.means.store.whole(look.mailbox).await?),
             };
-            let still = step.iter().copied().filter(|uid| lists(here, *uid));
+            let still = step.iter().copied().filter(|uid| here.lists(*uid));
             let (recalled, goes): (Vec<Uid>, Vec<Uid>) = still.partition(|uid| claims.recalls(*uid));
             let (count, went) = (step.len(), !goes.is_empty());
             look.go(goes, &reason).await?;
