@@ -4,7 +4,7 @@ use std::time::Duration;
 use directory::{Directory, JoinFrom};
 use mail::{Event, MailboxName, Span, Uid, ViewName};
 use queue::{Join, Store, StoreError, Unwanted};
-use tracing::info;
+use tracing::{debug, info};
 
 use crate::caretaker::Means;
 use crate::eras::At;
@@ -102,7 +102,11 @@ async fn join_missing<S: Store>(
             }
         };
         store.join(mailbox, view, from).await?;
-        info!(%mailbox, view = view.as_str(), ?from, "a view has joined");
+        // Nobody has named the releaser's.
+        match *view == ViewName::releaser() {
+            true => debug!(%mailbox, view = view.as_str(), ?from, "a view has joined"),
+            false => info!(%mailbox, view = view.as_str(), ?from, "a view has joined"),
+        }
     }
     Ok(())
 }
@@ -133,7 +137,10 @@ async fn part<S: Store>(
                 continue;
             }
             means.store.leave(mailbox, view, unwanted).await?;
-            info!(%mailbox, view = view.as_str(), "nobody shares this mailbox any more");
+            match *view == releaser {
+                true => debug!(%mailbox, view = view.as_str(), "nothing is released here any more"),
+                false => info!(%mailbox, view = view.as_str(), "nobody shares this mailbox any more"),
+            }
         }
     }
     for view in joined.iter().filter(|view| !wanted.contains(view) && !goes_at_once(view)) {
@@ -155,9 +162,7 @@ async fn part<S: Store>(
         memo.left.remove(&seat);
         let who = if *view == owner { "the owner's view".into() } else { format!("the view `{view}`") };
         info!(%mailbox, view = view.as_str(), away = away.to_string(), "a view has left: what only it wanted is free");
-        means
-            .concerns
-            .note(format!("{mailbox}: {who} has left, {away} after it was taken out of mailboxes.toml."));
+        means.concerns.note(format!("{mailbox}: {who} has left, {away} after mailboxes.toml named it last."));
         let reason = format!("not declared for {away}");
         means.journeys.tell(|| Event::Left { mailbox: mailbox.clone(), view: view.clone(), reason });
     }

@@ -310,7 +310,7 @@ impl<S: Store> Look<'_, S> {
             journeys.tell(|| Event::Trashed { mailbox, uids, reason });
         } else {
             store.purge(&mailbox, uids.clone()).await?;
-            info!(%mailbox, messages, status = "released", "a team's mail goes: {reason}");
+            info!(%mailbox, messages, status = "removed", "a team's mail goes for good: {reason}");
             journeys.tell(|| Event::Removed { mailbox, uids, reason });
         }
         tokio::time::sleep(REST).await;

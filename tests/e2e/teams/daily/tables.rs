@@ -59,6 +59,25 @@ fn team_says_who_has_what_and_what_holds_it_back() {
     assert!(!nobody.status.success() && nobody.out.is_empty(), "{nobody:?}");
 }
 
+/// Whoever reads the log must tell mail whose hold begins from mail that is not there any more.
+#[test]
+fn what_is_let_go_and_what_goes_for_good_have_a_word_each_in_the_log() {
+    let sales = "members = [{ login = \"alice\", mirrors = false }]\ntrash = \"none\"\n\
+                 release = { when = \"all-fetched\", hold = \"1 s\" }";
+    let appliance = ran(setup(&["alice"], sales), &[]);
+    send(&appliance, &["sales"], 1..=1);
+    wait_listed(&appliance, "alice/sales", 1);
+    fetch(&appliance, "alice/sales");
+    let lines = [
+        ("released", "everyone has fetched it"),
+        ("removed", "goes for good: everyone had it, held for 1 s"),
+    ];
+    for (word, part) in lines {
+        appliance.logged(&["mailbox=sales messages=1", &format!("status=\"{word}\""), part]);
+    }
+    assert!(!appliance.log().contains("+released"), "nobody has named that view");
+}
+
 #[test]
 fn who_says_which_views_are_open_and_what_was_done_there() {
     let mut setup = setup(&["alice", "bob"], "members = [\"alice\", \"bob\"]");
