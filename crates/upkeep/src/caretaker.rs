@@ -159,10 +159,10 @@ impl<S: Store> Caretaker<S> {
                 warn!(%error, "the disk runs low, and the trash was not purged: the store did not do it");
             }
             if let Some(now_ms) = at.now_ms {
-                self.watch.look(&self.means, &mut self.memo, &care.watchdog, now_ms).await;
+                self.watch.look(&self.means, &mut self.memo, &care.watchdog, (at, now_ms)).await;
             }
             // What may be a mistake is told first: of too much the last is cut off.
-            let guarded = guard::standing(&self.means, &self.memo, wall_ms).into_iter();
+            let guarded = guard::standing(&self.means, &self.memo, at).into_iter();
             let standing = guarded.chain(self.trash.concern()).chain(self.watch.standing().iter().cloned());
             self.means.concerns.stand(standing.collect());
         }

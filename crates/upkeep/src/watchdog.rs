@@ -6,6 +6,7 @@ use tracing::{info, warn};
 
 use crate::caretaker::{Means, Watchdog};
 use crate::concerns::Concern;
+use crate::eras::At;
 use crate::memo::{Memo, ViewOf};
 use crate::words::{between, ms};
 
@@ -30,14 +31,14 @@ impl Watch {
         means: &Means<S>,
         memo: &mut Memo,
         watchdog: &Watchdog,
-        now_ms: u64,
+        now: (&At, u64),
     ) {
         let mut silent: BTreeMap<ViewOf, String> = BTreeMap::new();
         let names = means.directory.mailbox_names();
         self.looked.retain(|name, _| names.binary_search(name).is_ok());
         for mailbox in names.into_iter().filter(|name| !watchdog.ignore.contains(name)) {
-            silent.extend(robots(means, watchdog, &mailbox, now_ms));
-            if let Some(text) = self.uncollected(means, watchdog, &mailbox, now_ms).await {
+            silent.extend(robots(means, watchdog, &mailbox, now));
+            if let Some(text) = self.uncollected(means, watchdog, &mailbox, now).await {
                 silent.insert((mailbox, ViewName::owner()), text);
             }
         }
@@ -67,12 +68,13 @@ impl Watch {
         means: &Means<S>,
         watchdog: &Watchdog,
         mailbox: &MailboxName,
-        now_ms: u64,
+        (at, now_ms): (&At, u64),
     ) -> Option<String> {
         let pickup = means.pickups.any(mailbox)?;
         let limit = limit(watchdog.mailbox?, 3, pickup.every_ms?);
         let Usage { messages, octets, .. } = means.store.usage(mailbox);
-        if now_ms.saturating_sub(pickup.last_ms) <= limit || messages == 0 {
+        let last_ms = at.since(pickup.last_ms);
+        if now_ms.saturating_sub(last_ms) <= limit || messages == 0 {
             return None;
         }
         let key = (pickup.last_ms, messages, octets);
@@ -84,7 +86,7 @@ impl Watch {
                 is_new
             }
         };
-        let time = between(pickup.last_ms, now_ms);
+        let time = between(last_ms, now_ms);
         is_new.then(|| {
             format!("{} was not collected by anyone for {time}", means.directory.home_address(mailbox))
         })
@@ -103,15 +105,16 @@ fn robots<S>(
     means: &Means<S>,
     watchdog: &Watchdog,
     mailbox: &MailboxName,
-    now_ms: u64,
+    (at, now_ms): (&At, u64),
 ) -> Vec<(ViewOf, String)> {
     let team = means.directory.team(mailbox);
     let members = team.iter().flat_map(|team| &team.members).filter(|member| member.robot);
     let silent = members.filter_map(|member| {
         let pickup = means.pickups.last(mailbox, &member.view)?;
         let limit = limit(watchdog.robot?, 10, pickup.every_ms?);
-        let away = now_ms.saturating_sub(pickup.last_ms);
-        let time = between(pickup.last_ms, now_ms);
+        let last_ms = at.since(pickup.last_ms);
+        let away = now_ms.saturating_sub(last_ms);
+        let time = between(last_ms, now_ms);
         let text =
             format!("the poller of {} stopped: it has not collected {mailbox} for {time}", member.login);
         (away > limit).then(|| ((mailbox.clone(), member.view.clone()), text))

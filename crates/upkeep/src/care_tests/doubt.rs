@@ -69,6 +69,7 @@ async fn what_was_stamped_by_a_clock_that_ran_ahead_is_not_held_for_years() {
             world.later(&mut upkeep, DAY).await;
         }
         assert_eq!((world.trash("sales").await, world.trash("alice").await), (vec![], old.clone()));
+        assert!(world.concerns.standing().is_empty(), "it was days ago");
         for _ in 0..2 {
             if restarts {
                 upkeep = world.upkeep();
@@ -129,4 +130,32 @@ async fn what_came_while_the_clock_had_fallen_back_is_as_young_as_it_is() {
     assert_eq!(listed(&world.store, "sales", "alice").await, uids);
     world.later(&mut upkeep, 2 * DAY).await;
     assert!(listed(&world.store, "sales", "alice").await.is_empty());
+}
+
+/// Nobody is missed for what a clock jumped over, and nobody who has stopped is missed in years only.
+#[tokio::test]
+async fn silence_is_counted_in_time_that_has_passed() {
+    let robot = MemberSpec { robot: true, ..member("desk") };
+    let world = World::new(&Setup { members: vec![member("alice"), robot], ..Setup::default() });
+    let mut upkeep = world.upkeep();
+    world.look(&mut upkeep).await;
+    let polls = || {
+        for _ in 0..6 {
+            world.pass(MINUTE);
+            world.pickups.note(&name("sales"), &view("desk"), world.wall_ms(), None);
+        }
+    };
+    polls();
+    world.put(20);
+    world.later(&mut upkeep, MINUTE).await;
+    world.later(&mut upkeep, DAY).await;
+    let standing = || world.concerns.standing().into_iter().map(|it| it.text).collect::<Vec<_>>();
+    assert_eq!(standing(), ["the poller of desk stopped: it has not collected sales for 1 day"]);
+    polls();
+    world.later(&mut upkeep, MINUTE).await;
+    assert!(standing().is_empty());
+    world.put(0);
+    world.later(&mut upkeep, MINUTE).await;
+    world.later(&mut upkeep, DAY).await;
+    assert_eq!(standing().len(), 1);
 }

@@ -137,8 +137,11 @@ pub(super) fn tell<S>(
 }
 
 /// What somebody may have deleted by mistake, and not long ago.
-pub(crate) fn standing<S>(means: &Means<S>, memo: &Memo, wall_ms: u64) -> Vec<Concern> {
-    let lately = memo.guarded.iter().filter(|((_, time_ms), _)| wall_ms < time_ms.saturating_add(STANDS));
+pub(crate) fn standing<S>(means: &Means<S>, memo: &Memo, at: &At) -> Vec<Concern> {
+    let lately = memo
+        .guarded
+        .iter()
+        .filter(|((_, time_ms), _)| at.wall_ms < at.since(*time_ms).saturating_add(STANDS));
     let concern = |(((mailbox, view), time_ms), until_ms): (&(ViewOf, u64), &u64)| {
         let (login, _) = login(means, mailbox, view);
         let (at, until) = (instant(*time_ms), instant(*until_ms));
