@@ -2,8 +2,10 @@ use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 use std::{fmt, io};
 
-use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
-use tokio::time::{Instant, timeout};
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, DuplexStream};
+use tokio::net::{TcpStream, UnixStream};
+use tokio::time::{Instant, sleep, timeout};
+use tokio_rustls::server::TlsStream;
 
 use crate::alarm::Alarm;
 use crate::{Tls, TlsInfo};
@@ -17,9 +19,37 @@ const LARGE: usize = 64 << 10;
 const LINGER: Duration = Duration::from_secs(1);
 const LINGER_OCTETS: usize = 1 << 20;
 
+/// How long a system may take to say that its program has left octets unread.
+const ECHO: Duration = Duration::from_millis(500);
+
 /// Anything that octets go through both ways.
-pub trait Io: AsyncRead + AsyncWrite + Unpin + Send {}
-impl<T: AsyncRead + AsyncWrite + Unpin + Send> Io for T {}
+pub trait Io: AsyncRead + AsyncWrite + Unpin + Send {
+    /// Whether the connection is broken, as far as that is known without reading or writing.
+    fn is_broken(&self) -> bool {
+        false
+    }
+}
+
+impl Io for TcpStream {
+    fn is_broken(&self) -> bool {
+        !matches!(self.take_error(), Ok(None))
+    }
+}
+
+impl Io for UnixStream {
+    fn is_broken(&self) -> bool {
+        !matches!(self.take_error(), Ok(None))
+    }
+}
+
+impl Io for TlsStream<Box<dyn Io>> {
+    fn is_broken(&self) -> bool {
+        self.get_ref().0.is_broken()
+    }
+}
+
+/// For tests.
+impl Io for DuplexStream {}
 
 /// Who is at the other end.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -182,6 +212,13 @@ impl Conn {
         self.flush(limit).await?;
         timeout(limit, self.io.write_all(octets)).await.map_err(|_| ConnError::Timeout)??;
         Ok(())
+    }
+
+    /// Whether a peer that has closed has read all that was sent to it: the system of one that has not resets the
+    /// connection, a moment later.
+    pub async fn has_read_all(&mut self) -> bool {
+        sleep(ECHO).await;
+        !self.io.is_broken()
     }
 
     /// Puts TLS under the connection. Input that came before is dropped: it was not protected

@@ -246,8 +246,10 @@ impl<S: Store> Pickup<'_, S> {
             };
             return match filled {
                 Ok(0) => {
-                    self.receipts.closed();
-                    self.confirm();
+                    if self.receipts.await_close() && Box::pin(conn.has_read_all()).await {
+                        self.receipts.closed();
+                        self.confirm();
+                    }
                     Err(Reason::Disconnected)
                 }
                 Err(ConnError::Io(_)) => Err(Reason::Disconnected),

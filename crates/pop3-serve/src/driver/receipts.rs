@@ -54,7 +54,12 @@ impl Receipts {
         }
     }
 
-    /// The client has closed as it should.
+    /// Something was written that a close in order makes certain.
+    pub(super) fn await_close(&self) -> bool {
+        self.clean && self.batched && !self.written.is_empty()
+    }
+
+    /// The client has closed as it should, and has read all.
     pub(super) fn closed(&mut self) {
         if self.clean && self.batched {
             self.certain.append(&mut self.written);

@@ -327,6 +327,8 @@ async fn a_forgotten_phone_locks_nobody_out() {
 /// Counts how often it is written to.
 struct Counted(DuplexStream, Arc<AtomicUsize>);
 
+impl net::Io for Counted {}
+
 impl AsyncRead for Counted {
     fn poll_read(
         mut self: Pin<&mut Self>,

@@ -2,9 +2,10 @@
 
 use std::time::Duration;
 
-use crate::world::World;
+use crate::world::{Client, World};
 use mail::{Event, Uid, ViewName};
 use queue::{Fetched, Join, Maildrop, Store, StoreError, contract};
+use tokio::net::{TcpListener, TcpStream};
 
 fn fetched(events: &[Event]) -> Vec<(&str, Uid)> {
     let fetched = |event| match event {
@@ -443,4 +444,29 @@ async fn what_another_device_lists_is_told_to_stay_and_the_rest_to_be_gone() {
     assert!(own.say("DELE 1").await.starts_with("+OK") && own.say("DELE 2").await.starts_with("+OK"));
     own.quit().await;
     assert_eq!(told(), [(Some(ViewName::owner()), uids[1..2].to_vec()), (None, uids[..1].to_vec())]);
+}
+
+/// A client that dies with all of it unread has nothing, however many commands it had sent at once.
+#[tokio::test]
+async fn who_closes_without_reading_has_fetched_nothing() {
+    let world = World::of_a_firm().await;
+    let uids =
+        [world.deliver_to(&["sales"], "one").await, world.deliver_to(&["sales"], "two").await].concat();
+    let listener = TcpListener::bind(("127.0.0.1", 0)).await.expect("bound");
+    for reads in [false, true] {
+        let client = TcpStream::connect(listener.local_addr().expect("bound")).await.expect("listening");
+        let (ours, _) = listener.accept().await.expect("taken");
+        let served = world.serve(ours, "127.0.0.1", false);
+        let mut client = Client::new(client, served).logged_in_as("bob/sales").await;
+        client.send(b"RETR 1\r\nRETR 2\r\n").await;
+        if reads {
+            for _ in 0..2 {
+                assert!(client.line().await.starts_with("+OK"));
+                client.body().await;
+            }
+        }
+        client.cut().await;
+        let fetched = world.view("sales", "bob").await.fetched;
+        assert!(uids.iter().all(|uid| fetched.contains(*uid) == reads), "{reads}");
+    }
 }

@@ -250,6 +250,8 @@ struct Counted {
     writes: Arc<AtomicUsize>,
 }
 
+impl net::Io for Counted {}
+
 impl AsyncRead for Counted {
     fn poll_read(
         mut self: Pin<&mut Self>,
