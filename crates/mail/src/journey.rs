@@ -105,10 +105,13 @@ pub enum Event {
         /// Who collected the last time.
         client: Client,
     },
-    /// A client broke off at it, or right after it, and it has a line that is longer than some programs read.
+    /// A client broke off at it, or right after it, and it has a line that is longer than some programs read: that may be
+    /// why.
     GaveUp {
         /// From whose mailbox.
         mailbox: MailboxName,
+        /// The view of it.
+        view: ViewName,
         /// What.
         #[serde(with = "text")]
         uid: Uid,

@@ -7,6 +7,8 @@ use crate::stumbles::Stumbles;
 
 /// What is noted for the next report at most; more is counted.
 const NOTED: usize = 100;
+/// Of these, what programs stumble over.
+const STUMBLES: usize = 10;
 /// The same of what is wrong now.
 const STANDING: usize = 100;
 
@@ -20,6 +22,7 @@ pub struct Concerns {
 #[derive(Debug, Default)]
 struct Shared {
     noted: Vec<String>,
+    noted_stumbles: usize,
     more: u64,
     standing: Vec<Concern>,
     stumbles: Stumbles,
@@ -48,13 +51,25 @@ impl Concerns {
         }
     }
 
+    /// Notes one of those that a client can bring about as often as it likes: they leave room for what matters more.
+    fn note_stumble(&self, text: String) {
+        let mut shared = self.lock();
+        if shared.noted_stumbles < STUMBLES {
+            shared.noted_stumbles += 1;
+            drop(shared);
+            self.note(text);
+        } else {
+            shared.more += 1;
+        }
+    }
+
     /// Notes what somebody should know of what becomes of mail.
     pub fn hear(&self, event: &Event) {
         match event {
-            Event::GaveUp { mailbox, uid, client } => {
-                let told = self.lock().stumbles.gave_up(mailbox, *uid, &client.login, Instant::now());
+            Event::GaveUp { mailbox, view, uid, client } => {
+                let told = self.lock().stumbles.gave_up((mailbox, view, *uid), &client.login, Instant::now());
                 if let Some(Concern { text, todo, .. }) = told {
-                    self.note(format!("{text}. You can {todo}."));
+                    self.note_stumble(format!("{text}. You can {todo}."));
                 }
             }
             Event::Parked { mailbox, view, uid, sessions, .. } => {
@@ -113,6 +128,7 @@ impl Concerns {
         let mut shared = self.lock();
         let mut noted = std::mem::take(&mut shared.noted);
         let more = std::mem::take(&mut shared.more);
+        shared.noted_stumbles = 0;
         noted.extend((more > 0).then(|| format!("and {more} more such things: the log has them")));
         noted
     }
@@ -146,7 +162,8 @@ mod tests {
         let mailbox = MailboxName::parse("sales").expect("a name");
         let (uid, view) = (Uid(7), ViewName::parse("desk").expect("a name"));
         let client = Client { login: "desk/sales".into(), password: None, ip: None };
-        let gave_up = Event::GaveUp { mailbox: mailbox.clone(), uid, client: client.clone() };
+        let gave_up =
+            Event::GaveUp { mailbox: mailbox.clone(), view: view.clone(), uid, client: client.clone() };
         let parked = Event::Parked { mailbox, view, uid, sessions: 5, client };
         concerns.stand(vec![Concern { text: "silent".into(), todo: "look".into(), silent: None }]);
         concerns.hear(&gave_up);
@@ -160,5 +177,21 @@ mod tests {
         let noted = concerns.take();
         let is_why: Vec<bool> = noted.iter().map(|text| text.contains("over 2,048 octets")).collect();
         assert_eq!(is_why, [true, true, false], "{noted:?}");
+    }
+
+    /// One login can break off as often as it likes.
+    #[test]
+    fn what_programs_stumble_over_leaves_room_for_the_rest() {
+        let concerns = Concerns::default();
+        let mailbox = MailboxName::parse("sales").expect("a name");
+        let client = Client { login: "bob/sales".into(), password: None, ip: None };
+        for uid in (0..NOTED as u64 * 2).map(|number| Uid(number / 2)) {
+            let view = ViewName::parse("bob").expect("a name");
+            concerns.hear(&Event::GaveUp { mailbox: mailbox.clone(), view, uid, client: client.clone() });
+        }
+        concerns.note("who deleted hundreds");
+        let noted = concerns.take();
+        assert_eq!(noted.len(), STUMBLES + 2, "{noted:?}");
+        assert!(noted.contains(&"who deleted hundreds".to_owned()));
     }
 }

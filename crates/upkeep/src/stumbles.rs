@@ -1,6 +1,6 @@
 use std::time::{Duration, Instant};
 
-use mail::{MailboxName, Uid};
+use mail::{MailboxName, Uid, ViewName};
 
 use crate::concerns::Concern;
 
@@ -18,7 +18,9 @@ pub(crate) struct Stumbles(Vec<Stumble>);
 #[derive(Debug)]
 struct Stumble {
     mailbox: MailboxName,
+    view: ViewName,
     uid: Uid,
+    /// As it was typed the last time.
     login: String,
     times: u64,
     heard: Instant,
@@ -28,17 +30,20 @@ impl Stumbles {
     /// One more. What is to be told of it, if it is the time for that.
     pub(crate) fn gave_up(
         &mut self,
-        mailbox: &MailboxName,
-        uid: Uid,
+        (mailbox, view, uid): (&MailboxName, &ViewName, Uid),
         login: &str,
         now: Instant,
     ) -> Option<Concern> {
         self.forget(now);
-        let is_it = |it: &Stumble| it.uid == uid && it.login == login && it.mailbox == *mailbox;
+        let is_it = |it: &Stumble| it.uid == uid && it.view == *view && it.mailbox == *mailbox;
         let mut stumble = match self.0.iter().position(is_it) {
             Some(at) => self.0.remove(at),
-            None => Stumble { mailbox: mailbox.clone(), uid, login: login.to_owned(), times: 0, heard: now },
+            None => {
+                let (mailbox, view) = (mailbox.clone(), view.clone());
+                Stumble { mailbox, view, uid, login: String::new(), times: 0, heard: now }
+            }
         };
+        login.clone_into(&mut stumble.login);
         stumble.times += 1;
         stumble.heard = now;
         let told = (stumble.times == AGAIN).then(|| stumble.concern());
@@ -70,11 +75,11 @@ impl Stumbles {
 
 impl Stumble {
     fn concern(&self) -> Concern {
-        let Self { mailbox, uid, login, times, heard: _ } = self;
+        let Self { mailbox, view: _, uid, login, times, heard: _ } = self;
         Concern {
             text: format!(
-                "{mailbox}: what collects as {login} gave up on message {uid} {times} times: it has a line of over \
-                 2,048 octets, and Python's poplib, which Odoo uses, reads none"
+                "{mailbox}: what collects as {login} broke off at message {uid} {times} times; it may be for its line of \
+                 over 2,048 octets, of which Python's poplib, which Odoo uses, reads none"
             ),
             todo: format!(
                 "look with `restante trace {uid}` which it is; delete it with another program, or raise \
@@ -93,23 +98,35 @@ mod tests {
         MailboxName::parse(text).expect("a name")
     }
 
+    fn view(text: &str) -> ViewName {
+        ViewName::kept(text).expect("a name")
+    }
+
     #[test]
     fn who_gives_up_twice_is_told_once_until_it_is_gone_or_a_day_is_over() {
-        let (mut stumbles, now, sales) = (Stumbles::default(), Instant::now(), name("sales"));
-        assert_eq!(stumbles.gave_up(&sales, Uid(1), "odoo", now), None);
-        assert_eq!(stumbles.gave_up(&sales, Uid(1), "bob", now), None);
-        assert_eq!(stumbles.gave_up(&name("office"), Uid(1), "odoo", now), None);
-        assert_eq!(stumbles.gave_up(&sales, Uid(2), "odoo", now), None);
-        assert_eq!(stumbles.standing(now), []);
-        let told = stumbles.gave_up(&sales, Uid(1), "odoo", now).expect("the second time");
-        assert!(told.text.starts_with("sales: what collects as odoo gave up on message "), "{told:?}");
-        assert_eq!(stumbles.gave_up(&sales, Uid(1), "odoo", now), None);
+        let (mut stumbles, now) = (Stumbles::default(), Instant::now());
+        let (sales, office) = (name("sales"), name("office"));
+        let mut gave_up = |mailbox: &MailboxName, of: &str, uid: u64, login: &str| {
+            stumbles.gave_up((mailbox, &view(of), Uid(uid)), login, now)
+        };
+        assert_eq!(gave_up(&sales, "odoo", 1, "odoo/sales"), None);
+        assert_eq!(gave_up(&sales, "bob", 1, "bob/sales"), None);
+        assert_eq!(gave_up(&office, "odoo", 1, "odoo/office"), None);
+        assert_eq!(gave_up(&sales, "odoo", 2, "odoo/sales"), None);
+        // However it is typed, it is the same view.
+        let told = gave_up(&sales, "odoo", 1, "ODOO/sales").expect("the second time");
+        assert!(
+            told.text.starts_with("sales: what collects as ODOO/sales broke off at message "),
+            "{told:?}"
+        );
+        assert_eq!(gave_up(&sales, "odoo", 1, "odoo/sales"), None);
         assert!(stumbles.standing(now)[0].text.contains(" 3 times"));
-        assert!(!stumbles.gone(&name("office"), &[Uid(2)]));
+        assert_eq!(stumbles.standing(now).len(), 1);
+        assert!(!stumbles.gone(&office, &[Uid(2)]));
         assert_eq!(stumbles.standing(now + OVER - Duration::from_secs(1)).len(), 1);
         assert_eq!(stumbles.standing(now + OVER), []);
         for _ in 0..2 {
-            stumbles.gave_up(&sales, Uid(1), "odoo", now);
+            stumbles.gave_up((&sales, &view("odoo"), Uid(1)), "odoo/sales", now);
         }
         assert!(stumbles.gone(&sales, &[Uid(7), Uid(1)]));
         assert_eq!(stumbles.standing(now), []);
@@ -120,7 +137,7 @@ mod tests {
         let (mut stumbles, now, sales) = (Stumbles::default(), Instant::now(), name("sales"));
         let most = STUMBLES as u64;
         for uid in (0..most).chain([0, most]) {
-            stumbles.gave_up(&sales, Uid(uid), "odoo", now);
+            stumbles.gave_up((&sales, &view(""), Uid(uid)), "sales", now);
         }
         assert_eq!(stumbles.0.len(), STUMBLES);
         assert!(stumbles.gone(&sales, &[Uid(0)]) && !stumbles.gone(&sales, &[Uid(1)]));

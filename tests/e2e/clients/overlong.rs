@@ -53,9 +53,9 @@ fn a_message_that_stops_a_collector_again_and_again_is_named() {
     };
     let uid = pop3(appliance.pop3, "odoo").listing("UIDL").remove(1).value;
     collect();
-    let word = "given up in odoo by odoo at 127.0.0.1: it has a line of over 2,048 octets";
+    let word = "broken off in odoo by odoo at 127.0.0.1: it may be for a line of over 2,048 octets";
     until("it is traced", || verb(&appliance, &["trace", &uid]).out.contains(word));
-    let named = format!("gave up on message {uid}");
+    let named = format!("broke off at message {uid}");
     assert!(!verb(&appliance, &["status"]).out.contains(&named), "once may be the network");
     let listed = || pop3(appliance.pop3, "odoo").listing("UIDL").len();
     assert_eq!(listed(), 1, "it gets no further than to the one behind which it said QUIT");

@@ -85,6 +85,11 @@ impl<M: Maildrop> Reading<M> {
         self.fetch.is_download() && self.taken == self.fetch.octets
     }
 
+    /// Octets that the session has taken.
+    pub(super) fn taken(&self) -> u64 {
+        self.taken
+    }
+
     /// The session has taken so many octets of the chunk.
     pub(super) fn took(&mut self, octets: usize) {
         self.chunk.advance(octets);

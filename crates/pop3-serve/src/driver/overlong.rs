@@ -28,7 +28,12 @@ impl<S: Store> Pickup<'_, S> {
         };
         let index = self.download.filter(|_| is_it)?;
         let (maildrop, at) = self.account.as_ref()?.drop.at(index)?;
-        match has_long_line(&**maildrop, at).await {
+        // What was not put out is not why, and looking costs no more than that did.
+        let put_out = match &self.reading {
+            Some((reading, message)) if *reading == index => message.taken(),
+            Some(_) | None => u64::MAX,
+        };
+        match has_long_line(&**maildrop, at, put_out).await {
             Ok(true) => self.tell_of_long_line(index),
             Ok(false) => return None,
             Err(error) => {
@@ -47,17 +52,23 @@ impl<S: Store> Pickup<'_, S> {
             let (mailbox, uid) = (&part.mailbox, entry.uid);
             info!(
                 %mailbox, view = %part.view, %uid,
-                "the client gave up on a message with a line of over {LINE_OCTETS} octets: Python's poplib reads none"
+                "the client broke off at a message with a line of over {LINE_OCTETS} octets: Python's poplib reads none"
             );
             let client = || self.journal.client();
-            self.service.journeys.tell(|| Event::GaveUp { mailbox: mailbox.clone(), uid, client: client() });
+            let view = &part.view;
+            self.service.journeys.tell(|| Event::GaveUp {
+                mailbox: mailbox.clone(),
+                view: view.clone(),
+                uid,
+                client: client(),
+            });
         }
     }
 }
 
 /// Whether one of its lines is longer than some programs read, with the dot that a dot at its begin gets.
-async fn has_long_line<M: Maildrop>(maildrop: &M, index: usize) -> Result<bool, StoreError> {
-    let octets = maildrop.entry(index).map_or(0, |entry| entry.octets);
+async fn has_long_line<M: Maildrop>(maildrop: &M, index: usize, put_out: u64) -> Result<bool, StoreError> {
+    let octets = maildrop.entry(index).map_or(0, |entry| entry.octets.min(put_out));
     let mut message = maildrop.message(index, 0..octets).await?;
     let mut line = 0;
     while let Some(chunk) = message.chunk().await? {

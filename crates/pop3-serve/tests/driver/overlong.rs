@@ -17,7 +17,7 @@ async fn deliver(world: &World, mailboxes: &[&str], octets: usize) -> Vec<Uid> {
 
 fn given_up(world: &World) -> Vec<(String, Uid, String)> {
     let told = world.told().into_iter().filter_map(|event| match event {
-        Event::GaveUp { mailbox, uid, client } => Some((mailbox.to_string(), uid, client.login)),
+        Event::GaveUp { mailbox, view: _, uid, client } => Some((mailbox.to_string(), uid, client.login)),
         _ => None,
     });
     told.collect()

@@ -110,7 +110,7 @@ mod tests {
                 sessions: 5,
                 client: client.clone(),
             },
-            Event::GaveUp { mailbox: alice.clone(), uid, client },
+            Event::GaveUp { mailbox: alice.clone(), view: bob.clone(), uid, client },
             Event::Undone { mailbox: alice.clone(), view: bob, was: uid, now: Uid(2) },
             Event::Unquarantined { mailbox: alice.clone(), uid, id, by: "root".into() },
             Event::Removed { mailbox: alice.clone(), uids: vec![uid, Uid(1)], reason: "too old".into() },

@@ -354,7 +354,7 @@ fn mentions(event: &Event, word: &str) -> bool {
         Event::CutOff { arrival, size: _, reason } => of_arrival(arrival) || has(reason),
         Event::Delivered { id, mailbox, uid } => is_id(id) || is_uid(uid) || has(mailbox.as_str()),
         Event::Discarded { id } => is_id(id),
-        Event::Fetched { mailbox, uid, client } | Event::GaveUp { mailbox, uid, client } => {
+        Event::Fetched { mailbox, uid, client } | Event::GaveUp { mailbox, view: _, uid, client } => {
             is_uid(uid) || has(mailbox.as_str()) || of_client(client)
         }
         Event::Deleted { mailbox, view, uids, client } => {

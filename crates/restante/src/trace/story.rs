@@ -100,8 +100,9 @@ fn sentence(line: &Line) -> String {
             shown_view(view),
             who(client)
         ),
-        Event::GaveUp { mailbox, uid: _, client } => format!(
-            "given up in {mailbox} by {}: it has a line of over 2,048 octets, and Python's poplib (Odoo) reads none",
+        Event::GaveUp { mailbox, view: _, uid: _, client } => format!(
+            "broken off in {mailbox} by {}: it may be for a line of over 2,048 octets, of which Python's poplib (Odoo) reads \
+             none",
             who(client)
         ),
         Event::Undone { mailbox, view, was: _, now } => {
