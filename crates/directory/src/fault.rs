@@ -23,7 +23,7 @@ pub enum Severity {
 }
 
 /// A table of the [`Spec`](crate::Spec), by its position.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Item {
     /// The whole.
     Directory,

@@ -1,9 +1,10 @@
 //! What configuration says of the directory, before it is checked. Positions in the lists are how a
 //! [`Fault`](crate::Fault) names the table it is about.
 
+use std::collections::HashSet;
 use std::time::Duration;
 
-use crate::{JoinFrom, Release};
+use crate::{Item, JoinFrom, Release};
 
 /// The whole directory as written.
 #[derive(Debug, Clone, Default)]
@@ -24,6 +25,10 @@ pub struct Spec {
     pub hostname: String,
     /// How long what is held back from a mailbox is kept; none: it stays.
     pub quarantine: Option<Duration>,
+    /// Keys whose values could not be read, which has been said; of the directory itself whole kinds of tables. What
+    /// stands here in their place means nothing, and nothing is said that hangs on it. `members.*` are keys inside of
+    /// members whose logins are known.
+    pub unread: HashSet<(Item, &'static str)>,
 }
 
 /// One domain that we receive for.

@@ -160,8 +160,9 @@ impl Table {
 
     /// `local@domain` for words, by the domain's first name.
     pub(crate) fn spelled(&self, domain: usize, local: &str) -> String {
-        let name = self.domains.get(domain).and_then(|d| d.names.first()).map_or("", String::as_str);
-        at(local, name)
+        // Only while it is built may a domain have no name.
+        let name = self.domains.get(domain).and_then(|d| d.names.first());
+        name.map_or_else(|| local.to_owned(), |name| at(local, name))
     }
 
     /// The address that a mailbox's copies are `Delivered-To`: its name at the first name of its domain.

@@ -19,7 +19,7 @@ impl Builder<'_> {
                     format!("the text is sent in one SMTP reply: 1 to {TEXT_MAX} printable ASCII characters");
                 self.error(item, "text", 0, message);
             }
-            if is_glob(&refuse.address) {
+            if is_glob(&refuse.address) || self.is_unread(item, "address") {
                 continue;
             }
             let Some((domain, local)) = self.own_address(item, &refuse.address) else { continue };
@@ -48,7 +48,7 @@ impl Builder<'_> {
                 duplicate: alias.duplicate,
             };
             self.table.aliases.push(row);
-            if is_glob(&alias.address) {
+            if is_glob(&alias.address) || self.is_unread(item, "address") {
                 continue;
             }
             let Some((domain, local)) = self.own_address(item, &alias.address) else { continue };
@@ -68,11 +68,11 @@ impl Builder<'_> {
     /// The exact address of an `[[alias]]` or a `[[refuse]]`; bare ones belong to the first domain.
     fn own_address(&mut self, item: Item, text: &str) -> Option<(usize, Box<str>)> {
         match self.address(text, 0) {
-            Ok((domain, local)) if domain < self.table.domains.len() => Some((domain, local)),
-            Ok(_) => None,
+            Ok((domain, local)) => Some((domain, local)),
             Err(not_ours) => {
-                let (message, hint) = not_ours.words(text, self);
-                self.error(item, "address", 0, message).hint = hint;
+                if let Some((message, hint)) = not_ours.words(text, self) {
+                    self.error(item, "address", 0, message).hint = hint;
+                }
                 None
             }
         }

@@ -1,15 +1,19 @@
 use mail::{Domain, MailboxName};
 
 use super::Builder;
-use super::names::did_you_mean;
+use super::names::{Words, did_you_mean};
 use crate::fault::Item;
 use crate::table::DomainTable;
 
 impl Builder<'_> {
     pub(super) fn domains(&mut self) {
         if self.spec.domains.is_empty() {
-            self.error(Item::Directory, "domain", 0, "there is no domain to receive for".into()).hint =
-                Some("add [[domain]] with name = \"example.com\"".into());
+            if !self.is_unread(Item::Directory, "domain") {
+                self.error(Item::Directory, "domain", 0, "there is no domain to receive for".into()).hint =
+                    Some("add [[domain]] with name = \"example.com\"".into());
+            }
+            // One without a name: what else is wrong is said all the same.
+            self.table.domains.push(DomainTable::default());
         }
         for (index, spec) in self.spec.domains.iter().enumerate() {
             self.table.domains.push(DomainTable::default());
@@ -22,6 +26,9 @@ impl Builder<'_> {
 
     fn domain_name(&mut self, index: usize, text: &str, key: &'static str, place: usize) {
         let item = Item::Domain(index);
+        if key == "name" && self.is_unread(item, key) {
+            return;
+        }
         let folded = match Domain::parse(text) {
             Ok(name) if !text.starts_with('[') => name.folded(),
             Ok(_) | Err(_) => {
@@ -47,9 +54,15 @@ impl Builder<'_> {
         for (index, spec) in self.spec.domains.iter().enumerate() {
             let catch_all = spec.catch_all.as_deref().map(|name| self.role(index, name, "catch-all"));
             let postmaster = spec.postmaster.as_deref().map(|name| self.role(index, name, "postmaster"));
-            if catch_all.is_none() && postmaster.is_none() {
-                let message = format!("nobody is postmaster of `{}`", spec.name);
-                self.error(Item::Domain(index), "", 0, message).hint = Some(
+            let item = Item::Domain(index);
+            let unread = self.is_unread(item, "catch-all") || self.is_unread(item, "postmaster");
+            if catch_all.is_none() && postmaster.is_none() && !unread {
+                let whose = match spec.name.as_str() {
+                    "" => "this domain".to_owned(),
+                    name => format!("`{name}`"),
+                };
+                let message = format!("nobody is postmaster of {whose}");
+                self.error(item, "", 0, message).hint = Some(
                     "name a mailbox with postmaster = \"…\" (or a catch-all): RFC 5321 §4.5.1 asks every \
                      domain to take mail for postmaster"
                         .into(),
@@ -64,24 +77,24 @@ impl Builder<'_> {
     fn role(&mut self, index: usize, text: &str, key: &'static str) -> Option<MailboxName> {
         match self.receiving_mailbox(text) {
             Ok(name) => Some(name),
-            Err((message, hint)) => {
-                self.error(Item::Domain(index), key, 0, message).hint = hint;
+            Err(words) => {
+                if let Some((message, hint)) = words {
+                    self.error(Item::Domain(index), key, 0, message).hint = hint;
+                }
                 None
             }
         }
     }
 
-    /// The mailbox of that name, if mail may go there; else message and hint.
-    pub(super) fn receiving_mailbox(&self, text: &str) -> Result<MailboxName, (String, Option<String>)> {
+    /// The mailbox of that name, if mail may go there; else message and hint, when it is known why not.
+    pub(super) fn receiving_mailbox(&self, text: &str) -> Result<MailboxName, Option<Words>> {
         let Some(name) = self.table.mailbox_named(text) else {
-            return Err((
-                format!("there is no mailbox `{text}`"),
-                self.near_mailbox(text).map(|n| did_you_mean(&n)),
-            ));
+            let hint = || self.near_mailbox(text).map(|n| did_you_mean(&n));
+            return Err((!self.unsure.mailboxes).then(|| (format!("there is no mailbox `{text}`"), hint())));
         };
         if self.table.mailboxes.get(name).is_some_and(|row| !row.receives) {
             let message = format!("no mail can go to `{text}`: this mailbox has receives = false");
-            return Err((message, Some("let it receive, or name another mailbox".into())));
+            return Err(Some((message, Some("let it receive, or name another mailbox".into()))));
         }
         Ok(name.clone())
     }

@@ -15,7 +15,9 @@ impl Builder<'_> {
         for (index, (spec, name)) in self.spec.mailboxes.iter().zip(&names).enumerate() {
             let Some(name) = name else { continue };
             let home = self.table.mailboxes[name].home.clone();
-            if spec.receives {
+            if self.is_unread(Item::Mailbox(index), "receives") {
+                // Nobody knows whether its name is an address.
+            } else if spec.receives {
                 self.claim_mailbox(index, name, home.clone(), "name", 0);
             } else if !spec.addresses.is_empty() {
                 let message = format!("mailbox `{name}` has addresses and receives = false");
@@ -33,6 +35,10 @@ impl Builder<'_> {
     /// Enters a mailbox by its name; none when the name is a fault.
     fn mailbox(&mut self, index: usize, spec: &MailboxSpec) -> Option<MailboxName> {
         let item = Item::Mailbox(index);
+        let passwords = self.passwords(index, spec);
+        if self.is_unread(item, "name") {
+            return None;
+        }
         let (domain, local) = self.mailbox_home(index, &spec.name)?;
         // The name of a mailbox at rest: bare in the first domain, else with its domain's first name.
         let full = match (domain, self.table.domains[domain].names.first()) {
@@ -58,7 +64,6 @@ impl Builder<'_> {
         }
         let folded = mail::fold(&local).into_boxed_str();
         self.table.domains[domain].named.insert(folded.clone(), name.clone());
-        let passwords = self.passwords(index, spec);
         let row = MailboxTable {
             home: (domain, folded),
             receives: spec.receives,
@@ -79,11 +84,11 @@ impl Builder<'_> {
     fn mailbox_home(&mut self, index: usize, text: &str) -> Option<(usize, String)> {
         let item = Item::Mailbox(index);
         let Some((local, domain)) = text.split_once('@') else {
-            // Without any domain there is nowhere for it to be; that has been said.
-            return (!self.table.domains.is_empty()).then(|| (0, text.to_owned()));
+            return Some((0, text.to_owned()));
         };
         match Domain::parse(domain).map(|name| self.table.domain_names.get(name.folded().as_str())) {
             Ok(Some(place)) => Some((*place, local.to_owned())),
+            Ok(None) if self.unsure.domains => None,
             Ok(None) => {
                 let (message, hint) = self.foreign(text, domain);
                 self.error(item, "name", 0, message).hint = Some(hint);
@@ -107,8 +112,9 @@ impl Builder<'_> {
         match self.address(text, home) {
             Ok(address) => self.claim_mailbox(index, name, address, "addresses", place),
             Err(not_ours) => {
-                let (message, hint) = not_ours.words(text, self);
-                self.error(item, "addresses", place, message).hint = hint;
+                if let Some((message, hint)) = not_ours.words(text, self) {
+                    self.error(item, "addresses", place, message).hint = hint;
+                }
             }
         }
     }

@@ -9,11 +9,13 @@ mod password;
 mod pattern;
 mod reference;
 mod team;
+mod unread;
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
 use mail::Domain;
+use unread::Unsure;
 
 use crate::fault::{Fault, Item, Severity};
 use crate::spec::Spec;
@@ -24,6 +26,7 @@ struct Builder<'s> {
     spec: &'s Spec,
     table: Table,
     faults: Vec<Fault>,
+    unsure: Unsure,
     /// What claims an exact address, for the words of a second claim.
     claims: HashMap<(usize, Box<str>), String>,
 }
@@ -33,7 +36,9 @@ struct Builder<'s> {
 const SEPARATORS: &str = "+-_=.#~^/&";
 
 impl Table {
-    /// Checks what configuration says. Gives every fault at once, and no table when one of them is an error.
+    /// Checks what configuration says. Gives every fault at once, and no table when one of them is an error. With
+    /// something [unread](Spec::unread) there is one only where it still knows all names and addresses: for look-ups, by
+    /// whoever has said what is wrong.
     pub fn build(spec: &Spec) -> (Option<Self>, Vec<Fault>) {
         let table = Self {
             domains: Vec::new(),
@@ -46,7 +51,8 @@ impl Table {
             literals: spec.literals.clone(),
             quarantine: spec.quarantine,
         };
-        let mut builder = Builder { spec, table, faults: Vec::new(), claims: HashMap::new() };
+        let mut builder =
+            Builder { spec, table, faults: Vec::new(), unsure: Unsure::of(spec), claims: HashMap::new() };
         builder.host();
         builder.domains();
         let names = builder.mailboxes();
@@ -56,10 +62,10 @@ impl Table {
         builder.patterns();
         builder.roles();
         builder.follow_aliases();
-        let Builder { mut table, faults, .. } = builder;
+        let Builder { mut table, faults, unsure, .. } = builder;
         let with_password = table.mailboxes.values().filter(|row| !row.passwords.is_empty());
         table.decoys = with_password.map(|row| Arc::clone(&row.passwords)).collect();
-        let sound = faults.iter().all(|fault| fault.severity == Severity::Warning);
+        let sound = unsure.of_nothing() && faults.iter().all(|fault| fault.severity == Severity::Warning);
         (sound.then_some(table), faults)
     }
 }

@@ -7,6 +7,9 @@ use super::Builder;
 /// An address of ours: its domain's place and its folded local part.
 pub(super) type Ours = (usize, Box<str>);
 
+/// What is wrong, and what would be right.
+pub(super) type Words = (String, Option<String>);
+
 /// Why a text is no address of ours.
 pub(super) enum NotOurs {
     /// No address at all.
@@ -42,13 +45,14 @@ impl Builder<'_> {
 }
 
 impl NotOurs {
-    /// Message and hint for an address that must be ours.
-    pub(super) fn words(&self, text: &str, builder: &Builder<'_>) -> (String, Option<String>) {
+    /// Message and hint for an address that must be ours; none where nobody knows that it is not.
+    pub(super) fn words(&self, text: &str, builder: &Builder<'_>) -> Option<Words> {
         match self {
-            Self::Malformed(error) => (format!("`{text}` is not an address: {error}"), None),
+            Self::Malformed(error) => Some((format!("`{text}` is not an address: {error}"), None)),
+            Self::Foreign(_) if builder.unsure.domains => None,
             Self::Foreign(domain) => {
                 let (message, hint) = builder.foreign(text, domain.as_str());
-                (message, Some(hint))
+                Some((message, Some(hint)))
             }
         }
     }

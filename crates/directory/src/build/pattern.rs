@@ -53,7 +53,7 @@ impl Builder<'_> {
 
     /// The domains that the part after the `@` means; a bare pattern belongs to the first.
     fn reached(&mut self, item: Item, text: &str, domain: Option<&str>) -> Option<Vec<usize>> {
-        let Some(domain) = domain else { return (!self.table.domains.is_empty()).then(|| vec![0]) };
+        let Some(domain) = domain else { return Some(vec![0]) };
         if !is_glob(domain) {
             let Ok(name) = Domain::parse(domain) else {
                 self.error(item, "address", 0, format!("`{text}` is not a pattern: `{domain}` is no domain"));
@@ -61,6 +61,9 @@ impl Builder<'_> {
             };
             if let Some(index) = self.table.domain_names.get(name.folded().as_str()) {
                 return Some(vec![*index]);
+            }
+            if self.unsure.domains {
+                return None;
             }
             let (message, hint) = self.foreign(text, domain);
             self.error(item, "address", 0, message).hint = Some(hint);
@@ -77,6 +80,9 @@ impl Builder<'_> {
         reached.sort_unstable();
         reached.dedup();
         if reached.is_empty() {
+            if self.unsure.domains {
+                return None;
+            }
             self.error(item, "address", 0, format!("`{text}` fits none of our domains"));
             return None;
         }

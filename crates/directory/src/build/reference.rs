@@ -1,7 +1,7 @@
 //! What aliases lead to, followed to the end.
 
 use super::Builder;
-use super::names::{NotOurs, did_you_mean, nearest};
+use super::names::{NotOurs, Words, did_you_mean, nearest};
 use crate::fault::Item;
 use crate::resolve::{Found, Silent, find};
 use crate::table::{Onward, Target};
@@ -22,7 +22,7 @@ enum Mark {
 impl Builder<'_> {
     pub(super) fn follow_aliases(&mut self) {
         for (index, alias) in self.spec.aliases.iter().enumerate() {
-            if alias.to.is_empty() {
+            if alias.to.is_empty() && !self.is_unread(Item::Alias(index), "to") {
                 self.error(Item::Alias(index), "to", 0, format!("`{}` leads nowhere", alias.address)).hint =
                     Some("to = [\"a mailbox\"]; to close an address use [[refuse]]".into());
             }
@@ -50,19 +50,26 @@ impl Builder<'_> {
             match self.address(text, 0) {
                 Ok((domain, local)) => match find(&self.table, domain, &local, &mut Silent) {
                     Found::Mailbox(_) | Found::Alias(_) => return Some(Onward::Address(domain, local)),
-                    Found::Refused(_) => (format!("`{text}` is closed by [[refuse]]"), None),
+                    Found::Refused(_) => Some((format!("`{text}` is closed by [[refuse]]"), None)),
                     // The catch-all is not looked at here: what only it would take is a slip of the pen.
                     Found::CatchAll(_) | Found::Nobody | Found::Relay => self.nobody(text, domain, &local),
                 },
-                Err(NotOurs::Foreign(domain)) => self.outside(text, domain.as_str()),
+                Err(NotOurs::Foreign(_)) if self.unsure.domains => None,
+                Err(NotOurs::Foreign(domain)) => Some(self.outside(text, domain.as_str())),
                 Err(malformed @ NotOurs::Malformed(_)) => malformed.words(text, self),
             }
         };
-        self.error(Item::Alias(index), "to", place, problem.0).hint = problem.1;
+        if let Some((message, hint)) = problem {
+            self.error(Item::Alias(index), "to", place, message).hint = hint;
+        }
         None
     }
 
-    fn nobody(&self, text: &str, domain: usize, local: &str) -> (String, Option<String>) {
+    /// None where nobody knows that it is nobody's.
+    fn nobody(&self, text: &str, domain: usize, local: &str) -> Option<Words> {
+        if self.unsure.addresses {
+            return None;
+        }
         let message = match text.contains('@') {
             true => format!("`{text}` is nobody's address"),
             false => format!("there is no mailbox `{text}`"),
@@ -72,10 +79,10 @@ impl Builder<'_> {
         let near = self
             .near_mailbox(text)
             .or_else(|| nearest(local, taken).map(|near| self.table.spelled(domain, &near)));
-        (message, near.map(|near| did_you_mean(&near)))
+        Some((message, near.map(|near| did_you_mean(&near))))
     }
 
-    fn outside(&self, text: &str, domain: &str) -> (String, Option<String>) {
+    fn outside(&self, text: &str, domain: &str) -> Words {
         let ours = self.table.domains.iter().flat_map(|row| row.names.iter().map(String::as_str));
         let near = nearest(domain, ours).map(|near| format!("{} Otherwise ", did_you_mean(&near)));
         let message = format!("`{text}` is outside: restante receives and hands out mail, it sends none");

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use mail::{MailboxName, ViewName};
 
 use super::Builder;
-use super::names::{did_you_mean, nearest};
+use super::names::{Words, did_you_mean, nearest};
 use crate::fault::Item;
 use crate::login::RESERVED_VIEWS;
 use crate::spec::{MailboxSpec, MemberSpec, OnDele};
@@ -23,49 +23,63 @@ impl Builder<'_> {
     /// Once all mailboxes are known by their names; `names` has that of each in the order of the file.
     pub(super) fn teams(&mut self, names: &[Option<MailboxName>]) {
         let spec = self.spec;
+        // One whose own name is a fault names others all the same.
         let rows = || spec.mailboxes.iter().zip(names).enumerate();
-        let rows = || rows().filter_map(|(index, (row, name))| Some((index, row, name.as_ref()?)));
-        let teams: BTreeSet<&MailboxName> =
-            rows().filter(|(_, row, _)| !row.members.is_empty()).map(|(_, _, name)| name).collect();
+        let rows = || rows().map(|(index, (row, name))| (index, row, name.as_ref()));
+        let teams: BTreeSet<&MailboxName> = rows()
+            .filter(|(index, row, _)| self.is_team(*index, row))
+            .filter_map(|(_, _, name)| name)
+            .collect();
         for (index, row, name) in rows() {
             let team = self.team(index, row, name, &teams);
             let devices = self.devices(index, row);
             self.on_dele(index, row);
-            if let Some(entered) = self.table.mailboxes.get_mut(name) {
+            if let Some(entered) = name.and_then(|name| self.table.mailboxes.get_mut(name)) {
                 (entered.team, entered.devices) = (team, devices);
             }
         }
+        // Of these nobody knows who is a member.
+        let unread = rows().filter(|(index, _, _)| self.is_unread(Item::Mailbox(*index), "members"));
+        let unread: BTreeSet<&MailboxName> = unread.filter_map(|(_, _, name)| name).collect();
         for (index, row, name) in rows() {
-            let collect = self.collect(index, row, name);
-            if let Some(entered) = self.table.mailboxes.get_mut(name) {
+            let collect = self.collect(index, row, name, &unread);
+            if let Some(entered) = name.and_then(|name| self.table.mailboxes.get_mut(name)) {
                 entered.collect = collect;
             }
         }
+    }
+
+    /// Whether it says that it has members, also where none of them could be read.
+    fn is_team(&self, index: usize, spec: &MailboxSpec) -> bool {
+        !spec.members.is_empty() || self.is_unread(Item::Mailbox(index), "members")
     }
 
     fn team(
         &mut self,
         index: usize,
         spec: &MailboxSpec,
-        name: &MailboxName,
+        name: Option<&MailboxName>,
         teams: &BTreeSet<&MailboxName>,
     ) -> Option<Arc<Team>> {
         let item = Item::Mailbox(index);
         if spec.members.is_empty() {
-            if spec.release.is_some() {
-                let message = format!("`{name}` has no members, and mail is released of team mailboxes only");
+            let said = spec.release.is_some() || self.is_unread(item, "release");
+            if said && !self.is_team(index, spec) {
+                let whose = called(spec);
+                let message = format!("{whose} has no members, and mail is released of team mailboxes only");
                 self.error(item, "release", 0, message).hint =
                     Some("add members = [\"alice\"], or give it an age with expire".into());
             }
             return None;
         }
         if spec.members.len() > MEMBERS_MAX {
-            let message = format!("`{name}` has {} members: at most {MEMBERS_MAX}", spec.members.len());
+            let message =
+                format!("{} has {} members: at most {MEMBERS_MAX}", called(spec), spec.members.len());
             self.error(item, "members", MEMBERS_MAX, message);
         }
         let mut members: Vec<Member> = Vec::new();
         for (place, member) in spec.members.iter().enumerate() {
-            let Some(login) = self.member((index, place), member, name, teams) else { continue };
+            let Some(login) = self.member((index, place), member, (spec, name), teams) else { continue };
             if members.iter().any(|other| other.login == login) {
                 let message = format!("`{}` is said twice: one member has one view", member.login);
                 self.error(item, "members", place, message);
@@ -75,8 +89,9 @@ impl Builder<'_> {
             let mirrors = member.mirrors.unwrap_or(!member.robot);
             members.push(Member { view, login, robot: member.robot, mirrors, from: member.from });
         }
-        self.what_stays(index, spec, name, &members);
-        let shared = self.table.mailboxes.get(name).is_some_and(|row| !row.passwords.is_empty());
+        self.what_stays(index, spec, &members);
+        let shared = name.and_then(|name| self.table.mailboxes.get(name));
+        let shared = shared.is_some_and(|row| !row.passwords.is_empty());
         Some(Arc::new(Team { members, release: spec.release, shared }))
     }
 
@@ -85,17 +100,20 @@ impl Builder<'_> {
         &mut self,
         (index, place): (usize, usize),
         member: &MemberSpec,
-        team: &MailboxName,
+        (team, name): (&MailboxSpec, Option<&MailboxName>),
         teams: &BTreeSet<&MailboxName>,
     ) -> Option<MailboxName> {
         let item = Item::Mailbox(index);
         let text = &member.login;
         let Some(login) = self.table.mailbox_named(text).cloned() else {
+            if self.unsure.mailboxes {
+                return None;
+            }
             let near = self.near_mailbox(text).map(|near| did_you_mean(&near));
             self.error(item, "members", place, format!("there is no mailbox `{text}`")).hint = near;
             return None;
         };
-        if login == *team {
+        if name == Some(&login) {
             let message = format!("`{text}` cannot be a member of itself");
             self.error(item, "members", place, message).hint =
                 Some("a password of its own is enough for it to log in".into());
@@ -106,22 +124,34 @@ impl Builder<'_> {
             self.error(item, "members", place, message).hint = Some("name the members of both".into());
             return None;
         }
-        if self.table.mailboxes.get(&login).is_some_and(|row| row.passwords.is_empty()) {
-            let message = format!("nobody can collect `{team}` as `{text}`, which has no password");
+        if self.has_no_password(&login) {
+            let message = format!("nobody can collect {} as `{text}`, which has no password", called(team));
             self.warning(item, "members", place, message).hint =
                 Some(format!("`restante passwd {login}` gives it one"));
         }
         Some(login)
     }
 
+    /// Whether nobody logs in as a mailbox, as far as its passwords could be read.
+    fn has_no_password(&self, mailbox: &MailboxName) -> bool {
+        let unread = |index: usize| {
+            let item = Item::Mailbox(index);
+            self.is_unread(item, "password") || self.is_unread(item, "passwords")
+        };
+        let none = self.table.mailboxes.get(mailbox).is_some_and(|row| row.passwords.is_empty());
+        let spelled = |spec: &MailboxSpec| self.table.mailbox_named(&spec.name) == Some(mailbox);
+        none && !self.spec.mailboxes.iter().enumerate().any(|(index, spec)| unread(index) && spelled(spec))
+    }
+
     /// Says what of a team's mail stays for ever.
-    fn what_stays(&mut self, index: usize, spec: &MailboxSpec, name: &MailboxName, members: &[Member]) {
-        let item = Item::Mailbox(index);
-        if spec.allowance.age.is_some() {
+    fn what_stays(&mut self, index: usize, spec: &MailboxSpec, members: &[Member]) {
+        let (item, name) = (Item::Mailbox(index), called(spec));
+        let unread = ["members", "members.*", "release", "expire"];
+        if spec.allowance.age.is_some() || unread.iter().any(|key| self.is_unread(item, key)) {
             return;
         }
         let Some(Release { when, max_age, .. }) = spec.release else {
-            let message = format!("`{name}` keeps everything: nothing says when its mail may go");
+            let message = format!("{name} keeps everything: nothing says when its mail may go");
             self.warning(item, "name", 0, message).hint = Some(
                 "release = { when = \"all-fetched\", max-age = \"1 year\" }; or { when = \"never\" } if it is meant"
                     .into(),
@@ -131,7 +161,7 @@ impl Builder<'_> {
         let mirrors = members.iter().find(|member| member.mirrors);
         if let (When::AllFetched, None, Some(member)) = (when, max_age, mirrors) {
             let message = format!(
-                "what `{}` fetches and does not delete stays in `{name}` for ever: its devices mirror the server",
+                "what `{}` fetches and does not delete stays in {name} for ever: its devices mirror the server",
                 member.login
             );
             self.warning(item, "release", 0, message).hint = Some(
@@ -143,15 +173,15 @@ impl Builder<'_> {
 
     fn devices(&mut self, index: usize, spec: &MailboxSpec) -> Vec<ViewName> {
         let item = Item::Mailbox(index);
-        if !spec.members.is_empty() && !spec.devices.is_empty() {
-            let message = format!("`{}` is a team mailbox: its views are its members'", spec.name);
+        if self.is_team(index, spec) && !spec.devices.is_empty() {
+            let message = format!("{} is a team mailbox: its views are its members'", called(spec));
             self.error(item, "devices", 0, message).hint =
                 Some("devices belong to a person's mailbox".into());
             return Vec::new();
         }
         if spec.devices.len() > DEVICES_MAX {
             let message =
-                format!("`{}` has {} devices: at most {DEVICES_MAX}", spec.name, spec.devices.len());
+                format!("{} has {} devices: at most {DEVICES_MAX}", called(spec), spec.devices.len());
             self.error(item, "devices", DEVICES_MAX, message);
         }
         let mut devices: Vec<ViewName> = Vec::new();
@@ -162,7 +192,7 @@ impl Builder<'_> {
                     self.error(item, "devices", place, message);
                 }
                 Ok(view) if devices.contains(&view) => {
-                    let message = format!("`{text}` is said twice of mailbox `{}`", spec.name);
+                    let message = format!("`{text}` is said twice of {}", of_mailbox(spec));
                     self.error(item, "devices", place, message);
                 }
                 Ok(view) if !view.as_str().contains('@') => devices.push(view),
@@ -179,30 +209,32 @@ impl Builder<'_> {
     }
 
     fn on_dele(&mut self, index: usize, spec: &MailboxSpec) {
-        let item = Item::Mailbox(index);
+        let (item, name) = (Item::Mailbox(index), called(spec));
+        let no_password = spec.passwords.is_empty()
+            && !self.is_unread(item, "password")
+            && !self.is_unread(item, "passwords");
+        let no_trash = spec.trash.is_none() && !self.is_unread(item, "trash");
         match spec.on_dele {
-            Some(OnDele::Done) if spec.members.is_empty() => {
-                let message = format!("`on-dele` cannot be \"done\" here: `{}` has no members", spec.name);
+            Some(OnDele::Done) if !self.is_team(index, spec) => {
+                let message = format!("`on-dele` cannot be \"done\" here: {name} has no members");
                 self.error(item, "on-dele", 0, message).hint = Some("use \"keep\" or \"trash\"".into());
             }
-            Some(OnDele::Done | OnDele::Trash | OnDele::Keep) if spec.passwords.is_empty() => {
-                let message = format!("nobody logs in as `{}` itself: it has no password", spec.name);
+            Some(OnDele::Done | OnDele::Trash | OnDele::Keep) if no_password => {
+                let message = format!("nobody logs in as {name} itself: it has no password");
                 self.warning(item, "on-dele", 0, message).hint =
                     Some("on-dele is about its own login, never about its members'".into());
             }
-            Some(OnDele::Trash) if !spec.members.is_empty() && spec.trash.is_none() => {
+            Some(OnDele::Trash) if !spec.members.is_empty() && no_trash => {
                 let message = format!(
-                    "`on-dele` cannot be \"trash\" here: `{}` has no trash, and its members would lose their mail for \
-                     good",
-                    spec.name
+                    "`on-dele` cannot be \"trash\" here: {name} has no trash, and its members would lose their mail for \
+                     good"
                 );
                 self.error(item, "on-dele", 0, message).hint =
                     Some("give it trash = \"7 days\", or use \"done\": members keep theirs".into());
             }
             Some(OnDele::Trash) if !spec.members.is_empty() => {
                 let message = format!(
-                    "what is deleted as `{}` itself goes to the trash for all of its members, fetched or not",
-                    spec.name
+                    "what is deleted as {name} itself goes to the trash for all of its members, fetched or not"
                 );
                 self.warning(item, "on-dele", 0, message).hint = Some(
                     "\"done\" leaves the members theirs; if it is meant, `restante undo` brings it back"
@@ -214,45 +246,75 @@ impl Builder<'_> {
     }
 
     /// The teams that a mailbox's own login shows too. Members are known by now.
-    fn collect(&mut self, index: usize, spec: &MailboxSpec, name: &MailboxName) -> Vec<MailboxName> {
+    fn collect(
+        &mut self,
+        index: usize,
+        spec: &MailboxSpec,
+        name: Option<&MailboxName>,
+        unread: &BTreeSet<&MailboxName>,
+    ) -> Vec<MailboxName> {
         let item = Item::Mailbox(index);
         if spec.collect.len() > COLLECT_MAX {
-            let message =
-                format!("`{name}` collects {} team mailboxes: at most {COLLECT_MAX}", spec.collect.len());
+            let message = format!(
+                "{} collects {} team mailboxes: at most {COLLECT_MAX}",
+                called(spec),
+                spec.collect.len()
+            );
             self.error(item, "collect", COLLECT_MAX, message);
         }
         let mut teams: Vec<MailboxName> = Vec::new();
         for (place, text) in spec.collect.iter().enumerate() {
-            match self.collected(text, name) {
+            match self.collected(text, name, unread) {
                 Ok(team) if teams.contains(&team) => {
-                    let message = format!("`{text}` is said twice of mailbox `{name}`");
+                    let message = format!("`{text}` is said twice of {}", of_mailbox(spec));
                     self.error(item, "collect", place, message);
                 }
                 Ok(team) => teams.push(team),
-                Err((message, hint)) => self.error(item, "collect", place, message).hint = hint,
+                Err(Some((message, hint))) => self.error(item, "collect", place, message).hint = hint,
+                Err(None) => {}
             }
         }
         teams
     }
 
-    fn collected(&self, text: &str, name: &MailboxName) -> Result<MailboxName, (String, Option<String>)> {
+    /// The team of that name, if the mailbox `name` is a member of it; else message and hint, when it is known why not.
+    fn collected(
+        &self,
+        text: &str,
+        name: Option<&MailboxName>,
+        unread: &BTreeSet<&MailboxName>,
+    ) -> Result<MailboxName, Option<Words>> {
+        let joined = |team: &Team| name.is_none_or(|name| team.member(name).is_some());
         let near = || {
-            let joined = self.table.teams().filter(|(_, team)| team.member(name).is_some());
+            let joined = self.table.teams().filter(|(_, team)| joined(team));
             nearest(text, joined.map(|(team, _)| team.as_str())).map(|near| did_you_mean(&near))
         };
         let Some(team) = self.table.mailbox_named(text) else {
-            return Err((format!("there is no mailbox `{text}`"), near()));
+            let words = || (format!("there is no mailbox `{text}`"), near());
+            return Err((!self.unsure.mailboxes).then(words));
         };
-        match self.table.team(team) {
-            Some(found) if found.member(name).is_some() => Ok(team.clone()),
-            Some(_) => {
+        if unread.contains(team) {
+            return Err(None);
+        }
+        match (self.table.team(team), name) {
+            (Some(found), Some(name)) if !joined(found) => {
                 let hint = near().unwrap_or_else(|| format!("add \"{name}\" to the members of `{team}`"));
-                Err((format!("`{name}` is no member of `{text}`"), Some(hint)))
+                Err(Some((format!("`{name}` is no member of `{text}`"), Some(hint))))
             }
-            None => {
+            (Some(_), _) => Ok(team.clone()),
+            (None, _) => {
                 let message = format!("`{text}` is no team mailbox: it has no members");
-                Err((message, near()))
+                Err(Some((message, near())))
             }
         }
     }
+}
+
+/// What a mailbox is called in words, also one that is called nothing that could be read.
+fn called(spec: &MailboxSpec) -> String {
+    if spec.name.is_empty() { "this mailbox".into() } else { format!("`{}`", spec.name) }
+}
+
+fn of_mailbox(spec: &MailboxSpec) -> String {
+    if spec.name.is_empty() { called(spec) } else { format!("mailbox {}", called(spec)) }
 }

@@ -8,6 +8,7 @@ use directory::{Item, Spec, Table};
 use toml::Spanned;
 use toml::de::DeTable;
 
+use super::again::Again;
 use super::care;
 use super::fault::{Fault, Faults, Severity};
 use super::machine::{self, Places};
@@ -348,8 +349,14 @@ fn parsed<R>(
             }
             let hint = twice(texts.of(file), file, span.clone());
             repeated = hint.is_some().then_some(span.start);
-            let fault = Fault::error(file, span, format!("no TOML: {}", error.message()));
-            faults.push(Fault { hint, ..fault });
+            let again = Again::find(texts.of(file), &span).filter(|_| error.message() == "duplicate key");
+            let message = format!(
+                "no TOML: {}{}",
+                error.message(),
+                again.as_ref().map(Again::words).unwrap_or_default()
+            );
+            let hint = hint.or_else(|| again.map(Again::hint));
+            faults.push(Fault { hint, ..Fault::error(file, span, message) });
         }
         return None;
     }
@@ -380,14 +387,11 @@ fn directory(
     machine: &Places,
     faults: &mut Faults,
 ) -> (Spec, Option<Table>) {
-    let Mailboxes { mut spec, places, nameless } = found;
+    let Mailboxes { mut spec, places } = found;
     spec.detail_separator = config.detail_separator;
     spec.hostname.clone_from(&config.hostname);
     spec.literals = machine::literals(config);
     spec.quarantine = Some(config.quarantine.keep);
-    if nameless {
-        return (spec, None);
-    }
     let (table, said) = Table::build(&spec);
     for fault in said {
         let (file, span) = match (fault.item, fault.field.key) {

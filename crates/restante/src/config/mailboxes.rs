@@ -11,6 +11,12 @@ use super::settings::Limits;
 use super::team;
 use super::value::{self, Problem, count, duration, or_none, size};
 
+/// Where keys belong that are looked for in a `[[mailbox]]`.
+const OF_A_MEMBER: &str =
+    "it belongs to a member of the team: members = [{ login = \"helpdesk\", robot = true }]";
+const OF_RELEASE: &str =
+    "it belongs to the release of a team: release = { when = \"all-done\", hold = \"14 days\" }";
+
 /// Where each key of the directory's tables stands.
 #[derive(Debug, Default)]
 pub(super) struct Places {
@@ -46,8 +52,13 @@ impl Places {
 pub(super) struct Mailboxes {
     pub(super) spec: Spec,
     pub(super) places: Places,
-    /// A table has no usable name: whatever refers to it would be called unknown, which is not the fault.
-    pub(super) nameless: bool,
+}
+
+impl Mailboxes {
+    /// Of what could not be read, the directory says nothing that hangs on it.
+    fn unread(&mut self, item: Item, s: &Section<'_, '_>) {
+        self.spec.unread.extend(s.unread().map(|key| (item, key)));
+    }
 }
 
 /// Reads the whole file; what a mailbox does not say of its own limits is that of `limits`.
@@ -57,8 +68,7 @@ pub(super) fn read(top: &mut Section<'_, '_>, limits: &Limits) -> Mailboxes {
     top.tables("mailbox", |s| mailbox(s, limits, &mut found));
     top.tables("alias", |s| alias(s, &mut found));
     top.tables("refuse", |s| refuse(s, &mut found));
-    // `domain` that is no list of tables has been said; that there is none would be said twice.
-    found.nameless |= top.has("domain") && found.spec.domains.is_empty();
+    found.unread(Item::Directory, top);
     found
 }
 
@@ -66,19 +76,26 @@ fn domain(s: &mut Section<'_, '_>, found: &mut Mailboxes) {
     let name = required(s, "name");
     let (aliases, alias_spans) = lines(s, "aliases");
     let spec = DomainSpec {
-        name: name.clone().unwrap_or_default(),
+        name: name.unwrap_or_default(),
         aliases,
         catch_all: s.get("catch-all", value::line),
         postmaster: s.get("postmaster", value::line),
     };
-    let unread = |key: &str, value: &Option<String>| s.has(key) && value.is_none();
-    found.nameless |=
-        name.is_none() || unread("postmaster", &spec.postmaster) || unread("catch-all", &spec.catch_all);
+    found.unread(Item::Domain(found.spec.domains.len()), s);
     found.places.domains.push(table(s, &["name", "catch-all", "postmaster"], vec![("aliases", alias_spans)]));
     found.spec.domains.push(spec);
 }
 
 fn mailbox(s: &mut Section<'_, '_>, limits: &Limits, found: &mut Mailboxes) {
+    s.elsewhere(&[
+        ("robot", OF_A_MEMBER),
+        ("mirrors", OF_A_MEMBER),
+        ("login", OF_A_MEMBER),
+        ("when", OF_RELEASE),
+        ("hold", OF_RELEASE),
+        ("max-age", OF_RELEASE),
+        ("ignore-absent", OF_RELEASE),
+    ]);
     let name = required(s, "name");
     let (addresses, address_spans) = lines(s, "addresses");
     let (passwords, named_spans) = passwords(s);
@@ -90,7 +107,7 @@ fn mailbox(s: &mut Section<'_, '_>, limits: &Limits, found: &mut Mailboxes) {
     s.set("expire", &mut allowance.age, or_none(duration(EXPIRE)));
     warn_of_hasty(s);
     s.set("trash", &mut trash, or_none(duration(EXPIRE)));
-    let (members, member_spans, all_members) = team::members(s);
+    let (members, member_spans) = team::members(s);
     let release = team::release(s);
     let (collect, collect_spans) = lines(s, "collect");
     let (devices, device_spans) = lines(s, "devices");
@@ -102,8 +119,7 @@ fn mailbox(s: &mut Section<'_, '_>, limits: &Limits, found: &mut Mailboxes) {
         ("collect", collect_spans),
         ("devices", device_spans),
     ];
-    // What a member that was not read is to others would be said of the wrong ones.
-    found.nameless |= name.is_none() || !all_members || s.has("release") && release.is_none();
+    found.unread(Item::Mailbox(found.spec.mailboxes.len()), s);
     let single = ["name", "password", "receives", "release", "on-dele"];
     found.places.mailboxes.push(table(s, &single, lists));
     found.spec.mailboxes.push(MailboxSpec {
@@ -125,6 +141,7 @@ fn mailbox(s: &mut Section<'_, '_>, limits: &Limits, found: &mut Mailboxes) {
 fn passwords(s: &mut Section<'_, '_>) -> (Vec<Password>, Vec<Range<usize>>) {
     let plain = s.get("password", value::line).map(|hash| Password { name: None, hash });
     let (mut passwords, mut spans) = (Vec::from_iter(plain), Vec::new());
+    let before = s.notes.faults.len();
     s.tables("passwords", |s| {
         let (name, hash) = (required(s, "name"), required(s, "hash"));
         if let (Some(name), Some(hash)) = (name, hash) {
@@ -132,21 +149,22 @@ fn passwords(s: &mut Section<'_, '_>) -> (Vec<Password>, Vec<Range<usize>>) {
             spans.push(s.span());
         }
     });
+    if s.notes.has_errors_since(before) {
+        s.mark_unread("passwords");
+    }
     (passwords, spans)
 }
 
 fn alias(s: &mut Section<'_, '_>, found: &mut Mailboxes) {
     let address = required(s, "address");
-    let faults = s.notes.faults.len();
     let (to, to_spans) = lines(s, "to");
-    let wrong_target = s.notes.faults.len() > faults;
     if !s.has("to") {
         s.notes.error(s.span(), Problem::new("`to` is missing in `alias`", "").hint("to = [\"alice\"]"));
+        s.mark_unread("to");
     }
     let mut duplicate = false;
     s.set("duplicate", &mut duplicate, value::flag);
-    // Without a right target the directory would only repeat what has been said.
-    found.nameless |= address.is_none() || !s.has("to") || wrong_target;
+    found.unread(Item::Alias(found.spec.aliases.len()), s);
     found.places.aliases.push(table(s, &["address", "duplicate"], vec![("to", to_spans)]));
     found.spec.aliases.push(Alias { address: address.unwrap_or_default(), to, duplicate });
 }
@@ -154,7 +172,7 @@ fn alias(s: &mut Section<'_, '_>, found: &mut Mailboxes) {
 fn refuse(s: &mut Section<'_, '_>, found: &mut Mailboxes) {
     let address = required(s, "address");
     let text = s.get("text", value::line);
-    found.nameless |= address.is_none();
+    found.unread(Item::Refuse(found.spec.refused.len()), s);
     found.places.refused.push(table(s, &["address", "text"], Vec::new()));
     found.spec.refused.push(Refuse { address: address.unwrap_or_default(), text });
 }
@@ -164,6 +182,7 @@ pub(super) fn required(s: &mut Section<'_, '_>, key: &'static str) -> Option<Str
     if !s.has(key) {
         let problem = Problem::new(format!("`{key}` is missing in `{}`", s.name()), "");
         s.notes.error(s.span(), problem.hint(format!("{key} = \"…\"")));
+        s.mark_unread(key);
     }
     value
 }

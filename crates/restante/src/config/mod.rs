@@ -5,6 +5,7 @@
 //! [`value`], the directory checks what mailboxes and addresses mean, and [`permission`] and [`tls`] look
 //! at the files themselves. Read [`load`] first.
 
+mod again;
 mod care;
 mod cut;
 mod edit;

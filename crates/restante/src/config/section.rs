@@ -6,7 +6,7 @@ use std::ops::Range;
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
-use super::fault::Fault;
+use super::fault::{Fault, Severity};
 use super::nearest::nearest;
 use super::source::File;
 use super::value::Problem;
@@ -33,6 +33,11 @@ impl Notes {
         });
     }
 
+    /// Whether something wrong was said after the first `before` of the faults.
+    pub(super) fn has_errors_since(&self, before: usize) -> bool {
+        self.faults.iter().skip(before).any(|fault| fault.severity == Severity::Error)
+    }
+
     pub(super) fn warn(&mut self, span: Range<usize>, message: impl Into<String>, hint: impl Into<String>) {
         self.faults.push(Fault::error(self.file, span, message).hint(hint).warning());
     }
@@ -52,13 +57,17 @@ pub(super) struct Section<'t, 'n> {
     /// Its name with a dot behind it; empty for the file's own keys.
     prefix: String,
     asked: Vec<&'static str>,
+    unread: Vec<&'static str>,
+    /// Keys of other tables that are looked for here, and where they belong.
+    elsewhere: &'static [(&'static str, &'static str)],
     pub(super) notes: &'n mut Notes,
 }
 
 impl<'t, 'n> Section<'t, 'n> {
     /// The keys of a whole file.
     pub(super) fn top(table: &'t Spanned<DeTable<'t>>, notes: &'n mut Notes) -> Self {
-        Self { table: table.get_ref(), span: 0..0, prefix: String::new(), asked: Vec::new(), notes }
+        let (prefix, asked, unread) = (String::new(), Vec::new(), Vec::new());
+        Self { table: table.get_ref(), span: 0..0, prefix, asked, unread, elsewhere: &[], notes }
     }
 
     /// Where the table is.
@@ -87,6 +96,21 @@ impl<'t, 'n> Section<'t, 'n> {
         inner.get(key).map(Spanned::span)
     }
 
+    /// Keys that are missing, or have something wrong in their value: what stands for it means nothing. It has been said.
+    pub(super) fn unread(&self) -> impl Iterator<Item = &'static str> {
+        self.unread.iter().copied()
+    }
+
+    /// The value of a key is none that could be read, wholly or in part.
+    pub(super) fn mark_unread(&mut self, key: &'static str) {
+        self.unread.push(key);
+    }
+
+    /// What `finish` says of keys that belong into other tables.
+    pub(super) fn elsewhere(&mut self, keys: &'static [(&'static str, &'static str)]) {
+        self.elsewhere = keys;
+    }
+
     /// The value of a key, when it is there and right.
     pub(super) fn get<T>(
         &mut self,
@@ -94,7 +118,11 @@ impl<'t, 'n> Section<'t, 'n> {
         read: impl Fn(&DeValue<'_>) -> Result<T, Problem>,
     ) -> Option<T> {
         let value = self.ask(key)?;
-        self.read_value(key, value, &read)
+        let found = self.read_value(key, value, &read);
+        if found.is_none() {
+            self.mark_unread(key);
+        }
+        found
     }
 
     /// The value of a key that is read elsewhere, when it is right; what is wrong with it is said there.
@@ -124,11 +152,15 @@ impl<'t, 'n> Section<'t, 'n> {
         let DeValue::Array(items) = value.get_ref() else {
             let problem = Problem::new(format!("`{key}` is no list"), "expected a list: [\"…\", \"…\"]");
             self.notes.error(value.span(), problem);
+            self.mark_unread(key);
             return None;
         };
-        Some(
-            items.iter().filter_map(|item| Some((self.read_value(key, item, &read)?, item.span()))).collect(),
-        )
+        let read = items.iter().filter_map(|item| Some((self.read_value(key, item, &read)?, item.span())));
+        let found: Vec<_> = read.collect();
+        if found.len() < items.len() {
+            self.mark_unread(key);
+        }
+        Some(found)
     }
 
     /// The values of a list into their place.
@@ -149,56 +181,76 @@ impl<'t, 'n> Section<'t, 'n> {
         key: &'static str,
         read: impl FnOnce(&mut Section<'t, '_>) -> R,
     ) -> Option<R> {
-        let value = self.ask(key)?;
-        match value.get_ref() {
-            DeValue::Table(table) => Some(self.inside(key, table, value.span(), read)),
-            _ => {
-                let problem =
-                    Problem::new(format!("`{key}` is no table"), format!("expected [{}{key}]", self.prefix));
-                self.notes.error(value.span(), problem);
-                None
-            }
-        }
+        let expected = format!("expected [{}{key}]", self.prefix);
+        self.table_or(key, |_| Problem::new(format!("`{key}` is no table"), expected), read)
     }
 
-    /// Each table of a list of tables.
+    /// The same with words of its own for what is none.
+    pub(super) fn table_or<R>(
+        &mut self,
+        key: &'static str,
+        problem: impl FnOnce(&DeValue<'_>) -> Problem,
+        read: impl FnOnce(&mut Section<'t, '_>) -> R,
+    ) -> Option<R> {
+        let value = self.ask(key)?;
+        let before = self.notes.faults.len();
+        let found = match value.get_ref() {
+            DeValue::Table(table) => Some(self.inside(key, table, value.span(), read)),
+            other => {
+                self.notes.error(value.span(), problem(other));
+                None
+            }
+        };
+        if self.notes.has_errors_since(before) {
+            self.mark_unread(key);
+        }
+        found
+    }
+
+    /// Each table of a list of tables. One that stands alone in the place of the list is a fault, and read all the same.
     pub(super) fn tables(&mut self, key: &'static str, mut read: impl FnMut(&mut Section<'t, '_>)) {
         let Some(value) = self.ask(key) else { return };
         let expected = format!("expected [[{}{key}]]", self.prefix);
         let DeValue::Array(items) = value.get_ref() else {
             let problem = Problem::new(format!("`{key}` is no list of tables"), expected);
-            self.notes.error(
-                value.span(),
-                match value.get_ref() {
-                    DeValue::Table(_) => problem.hint(brackets(&format!("{}{key}", self.prefix))),
-                    _ => problem,
-                },
-            );
+            match value.get_ref() {
+                DeValue::Table(table) => {
+                    let hint = brackets(&format!("{}{key}", self.prefix));
+                    self.notes.error(value.span(), problem.hint(hint));
+                    self.inside(key, table, value.span(), &mut read);
+                }
+                _ => {
+                    self.notes.error(value.span(), problem);
+                    self.mark_unread(key);
+                }
+            }
             return;
         };
         for item in items.iter() {
             match item.get_ref() {
                 DeValue::Table(table) => self.inside(key, table, item.span(), &mut read),
-                _ => self
-                    .notes
-                    .error(item.span(), Problem::new(format!("`{key}` holds tables"), expected.clone())),
+                _ => {
+                    let problem = Problem::new(format!("`{key}` holds tables"), expected.clone());
+                    self.notes.error(item.span(), problem);
+                    self.mark_unread(key);
+                }
             }
         }
     }
 
-    /// The values of a list of which each is one value or a table; those that are right, each with its place, and
-    /// whether all are.
+    /// The values of a list of which each is one value or a table; those that are there, each with its place.
     pub(super) fn values_or_tables<T>(
         &mut self,
         key: &'static str,
         value: impl Fn(&DeValue<'_>) -> Result<T, Problem>,
         mut table: impl FnMut(&mut Section<'t, '_>) -> Option<T>,
-    ) -> (Vec<(T, Range<usize>)>, bool) {
-        let Some(list) = self.ask(key) else { return (Vec::new(), true) };
+    ) -> Vec<(T, Range<usize>)> {
+        let Some(list) = self.ask(key) else { return Vec::new() };
         let DeValue::Array(items) = list.get_ref() else {
             let problem = Problem::new(format!("`{key}` is no list"), "expected a list: [\"…\", \"…\"]");
             self.notes.error(list.span(), problem);
-            return (Vec::new(), false);
+            self.mark_unread(key);
+            return Vec::new();
         };
         let mut found = Vec::new();
         for item in items.iter() {
@@ -208,8 +260,10 @@ impl<'t, 'n> Section<'t, 'n> {
             };
             found.extend(one.map(|one| (one, item.span())));
         }
-        let all = found.len() == items.len();
-        (found, all)
+        if found.len() < items.len() {
+            self.mark_unread(key);
+        }
+        found
     }
 
     /// Says what was not asked for.
@@ -222,9 +276,11 @@ impl<'t, 'n> Section<'t, 'n> {
             let what = if matches!(value.get_ref(), DeValue::Table(_)) { "table" } else { "key" };
             let place = if self.prefix.is_empty() { String::new() } else { format!(" in `{}`", self.name()) };
             let fault = Fault::error(self.notes.file, key.span(), format!("unknown {what} `{name}`{place}"));
-            self.notes.faults.push(match nearest(name, &self.asked) {
-                Some(meant) => fault.hint(format!("did you mean `{meant}`?")),
-                None => fault.hint(format!("known here: {}", self.asked.join(", "))),
+            let elsewhere = self.elsewhere.iter().find(|(key, _)| *key == name);
+            self.notes.faults.push(match (elsewhere, nearest(name, &self.asked)) {
+                (Some((_, place)), _) => fault.hint(*place),
+                (None, Some(meant)) => fault.hint(format!("did you mean `{meant}`?")),
+                (None, None) => fault.hint(format!("known here: {}", self.asked.join(", "))),
             });
         }
     }
@@ -259,7 +315,8 @@ impl<'t, 'n> Section<'t, 'n> {
         read: impl FnOnce(&mut Section<'t, '_>) -> R,
     ) -> R {
         let prefix = format!("{}{key}.", self.prefix);
-        let mut inner = Section { table, span, prefix, asked: Vec::new(), notes: self.notes };
+        let (asked, unread) = (Vec::new(), Vec::new());
+        let mut inner = Section { table, span, prefix, asked, unread, elsewhere: &[], notes: self.notes };
         let result = read(&mut inner);
         inner.finish();
         result

@@ -17,8 +17,9 @@ const HOLD: Duration = Duration::from_secs(14 * 86_400);
 /// Postmaster is told a week before a claim lapses, and somebody has to have been away for a while by then.
 const ABSENT_MIN: Duration = Duration::from_secs(14 * 86_400);
 
-/// `members`, with the place of each, and whether all could be read.
-pub(super) fn members(s: &mut Section<'_, '_>) -> (Vec<MemberSpec>, Vec<Range<usize>>, bool) {
+/// `members`, with the place of each. One of whom only the login could be read is there.
+pub(super) fn members(s: &mut Section<'_, '_>) -> (Vec<MemberSpec>, Vec<Range<usize>>) {
+    let before = s.notes.faults.len();
     let plain = |login| MemberSpec { login, robot: false, mirrors: None, from: JoinFrom::All };
     let named = |value: &DeValue<'_>| match value {
         DeValue::String(_) => value::line(value).map(plain),
@@ -28,7 +29,7 @@ pub(super) fn members(s: &mut Section<'_, '_>) -> (Vec<MemberSpec>, Vec<Range<us
             Err(Problem::new("names no mailbox", expected).hint(hint))
         }
     };
-    let (members, all) = s.values_or_tables("members", named, |s| {
+    let members = s.values_or_tables("members", named, |s| {
         let login = required(s, "login");
         let mut member = plain(String::new());
         s.set("robot", &mut member.robot, value::flag);
@@ -36,8 +37,13 @@ pub(super) fn members(s: &mut Section<'_, '_>) -> (Vec<MemberSpec>, Vec<Range<us
         s.set("from", &mut member.from, from);
         Some(MemberSpec { login: login?, ..member })
     });
-    let (members, spans) = members.into_iter().unzip();
-    (members, spans, all)
+    if s.notes.has_errors_since(before) {
+        s.mark_unread("members.*");
+    } else if s.has("members") && members.is_empty() {
+        let message = "`members` is empty, so that this is no team mailbox";
+        s.notes.warn(s.span_of("members"), message, "name who collects it, or take the key out");
+    }
+    members.into_iter().unzip()
 }
 
 /// `"now"`, `"all"`, or how far back.
@@ -53,8 +59,13 @@ fn from(value: &DeValue<'_>) -> Result<JoinFrom, Problem> {
 
 /// `release`, when it is there and says when.
 pub(super) fn release(s: &mut Section<'_, '_>) -> Option<Release> {
-    s.table("release", |s| {
-        let words = &[("all-fetched", When::AllFetched), ("all-done", When::AllDone), ("never", When::Never)];
+    let words = &[("all-fetched", When::AllFetched), ("all-done", When::AllDone), ("never", When::Never)];
+    let no_table = |value: &DeValue<'_>| {
+        let when = value.as_str().filter(|_| choice(words)(value).is_ok()).unwrap_or("all-fetched");
+        let hint = format!("release = {{ when = \"{when}\" }}");
+        Problem::new("`release` is no table", "expected a table that says `when`").hint(hint)
+    };
+    s.table_or("release", no_table, |s| {
         let when = s.get("when", choice(words));
         if !s.has("when") {
             let problem = Problem::new(format!("`when` is missing in `{}`", s.name()), "");
@@ -66,6 +77,7 @@ pub(super) fn release(s: &mut Section<'_, '_>) -> Option<Release> {
         s.set("max-age", &mut release.max_age, or_never(duration(EXPIRE)));
         s.set("ignore-absent", &mut release.ignore_absent, or_never(duration(ABSENT_MIN..=*EXPIRE.end())));
         warn_of_hasty_release(s, &release);
+        warn_of_idle_hold(s, when);
         when.map(|_| release)
     })?
 }
@@ -103,6 +115,19 @@ fn warn_of_hasty_release(s: &mut Section<'_, '_>, release: &Release) {
             message,
             "a max-age that is longer than hold: months, such as \"1 year\"",
         );
+    }
+}
+
+/// Says of `hold` where nothing is let go that would be held.
+fn warn_of_idle_hold(s: &mut Section<'_, '_>, when: Option<When>) {
+    match when {
+        Some(When::Never) if s.has("hold") => {
+            let message = "`hold` holds nothing with `when = \"never\"`: it only says how long the view of who left stays";
+            let hint =
+                "max-age lets mail go for its age; \"all-fetched\" and \"all-done\" when everybody has it";
+            s.notes.warn(s.span_of("hold"), message, hint);
+        }
+        Some(When::AllFetched | When::AllDone | When::Never) | None => {}
     }
 }
 
