@@ -55,6 +55,8 @@ fn filled() -> (Appliance, Vec<String>) {
 
 fn take_out(appliance: &Appliance) {
     done(appliance, &["mailbox", "remove", "bob"]);
+    let again = refused(appliance, &["mailbox", "remove", "bob"], 66);
+    assert!(again.contains("does not know yet that it is out: `restante reload`"), "{again}");
     let early = refused(appliance, &DELETE, 73);
     assert!(early.contains("mailbox `bob` is in use") && early.contains("`restante reload`"), "{early}");
     done(appliance, &["reload"]);
@@ -67,7 +69,13 @@ fn its_mail_stays_until_it_is_deleted_by_that_word() {
         (&DELETE[..], 73, "first `restante mailbox remove bob`, and `restante reload`"),
         (&["mailbox", "remove", "carol", "--delete-mail"], 66, "there is no mail of a mailbox `carol`"),
         (&["mailbox", "remove", "a/b", "--delete-mail"], 66, "there is no mail of a mailbox `a/b`"),
-        (&["mailbox", "remove", "bob", "--dry-run"], 2, "--delete-mail"),
+        (&["mailbox", "remove", "carol"], 66, "and no mail of one"),
+        (
+            &["export", "--mailbox", "carol", "--mbox", "carol.mbox"],
+            66,
+            "no mailbox `carol`, and no mail of one",
+        ),
+        (&["import", "--mailbox", "carol", "--mbox", "/dev/null"], 66, "there is no mailbox `carol`"),
     ] {
         let err = refused(&appliance, words, code);
         assert!(err.contains(part), "{words:?}: {err}");
@@ -77,6 +85,12 @@ fn its_mail_stays_until_it_is_deleted_by_that_word() {
     assert_eq!(named(&status(&appliance)), 1);
     let would = done(&appliance, &[&DELETE[..], &["--dry-run"]].concat());
     assert!(would.starts_with("would be deleted for good: 2 messages of `bob`, "), "{would}");
+    assert!(would.ends_with("; of them 1 in its trash\n"), "{would}");
+    let twice = refused(&appliance, &["mailbox", "remove", "bob"], 66);
+    assert!(
+        twice.contains("its mail is kept, 2 messages") && twice.contains("bob --delete-mail`"),
+        "{twice}"
+    );
     assert_eq!(named(&status(&appliance)), 1, "nothing was done");
     let gone = done(&appliance, &DELETE);
     assert!(gone.starts_with("deleted for good: 2 messages of `bob`, "), "{gone}");

@@ -1,8 +1,8 @@
 use std::io;
 use std::path::PathBuf;
 
-use crate::config::{EditError, Faults, File};
-use crate::control::Fault;
+use crate::config::{EditError, Fault, Faults, File, Given};
+use crate::control;
 
 /// Why a verb did not do what it was asked for.
 #[derive(Debug, thiserror::Error)]
@@ -10,18 +10,21 @@ pub enum Failure {
     /// The files have faults.
     #[error("the configuration has faults")]
     Config(Faults),
-    /// What was asked for would give them faults.
+    /// What was asked for would give them faults: in what they have, and of what was given.
     #[error("that would not be a sound configuration")]
-    Unsound(Faults),
+    Unsound(Faults, Vec<String>),
     /// What was to go is named elsewhere.
     #[error("mailbox `{0}` is still in use")]
     InUse(String, Faults),
     /// The command line does not make sense.
     #[error("{0}")]
     Usage(String),
-    /// What came in does not fit: a password too short, a name that nobody has.
+    /// What came in does not fit: a password too short.
     #[error("{0}")]
     Data(String),
+    /// What it is to be done to is not there.
+    #[error("{0}")]
+    NotThere(String),
     /// Something that must not be there is there.
     #[error("{0}")]
     Exists(String),
@@ -36,7 +39,7 @@ pub enum Failure {
     Denied(PathBuf),
     /// A verb of the control socket did not do it.
     #[error("{0}")]
-    Told(#[from] Fault),
+    Told(#[from] control::Fault),
     /// A file or folder cannot be read or written.
     #[error("{path}: {error}", path = .0.display(), error = .1)]
     Io(PathBuf, #[source] io::Error),
@@ -53,8 +56,8 @@ impl Failure {
     pub fn code(&self) -> u8 {
         match self {
             Self::Usage(_) => 2,
-            Self::Data(_) | Self::Unsound(_) | Self::InUse(..) => 65,
-            Self::Input(_) => 66,
+            Self::Data(_) | Self::Unsound(..) | Self::InUse(..) => 65,
+            Self::Input(_) | Self::NotThere(_) => 66,
             Self::Unavailable(_) => 69,
             Self::Exists(_) => 73,
             Self::Told(fault) => fault.code.exit(),
@@ -75,10 +78,13 @@ impl Failure {
                     faults.render(colour)
                 )
             }
-            Self::Unsound(faults) => {
-                let count = counted(faults.errors(), "fault");
+            Self::Unsound(faults, given) => {
+                let count = counted(faults.errors() + given.len(), "fault");
                 let faults = faults.clone().filter(|fault| fault.severity == crate::config::Severity::Error);
-                format!("{}\n\nrestante: nothing was written, that would make {count}", faults.render(colour))
+                let mut parts: Vec<String> = faults.texts(colour).collect();
+                parts.extend(given.iter().map(|words| format!("restante: {words}")));
+                parts.push(format!("restante: nothing was written, that would make {count}"));
+                parts.join("\n\n")
             }
             Self::InUse(_, faults) => {
                 format!(
@@ -92,6 +98,7 @@ impl Failure {
             },
             Self::Usage(_)
             | Self::Data(_)
+            | Self::NotThere(_)
             | Self::Exists(_)
             | Self::Refused(_)
             | Self::Unavailable(_)
@@ -131,9 +138,12 @@ impl From<EditError> for Failure {
     fn from(error: EditError) -> Self {
         match error {
             EditError::Before(faults) => Self::Config(faults),
-            EditError::After(faults) => Self::Unsound(faults),
+            EditError::After(faults, given) => {
+                Self::Unsound(faults, given.iter().map(words_of_given).collect())
+            }
             EditError::InUse(mailbox, faults) => Self::InUse(mailbox.to_string(), faults),
-            EditError::NoMailbox(_) | EditError::NoPassword(_) => Self::Data(format!(
+            EditError::Exists(..) => Self::Exists(format!("{error}; nothing was written")),
+            EditError::NoMailbox(_) | EditError::NoPassword(_) => Self::NotThere(format!(
                 "{error}; `restante mailbox list` shows what {} has",
                 File::Mailboxes.name()
             )),
@@ -141,6 +151,22 @@ impl From<EditError> for Failure {
             EditError::Io(path, error) => Self::Io(path, error),
         }
     }
+}
+
+/// What is wrong with what was given on the command line.
+fn words_of_given(given: &Given) -> String {
+    let argument = match given.key {
+        "name" => "NAME",
+        "addresses" => "--address",
+        "quota" => "--quota",
+        "passwords" => "--name",
+        other => other,
+    };
+    let Fault { message, label, hint, .. } = &given.fault;
+    let more = [Some(label.as_str()).filter(|label| !label.is_empty()), hint.as_deref()];
+    let more: Vec<&str> = more.into_iter().flatten().collect();
+    let more = if more.is_empty() { String::new() } else { format!(" ({})", more.join("; ")) };
+    format!("{argument}: {message}{more}")
 }
 
 /// "1 fault", "2 faults".

@@ -36,9 +36,10 @@ impl From<&Failure> for Failed {
     fn from(failure: &Failure) -> Self {
         let code = match failure {
             Failure::Told(fault) => fault.code,
-            Failure::Config(_) | Failure::Unsound(_) | Failure::InUse(..) | Failure::Refused(_) => {
+            Failure::Config(_) | Failure::Unsound(..) | Failure::InUse(..) | Failure::Refused(_) => {
                 Code::Config
             }
+            Failure::NotThere(_) => Code::NotFound,
             Failure::Usage(_) => Code::Usage,
             Failure::Data(_) => Code::Data,
             Failure::Exists(_) => Code::Exists,
@@ -51,11 +52,12 @@ impl From<&Failure> for Failed {
             other => Fault::new(code, other.to_string()),
         };
         let faults = match failure {
-            Failure::Config(faults) | Failure::Unsound(faults) | Failure::InUse(_, faults) => {
+            Failure::Config(faults) | Failure::Unsound(faults, _) | Failure::InUse(_, faults) => {
                 faults.findings().collect()
             }
             Failure::Usage(_)
             | Failure::Data(_)
+            | Failure::NotThere(_)
             | Failure::Exists(_)
             | Failure::Refused(_)
             | Failure::Unavailable(_)

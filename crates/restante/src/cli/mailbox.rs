@@ -10,11 +10,11 @@ use super::failure::counted;
 use super::members::{self, Member};
 use super::passwd::{RELOAD, chosen, tell_of_rules};
 use super::{Answer, Context, Failure, json, table};
-use crate::config::{self, Config, Edit, File, Sound};
+use crate::config::{self, Config, Edit, EditError, File, Sound};
 use crate::control::verb::NoArgs;
 use crate::control::verb::delete_mail::{self, DeleteMail};
 use crate::control::verb::usage::{self, Usage};
-use crate::control::{self, NoStore, Reach, Said};
+use crate::control::{self, Code, NoStore, Reach, Said};
 
 /// How long a daemon may take to say what mailboxes hold.
 const PATIENCE: Duration = Duration::from_secs(15);
@@ -123,8 +123,8 @@ struct Remove {
     /// Delete for good the mail of one that is out already
     #[arg(long)]
     delete_mail: bool,
-    /// Only tell what would be deleted
-    #[arg(long, requires = "delete_mail")]
+    /// Only tell what would be done
+    #[arg(long)]
     dry_run: bool,
 }
 
@@ -248,7 +248,7 @@ fn add(context: &mut Context<'_>, args: &Add) -> Result<Answer, Failure> {
         None => Some(chosen(true)?),
     };
     let hash = secret.map(|secret| password::hash(&secret));
-    edit.add_mailbox(&args.name, &args.addresses, args.quota.as_deref(), hash.as_deref());
+    edit.add_mailbox(&args.name, &args.addresses, args.quota.as_deref(), hash.as_deref())?;
     edit.save()?;
     if let Some(text) = generated {
         writeln!(context.out, "{text}")?;
@@ -261,8 +261,17 @@ fn add(context: &mut Context<'_>, args: &Add) -> Result<Answer, Failure> {
 fn remove(context: &mut Context<'_>, args: &Remove) -> Result<Answer, Failure> {
     control::readable(&context.config, &File::ALL)?;
     let mut edit = Edit::open(&context.config, Sound::All)?;
-    let mailbox = edit.named(&args.mailbox)?;
+    let mailbox = match edit.named(&args.mailbox) {
+        Err(EditError::NoMailbox(_)) => return Err(out_already(context, &args.mailbox)),
+        found => found?,
+    };
     edit.remove_mailbox(&mailbox)?;
+    if args.dry_run {
+        edit.check()?;
+        let file = File::Mailboxes.name();
+        writeln!(context.out, "mailbox `{mailbox}` would be taken out of {file}, and its mail be kept")?;
+        return Ok(Answer::Yes);
+    }
     edit.save()?;
     writeln!(
         context.out,
@@ -272,14 +281,53 @@ fn remove(context: &mut Context<'_>, args: &Remove) -> Result<Answer, Failure> {
     Ok(Answer::Yes)
 }
 
+/// Why there is nothing to take out, and what of its mail is kept, where a daemon can say so.
+fn out_already(context: &Context<'_>, name: &str) -> Failure {
+    let asked = delete_mail::Args { mailbox: name.to_owned(), dry_run: true };
+    let daemon =
+        control::machine(&context.config).and_then(|config| control::daemon_of(&config)).ok().flatten();
+    let kept = daemon.map(|daemon| daemon.patience(PATIENCE)?.ask::<DeleteMail>(&asked, |_| {}));
+    let no = format!("there is no mailbox `{name}` in {}", File::Mailboxes.name());
+    let delete = format!("`restante mailbox remove {name} --delete-mail`");
+    Failure::NotThere(match kept {
+        Some(Ok(kept)) => {
+            let (all, size) = (messages(kept.messages), table::size(kept.octets));
+            format!("{no}; its mail is kept, {all}, {size}: {delete} deletes it for good")
+        }
+        Some(Err(fault)) if fault.code == Code::Exists => {
+            format!("{no}, and the daemon does not know yet that it is out: `restante reload`")
+        }
+        Some(Err(fault)) if fault.code == Code::NotFound => {
+            format!("{no}, and no mail of one; `restante mailbox list` shows what there is")
+        }
+        Some(Err(_)) | None => {
+            format!("{no}; if it was taken out before, its mail is kept, and {delete} deletes that for good")
+        }
+    })
+}
+
+fn messages(count: u64) -> String {
+    counted(usize::try_from(count).unwrap_or(usize::MAX), "message")
+}
+
+/// How much of it was where no login of the mailbox itself showed it.
+fn beside(gone: &delete_mail::Answer) -> String {
+    let parts = [(gone.in_trash, "in its trash"), (gone.in_quarantine, "in quarantine")];
+    let parts: Vec<String> = parts
+        .iter()
+        .filter(|(count, _)| *count > 0)
+        .map(|(count, place)| format!("{count} {place}"))
+        .collect();
+    if parts.is_empty() { String::new() } else { format!("; of them {}", parts.join(", ")) }
+}
+
 fn delete_mail(context: &mut Context<'_>, args: &Remove) -> Result<Answer, Failure> {
     let Remove { mailbox, dry_run, .. } = args;
     let asked = delete_mail::Args { mailbox: mailbox.clone(), dry_run: *dry_run };
     let gone = Reach::find(&context.config, NoStore::Refuse)?.ask::<DeleteMail>(&asked, |_| {})?;
-    let messages = |count: u64| counted(usize::try_from(count).unwrap_or(usize::MAX), "message");
     let (all, size) = (messages(gone.messages), table::size(gone.octets));
     let words = if *dry_run { "would be deleted" } else { "deleted" };
-    writeln!(context.out, "{words} for good: {all} of `{mailbox}`, {size}")?;
+    writeln!(context.out, "{words} for good: {all} of `{mailbox}`, {size}{}", beside(&gone))?;
     if gone.queued > 0 {
         let queued = messages(gone.queued);
         super::say(&format!("{queued} for it are in the queue still, and come into it yet: run this again"));

@@ -23,9 +23,12 @@ pub enum EditError {
     /// The files already have faults.
     #[error("the configuration has faults")]
     Before(Faults),
-    /// The edit would make some.
+    /// The edit would make some: at places of the file as it is, and in what it would write.
     #[error("the configuration would have faults")]
-    After(Faults),
+    After(Faults, Vec<Given>),
+    /// There is such a mailbox: it is named there.
+    #[error("there is already a mailbox `{0}` ({1})")]
+    Exists(MailboxName, String),
     /// The mailbox is named elsewhere: the faults say where.
     #[error("mailbox `{0}` is still in use")]
     InUse(MailboxName, Faults),
@@ -42,6 +45,18 @@ pub enum EditError {
     #[error("{path}: {error}", path = .0.display(), error = .1)]
     Io(PathBuf, #[source] io::Error),
 }
+
+/// A fault of what an edit would write, which has no place in the file yet.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Given {
+    /// The key that it would stand behind: `quota`.
+    pub key: &'static str,
+    /// What is wrong.
+    pub fault: Fault,
+}
+
+/// The keys that an edit writes.
+const WRITTEN: [&str; 5] = ["name", "addresses", "quota", "passwords", "password"];
 
 /// What must have no fault before an edit, and after it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -156,7 +171,16 @@ impl Edit {
     }
 
     /// Adds a mailbox behind the others.
-    pub fn add_mailbox(&mut self, name: &str, addresses: &[String], quota: Option<&str>, hash: Option<&str>) {
+    pub fn add_mailbox(
+        &mut self,
+        name: &str,
+        addresses: &[String],
+        quota: Option<&str>,
+        hash: Option<&str>,
+    ) -> Result<(), EditError> {
+        if let Some(there) = self.table.mailbox_named(name) {
+            return Err(EditError::Exists(there.clone(), self.place_of(there)));
+        }
         let mut table = toml_edit::Table::new();
         set(&mut table, "name", name);
         if !addresses.is_empty() {
@@ -179,6 +203,21 @@ impl Edit {
             Item::Value(Value::Array(array)) => push(array, table.into_inline_table().into()),
             Item::None | Item::Value(_) | Item::Table(_) => {}
         }
+        Ok(())
+    }
+
+    /// Where a mailbox has its name in the file: `path:line:column`.
+    fn place_of(&self, mailbox: &MailboxName) -> String {
+        let text = &self.texts.mailboxes;
+        let found = DeTable::parse(text).ok().and_then(|document| {
+            let tables = document.get_ref().get("mailbox")?.get_ref().as_array()?;
+            let mut tables = tables.iter().filter_map(|item| item.get_ref().as_table());
+            Some(tables.find(|table| self.is_it(table, mailbox))?.get("name")?.span())
+        });
+        let mut place = Faults::default();
+        place.add_source(File::Mailboxes, self.path.clone(), text);
+        place.extend(found.map(|span| Fault::error(File::Mailboxes, span, "")));
+        place.findings().next().map_or_else(|| self.path.display().to_string(), |finding| finding.place())
     }
 
     /// Takes a mailbox out, with the comments between its keys, unless something else in the file names it.
@@ -216,11 +255,45 @@ impl Edit {
         left
     }
 
+    /// Whether the new text could be put in the place of the old.
+    pub fn check(&self) -> Result<(), EditError> {
+        let texts = Texts { mailboxes: self.document.to_string(), ..self.texts.clone() };
+        match check_before_write(&texts) {
+            Ok(_) => Ok(()),
+            Err(faults) => Err(self.apart(faults, &texts.mailboxes)),
+        }
+    }
+
+    /// Tells what is wrong with the text as it is from what is wrong with what `after` has besides, which is one piece.
+    fn apart(&self, faults: Faults, after: &str) -> EditError {
+        let before = self.texts.mailboxes.as_str();
+        let same = before.bytes().zip(after.bytes()).take_while(|(a, b)| a == b).count();
+        let rest = before.len().min(after.len()) - same;
+        let behind =
+            before.bytes().rev().zip(after.bytes().rev()).take(rest).take_while(|(a, b)| a == b).count();
+        let (piece, moved) =
+            (same..after.len() - behind, |at: usize| (at + before.len()).saturating_sub(after.len()));
+        let mut given = Vec::new();
+        let there =
+            faults.of_another(File::Mailboxes, self.path.clone(), before, |fault| match &fault.span {
+                Some(span) if piece.contains(&span.start) => {
+                    let key = key_before(&after[..span.start]);
+                    given.push(Given { key, fault: fault.clone() });
+                    None
+                }
+                Some(span) if span.start >= piece.end => {
+                    Some(Fault { span: Some(moved(span.start)..moved(span.end)), ..fault.clone() })
+                }
+                Some(_) | None => Some(fault.clone()),
+            });
+        given.retain(|given| given.fault.severity == Severity::Error);
+        EditError::After(there, given)
+    }
+
     /// Checks the new text and puts it in the place of the old, with its mode and owner.
     pub fn save(self) -> Result<(), EditError> {
+        self.check()?;
         let text = self.document.to_string();
-        let texts = Texts { mailboxes: text.clone(), ..self.texts };
-        check_before_write(&texts).map_err(EditError::After)?;
         Access::like(&self.path)
             .and_then(|access| replace(&self.path, text.as_bytes(), access))
             .map_err(|error| EditError::Io(self.path.clone(), error))
@@ -264,6 +337,15 @@ fn role(before: &str) -> &'static str {
         Some(_) | None => None,
     };
     before.rsplit('\n').find_map(key).unwrap_or("named")
+}
+
+/// The key that an edit wrote before a value.
+fn key_before(text: &str) -> &'static str {
+    let key = |line: &str| {
+        let word = line.trim_start().split(['=', ' ']).next();
+        WRITTEN.into_iter().find(|key| word == Some(key))
+    };
+    text.rsplit('\n').find_map(key).unwrap_or("mailbox")
 }
 
 fn is_mailbox(directory: &Table, table: &dyn TableLike, mailbox: &MailboxName) -> bool {
@@ -388,7 +470,8 @@ to = ["alice"]
     #[test]
     fn a_mailbox_comes_behind_the_last_and_goes_again() {
         let added = edited(|edit| {
-            edit.add_mailbox("carol", &["c.jones".into(), "cj".into()], Some("1 GiB"), Some(NEW));
+            edit.add_mailbox("carol", &["c.jones".into(), "cj".into()], Some("1 GiB"), Some(NEW))
+                .expect("new");
         })
         .expect("saved");
         let expected = format!(
@@ -421,8 +504,15 @@ to = ["alice"]
                 "{lines:?}"
             );
         });
-        assert!(matches!(gone, Err(EditError::After(_))), "{gone:?}");
-        assert!(matches!(edited(|edit| edit.add_mailbox("bob", &[], None, None)), Err(EditError::After(_))));
+        assert!(matches!(gone, Err(EditError::After(..))), "{gone:?}");
+        edited(|edit| {
+            let there = edit.add_mailbox("bob", &[], None, None).expect_err("there is one").to_string();
+            assert!(
+                there.contains("already a mailbox `bob`") && there.contains("mailboxes.toml:12:8"),
+                "{there}"
+            );
+        })
+        .expect("nothing was changed");
     }
 
     #[test]

@@ -180,6 +180,20 @@ impl Faults {
         self.sources.insert(file, Source::new(path, text));
     }
 
+    /// The same beside another text of one file: `place` puts each of its faults where it is there, or takes it out.
+    pub(super) fn of_another(
+        mut self,
+        file: File,
+        path: PathBuf,
+        text: &str,
+        mut place: impl FnMut(&Fault) -> Option<Fault>,
+    ) -> Self {
+        self.add_source(file, path, text);
+        let moved = |fault: Fault| if fault.file == file { place(&fault) } else { Some(fault) };
+        self.list = std::mem::take(&mut self.list).into_iter().filter_map(moved).collect();
+        self
+    }
+
     pub(super) fn push(&mut self, fault: Fault) {
         self.list.push(fault);
     }

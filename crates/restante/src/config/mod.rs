@@ -31,7 +31,7 @@ mod tls;
 mod value;
 
 pub use care::{Guard, Quarantine, Watchdog};
-pub use edit::{Edit, EditError, Sound};
+pub use edit::{Edit, EditError, Given, Sound};
 pub use fault::{Fault, Faults, Severity};
 pub use finding::Finding;
 pub use load::{Loaded, Texts, check, faults_of_rules, load, load_with_rules, machine, try_rules};

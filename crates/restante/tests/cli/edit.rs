@@ -50,7 +50,7 @@ fn passwords_have_names_and_go_one_by_one() {
     assert_eq!(folder.run("passwd alice --name phone --remove").code, 0);
     assert!(!opens(&folder, "alice", "password of phone") && opens(&folder, "alice", made.out.trim()));
     let again = folder.run("passwd alice --name phone --remove");
-    assert_eq!(again.code, 65, "{again:?}");
+    assert_eq!(again.code, 66, "{again:?}");
 }
 
 #[test]
@@ -59,7 +59,7 @@ fn a_password_that_is_not_fit_is_not_set() {
     for (line, input, code) in [
         ("passwd alice --stdin", "short\n", 65),
         ("passwd alice --stdin", "", 66),
-        ("passwd carol --stdin", "correct horse battery\n", 65),
+        ("passwd carol --stdin", "correct horse battery\n", 66),
         ("passwd alice", "correct horse battery\n", 2),
         ("passwd alice --stdin --generate", "", 2),
     ] {
@@ -98,16 +98,26 @@ fn mailboxes_come_and_go() {
 #[test]
 fn an_edit_that_would_make_a_fault_is_not_made() {
     let folder = Folder::of(HAND_MADE);
-    for line in [
-        "mailbox remove alice",
-        "mailbox remove carol",
-        "mailbox add office",
-        "mailbox add a/b",
-        "mailbox add carol --address alice",
-        "mailbox add carol --quota much",
+    for (line, code, words) in [
+        ("mailbox remove alice", 65, "mailboxes.toml:4:14"),
+        ("mailbox remove alice --dry-run", 65, "mailboxes.toml:4:14"),
+        ("mailbox remove carol", 66, "remove carol --delete-mail` deletes"),
+        ("mailbox add office", 73, "already a mailbox `office` ("),
+        ("mailbox add Office@example.test", 73, "mailboxes.toml:12:8)"),
+        ("mailbox add a/b", 65, "restante: NAME: `a/b` cannot be a mailbox"),
+        ("mailbox add carol --address alice", 65, "restante: --address: `alice@example.test` is already"),
+        ("mailbox add carol --quota much", 65, "restante: --quota: `quota` is no size (expected a size from"),
+        ("mailbox add carol --quota 3 --address alice --no-password", 65, "that would make 2 faults"),
     ] {
         let run = folder.run(line);
-        assert_eq!(run.code, 65, "{line}: {run:?}");
+        assert_eq!(run.code, code, "{line}: {run:?}");
+        assert!(run.err.contains(words), "{line}: {}", run.err);
+        // No line that is not there.
+        assert!(
+            !run.err.contains("mailboxes.toml:1") || run.err.contains("mailboxes.toml:12:8"),
+            "{line}: {}",
+            run.err
+        );
         assert_eq!(folder.read("mailboxes.toml"), HAND_MADE, "{line}");
     }
     folder.set_mode("mailboxes.toml", 0o644);
@@ -118,6 +128,24 @@ fn an_edit_that_would_make_a_fault_is_not_made() {
     let run = folder.run("passwd alice --generate");
     assert_eq!(run.code, 78, "{run:?}");
     assert!(run.err.contains("mailboxes.toml:1:"), "{run:?}");
+}
+
+#[test]
+fn what_an_addition_makes_wrong_elsewhere_is_said_at_its_place() {
+    let text = format!("{HAND_MADE}\n[[alias]]\naddress = \"info\"\nto = [\"alice\"]\n");
+    let folder = Folder::of(&text);
+    let run = folder.run("mailbox add info --no-password");
+    assert!(run.code == 65 && run.err.contains("mailboxes.toml:15:11\n"), "{run:?}");
+    assert!(run.err.contains("`info` is already an address of mailbox `info`"), "{run:?}");
+    assert_eq!(folder.read("mailboxes.toml"), text);
+}
+
+#[test]
+fn what_would_be_taken_out_is_told_beforehand() {
+    let folder = Folder::of(HAND_MADE);
+    let run = folder.run("mailbox remove office --dry-run");
+    assert!(run.code == 0 && run.out.starts_with("mailbox `office` would be taken out of "), "{run:?}");
+    assert_eq!(folder.read("mailboxes.toml"), HAND_MADE);
 }
 
 #[test]

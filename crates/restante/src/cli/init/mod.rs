@@ -82,7 +82,7 @@ pub(crate) fn run(context: &mut Context<'_>, args: Args) -> Result<Answer, Failu
         mailboxes: texts::mailboxes(&answers, &hashes),
         rules: texts::rules(&answers),
     };
-    config::check(&texts).map_err(Failure::Unsound)?;
+    config::check(&texts).map_err(|faults| Failure::Unsound(faults, Vec::new()))?;
     write(&dir, plan(&dir, texts, &answers)?)?;
     report(context, &dir, &answers, &passwords)
 }

@@ -28,6 +28,10 @@ pub struct Args {
 pub struct Answer {
     /// Messages in it, in its trash and in its quarantine.
     pub messages: u64,
+    /// How many of them in its trash.
+    pub in_trash: u64,
+    /// How many of them in its quarantine, or deleted there.
+    pub in_quarantine: u64,
     /// Their octets, as served.
     pub octets: u64,
     /// Messages that wait for it in the queue, and come into it yet.
@@ -49,7 +53,13 @@ impl Verb for DeleteMail {
         let mut answer = Answer { queued: desk.store.usage(&mailbox).queued.messages, ..Answer::default() };
         for part in parts(&mailbox) {
             let maildrop = desk.store.whole(&part).await?;
-            answer.messages += maildrop.len() as u64;
+            let messages = maildrop.len() as u64;
+            answer.messages += messages;
+            if part == mailbox.trash() {
+                answer.in_trash += messages;
+            } else if part != mailbox {
+                answer.in_quarantine += messages;
+            }
             answer.octets += maildrop.octets();
             if args.dry_run {
                 continue;

@@ -135,6 +135,6 @@ async fn mailbox(desk: &Desk, name: &str) -> Result<MailboxName, Fault> {
     }
     let held = desk.store.mailboxes().await?;
     let found = held.into_iter().map(|status| status.name).find(|held| held.as_str() == name);
-    let unknown = || Fault::new(Code::Data, format!("there is no mailbox `{name}`, and no mail of one"));
+    let unknown = || Fault::new(Code::NotFound, format!("there is no mailbox `{name}`, and no mail of one"));
     found.ok_or_else(|| unknown().hint("`restante mailbox list` shows them"))
 }

@@ -97,7 +97,7 @@ impl Verb for Import {
 fn mailbox(desk: &Desk, name: &str) -> Result<MailboxName, Fault> {
     let unknown = || {
         let text = format!("there is no mailbox `{name}`");
-        Fault::new(Code::Data, text).hint("`restante mailbox list` shows them; a new one needs a reload")
+        Fault::new(Code::NotFound, text).hint("`restante mailbox list` shows them; a new one needs a reload")
     };
     desk.directory()?.mailbox_named(name).ok_or_else(unknown)
 }

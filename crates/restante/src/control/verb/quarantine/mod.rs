@@ -91,7 +91,7 @@ async fn chosen(desk: &Desk, which: &Which) -> Result<Vec<(Held, Vec<usize>)>, F
     }
     match left.first() {
         None => Ok(found),
-        Some(uid) => Err(Fault::new(Code::Data, format!("nothing in quarantine is called {uid}"))
+        Some(uid) => Err(Fault::new(Code::NotFound, format!("nothing in quarantine is called {uid}"))
             .hint("`restante quarantine list` shows what is")),
     }
 }

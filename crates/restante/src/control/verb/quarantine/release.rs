@@ -32,7 +32,7 @@ impl Verb for Release {
 /// First it is in the mailbox, and then no longer in quarantine: what a crash leaves between the two is known again by
 /// the unique id that it got, and not delivered a second time.
 async fn release(desk: &Desk, held: &Held, index: usize, by: &str) -> Result<(), Fault> {
-    let gone = || Fault::new(Code::Data, "a message is not in quarantine any more");
+    let gone = || Fault::new(Code::NotFound, "a message is not in quarantine any more");
     let uid = held.maildrop.entry(index).ok_or_else(gone)?.uid;
     let name = format!("released-{uid}");
     if !is_delivered(&desk.store, &held.mailbox, &name).await? {

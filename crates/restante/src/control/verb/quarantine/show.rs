@@ -35,7 +35,7 @@ impl Verb for Show {
     async fn serve(desk: &Desk, args: Args, call: &mut Call) -> Result<Answer, Fault> {
         let chosen = chosen(desk, &Which::These(vec![args.uid])).await?;
         let Some((held, places)) = chosen.first() else {
-            return Err(Fault::new(Code::Data, "nothing is called so"));
+            return Err(Fault::new(Code::NotFound, "nothing is called so"));
         };
         let octets = super::whole(&held.maildrop, places[0]).await?;
         for piece in octets.chunks(OCTETS_MAX) {
