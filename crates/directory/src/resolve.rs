@@ -187,16 +187,31 @@ pub(crate) fn find<'t>(table: &'t Table, domain: usize, local: &str, told: &mut 
     match row.and_then(|row| row.catch_all.as_ref()) {
         Some(mailbox) => {
             told.step(|| {
-                (table.spelled(domain, local), format!("nobody has it: the catch-all, mailbox {mailbox}"))
+                let nobody = nobody(table, domain, local);
+                (table.spelled(domain, local), format!("{nobody}: the catch-all, mailbox {mailbox}"))
             });
             Found::CatchAll(mailbox)
         }
         None => {
             told.step(|| {
-                (table.spelled(domain, local), "nobody has it, and the domain has no catch-all".into())
+                let nobody = nobody(table, domain, local);
+                (table.spelled(domain, local), format!("{nobody}, and the domain has no catch-all"))
             });
             Found::Nobody
         }
+    }
+}
+
+/// Why an address is nobody's: there may be a mailbox of that name, to which no mail comes.
+fn nobody(table: &Table, domain: usize, local: &str) -> String {
+    let base = cut(table.separator, local).map(|(base, _)| base);
+    let named = table.domains.get(domain).and_then(|row| {
+        let mut names = std::iter::once(local).chain(base).filter_map(|local| row.named.get(local));
+        names.find(|name| table.mailboxes.get(name).is_some_and(|row| !row.receives))
+    });
+    match named {
+        Some(mailbox) => format!("mailbox {mailbox} has `receives = false`, and nobody else has it"),
+        None => "nobody has it".into(),
     }
 }
 

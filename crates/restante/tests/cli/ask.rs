@@ -60,6 +60,17 @@ fn route_says_where_and_why() {
 }
 
 #[test]
+fn route_says_that_no_mail_comes_to_a_mailbox_of_that_name() {
+    let bot = format!("{DIRECTORY}\n[[mailbox]]\nname = \"bot\"\nreceives = false\n");
+    let folder = Folder::of(&bot);
+    for address in ["bot", "bot+x@example.net"] {
+        let run = folder.run(&format!("route {address}"));
+        let reason = "mailbox bot has `receives = false`, and nobody else has it";
+        assert!(run.out.contains(reason), "{address}: {run:?}");
+    }
+}
+
+#[test]
 fn route_names_the_members_of_a_team() {
     let members = "members = [\"alice\", { login = \"bot\", robot = true }]\n";
     let team = format!(
