@@ -4,13 +4,14 @@ use jiff::tz::TimeZone;
 use jiff::{Timestamp, civil};
 
 use super::{Answer, Context, Failure, counted, json};
+use crate::config::LENGTHS;
 use crate::control;
 use crate::trace::{Folder, Query, search, story, table};
 
 /// Say what happened to a mail: where it came from, where it went, who fetched and deleted it
 ///
 /// WORDs are what is known of it: an address or a part of one, the subject, the Message-ID, a mailbox, a queue id, a
-/// UIDL, a client's IP address, a rule, a reply code; all of them must fit. One journey is told as a story, several as a table. It reads the files
+/// UIDL, a client's IP address, a rule, a reply code; of several words all must fit one event. One journey is told as a story, several as a table. It reads the files
 /// in the state folder, whether the daemon runs or not; exits with 1 when nothing is found.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
@@ -91,6 +92,11 @@ pub(super) fn failed(folder: &Folder, error: std::io::Error) -> Failure {
     }
 }
 
+/// A length of time as the files have it.
+pub(super) fn length(text: &str) -> Result<Duration, String> {
+    humantime::parse_duration(text).map_err(|_| format!("expected a length of time {LENGTHS}"))
+}
+
 /// A point in time as people say it.
 pub(super) fn instant(text: &str) -> Result<Timestamp, String> {
     let zone = TimeZone::system();
@@ -105,9 +111,9 @@ pub(super) fn instant(text: &str) -> Result<Timestamp, String> {
             .parse::<Timestamp>()
             .ok()
             .or_else(|| text.parse::<civil::DateTime>().ok().and_then(of_civil))
-            .or_else(|| humantime::parse_duration(text).ok().and_then(ago)),
+            .or_else(|| length(text).ok().and_then(ago)),
     };
-    read.ok_or_else(|| "expected a date, a time, today, yesterday, or a duration such as \"2 h\"".into())
+    read.ok_or_else(|| format!("expected a date, a time, today, yesterday, or a length of time {LENGTHS}"))
 }
 
 fn ago(time: Duration) -> Option<Timestamp> {

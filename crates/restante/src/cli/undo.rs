@@ -5,7 +5,7 @@ use mail::harmless;
 use serde::Serialize;
 
 use super::failure::counted;
-use super::trace::instant;
+use super::trace::{instant, length};
 use super::{Answer, Context, Failure, json, table};
 use crate::control::verb::undo::{self, Item, Undo};
 use crate::control::{NoStore, Reach, Said};
@@ -26,7 +26,7 @@ pub(crate) struct Args {
     #[arg(long, value_name = "NAME")]
     mailbox: Option<String>,
     /// What was deleted this long ago or later: "1h", "2 days"
-    #[arg(long, value_name = "TIME", value_parser = humantime::parse_duration)]
+    #[arg(long, value_name = "TIME", value_parser = length)]
     last: Option<Duration>,
     /// What was deleted not before: a date, a time, today, yesterday
     #[arg(long, value_name = "TIME", value_parser = instant)]

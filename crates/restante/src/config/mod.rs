@@ -46,4 +46,4 @@ pub use shipped::shipped;
 pub use source::File;
 pub use telling::{Log, LogFormat, LogLevel, Metrics, Trace};
 pub use tls::{outdated, unusable};
-pub use value::Size;
+pub use value::{LENGTHS, Size};

@@ -36,6 +36,9 @@ impl Problem {
     }
 }
 
+/// What lengths of time look like, in the files and on the command line.
+pub const LENGTHS: &str = "such as \"90 s\", \"10 min\", \"14 days\"";
+
 type Read<T> = Result<T, Problem>;
 
 /// Any string.
@@ -161,10 +164,8 @@ pub(super) fn duration(range: RangeInclusive<Duration>) -> impl Fn(&DeValue<'_>)
             return Err(Problem::new("has no unit", expected).hint(hint));
         }
         let text = string(value, &expected)?;
-        let time = humantime::parse_duration(text).map_err(|_| {
-            Problem::new("is no length of time", expected.clone())
-                .hint("such as \"90 s\", \"10 min\", \"14 days\"")
-        })?;
+        let time = humantime::parse_duration(text)
+            .map_err(|_| Problem::new("is no length of time", expected.clone()).hint(LENGTHS))?;
         Some(time)
             .filter(|time| range.contains(time))
             .ok_or_else(|| Problem::new("is out of range", expected))

@@ -71,6 +71,20 @@ fn route_says_that_no_mail_comes_to_a_mailbox_of_that_name() {
 }
 
 #[test]
+fn lengths_of_time_are_said_alike() {
+    let folder = Folder::of(DIRECTORY);
+    for line in ["undo --login alice --last 2x", "trace --since 3dais alice"] {
+        let run = folder.run(line);
+        assert!(
+            run.code == 2 && run.err.contains("length of time such as \"90 s\", \"10 min\""),
+            "{line}: {run:?}"
+        );
+    }
+    let help = folder.run("trace --help").out.split_whitespace().collect::<Vec<_>>().join(" ");
+    assert!(help.contains("of several words all must fit one event"), "{help}");
+}
+
+#[test]
 fn route_names_the_members_of_a_team() {
     let members = "members = [\"alice\", { login = \"bot\", robot = true }]\n";
     let team = format!(
