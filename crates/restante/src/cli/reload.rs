@@ -85,5 +85,9 @@ fn line(change: &Change) -> String {
         How::Changed => "changed",
         How::Removed => "gone",
     };
-    format!("{} {}: {how}", change.what, change.name)
+    let details = match change.details.as_slice() {
+        [] => String::new(),
+        details => format!(" ({})", details.join(", ")),
+    };
+    format!("{} {}: {how}{details}", change.what, change.name)
 }

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use directory::Spec;
 
-use super::params;
+use super::{details, params};
 use crate::config::Config;
 use crate::control::verb::reload::{Change, How};
 
@@ -13,10 +13,16 @@ pub(super) fn changes(old: (&Config, &Spec), new: (&Config, &Spec)) -> Vec<Chang
     let settings = settings(old.0, new.0).into_iter().map(|name| change(How::Changed, "setting", name));
     let (old, new) = (old.1, new.1);
     let mut found: Vec<Change> = settings.collect();
-    found.extend(things("domain", &old.domains, &new.domains, |it| it.name.clone()));
-    found.extend(things("mailbox", &old.mailboxes, &new.mailboxes, |it| it.name.clone()));
-    found.extend(things("alias", &old.aliases, &new.aliases, |it| it.address.clone()));
-    found.extend(things("closed address", &old.refused, &new.refused, |it| it.address.clone()));
+    found.extend(things("domain", &old.domains, &new.domains, |it| it.name.clone(), details::domain));
+    found.extend(things("mailbox", &old.mailboxes, &new.mailboxes, |it| it.name.clone(), details::mailbox));
+    found.extend(things("alias", &old.aliases, &new.aliases, |it| it.address.clone(), details::alias));
+    found.extend(things(
+        "closed address",
+        &old.refused,
+        &new.refused,
+        |it| it.address.clone(),
+        |_, _| Vec::new(),
+    ));
     found
 }
 
@@ -119,11 +125,17 @@ fn different(rows: &[(&'static str, bool)]) -> Vec<&'static str> {
 }
 
 fn change(how: How, what: &str, name: impl Into<String>) -> Change {
-    Change { how, what: what.into(), name: name.into() }
+    Change { how, what: what.into(), name: name.into(), details: Vec::new() }
 }
 
 /// Compares two lists of things that have names; a name that is there twice is a fault elsewhere.
-fn things<T: PartialEq>(what: &str, old: &[T], new: &[T], name: impl Fn(&T) -> String) -> Vec<Change> {
+fn things<T: PartialEq>(
+    what: &str,
+    old: &[T],
+    new: &[T],
+    name: impl Fn(&T) -> String,
+    details: impl Fn(&T, &T) -> Vec<String>,
+) -> Vec<Change> {
     let [before, after] = [old, new].map(|list| {
         let numbered = list.iter().enumerate().map(|(at, it)| (name(it), at));
         numbered.collect::<BTreeMap<String, usize>>()
@@ -132,7 +144,10 @@ fn things<T: PartialEq>(what: &str, old: &[T], new: &[T], name: impl Fn(&T) -> S
     let gone: Vec<Change> = gone.map(|name| change(How::Removed, what, name)).collect();
     let there = after.iter().filter_map(|(name, at)| match before.get(name) {
         None => Some(change(How::Added, what, name)),
-        Some(was) if old[*was] != new[*at] => Some(change(How::Changed, what, name)),
+        Some(was) if old[*was] != new[*at] => {
+            let details = details(&old[*was], &new[*at]);
+            Some(Change { details, ..change(How::Changed, what, name) })
+        }
         Some(_) => None,
     });
     there.chain(gone).collect()
@@ -146,7 +161,10 @@ mod tests {
     fn things_come_change_and_go() {
         let old = [("alice", 1), ("bob", 1), ("carol", 1)];
         let new = [("dave", 1), ("bob", 2), ("carol", 1)];
-        let found = things("mailbox", &old, &new, |it| it.0.to_owned());
+        let details = |old: &(&str, u8), new: &(&str, u8)| vec![format!("{} {}", old.1, new.1)];
+        let found = things("mailbox", &old, &new, |it| it.0.to_owned(), details);
+        assert_eq!(found[0].details, ["1 2"]);
+        assert!(found[1].details.is_empty());
         let found: Vec<_> = found.iter().map(|change| (change.how, change.name.as_str())).collect();
         assert_eq!(found, [(How::Changed, "bob"), (How::Added, "dave"), (How::Removed, "alice")]);
     }

@@ -4,6 +4,7 @@
 
 mod appliance;
 mod certificate;
+mod details;
 mod difference;
 mod explain;
 mod gate;

@@ -43,6 +43,9 @@ pub struct Change {
     pub what: String,
     /// Which: `alice`, `smtp.limits`.
     pub name: String,
+    /// What about it, where that is known: a key such as `release.hold`, `alice joined`, `bob left`.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub details: Vec<String>,
 }
 
 /// What has happened to a thing.
