@@ -8,7 +8,8 @@ use mail::{ForwardPath, MailboxName, Secret, ViewName};
 use crate::resolve::{Silent, always_open, resolve};
 use crate::verify::Verifier;
 use crate::{
-    Allowance, Expiry, Known, Login, LoginError, Part, Resolution, Source, Step, Table, Team, VerifierParams,
+    Allowance, Expiry, Known, Login, LoginError, Nearly, Part, Resolution, Source, Step, Table, Team,
+    VerifierParams,
 };
 
 /// The directory as everyone holds it: cheap to clone, and exchanged whole at a reload, so that no answer
@@ -152,6 +153,11 @@ impl Directory {
     /// `alice/sales`. None for a name that nobody has.
     pub fn login_named(&self, user: &str) -> Option<MailboxName> {
         Some(self.shared.table.load().opens(user)?.mailbox)
+    }
+
+    /// Of a name that nobody has: whose login it would be, but for a slip in its device or its team.
+    pub fn login_nearly(&self, user: &str) -> Option<Nearly> {
+        self.shared.table.load().nearly(user)
     }
 
     /// What `Delivered-To` says of a mailbox's copies: its name at the first name of its domain. A mailbox

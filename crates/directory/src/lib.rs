@@ -24,7 +24,7 @@ mod verify;
 pub use directory::Directory;
 pub use expiry::Expiry;
 pub use fault::{Fault, Field, Item, Severity};
-pub use login::{Dele, Login, LoginError, Part, Source};
+pub use login::{Dele, Login, LoginError, Nearly, Part, Source};
 pub use pickups::{Pickup, Pickups};
 pub use recipients::Known;
 pub use resolve::{Resolution, Step};

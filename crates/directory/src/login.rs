@@ -51,6 +51,17 @@ pub enum Dele {
     Keep,
 }
 
+/// Whose login a name that nobody has would nearly be: for the log, never for the peer.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Nearly {
+    /// This mailbox's, which has no such device; or there is no password, or a team behind a device.
+    Device(MailboxName),
+    /// This mailbox's, and there is no such team.
+    Team(MailboxName),
+    /// The first's, which is no member of the second or has no password.
+    Member(MailboxName, MailboxName),
+}
+
 /// Why nobody was let in.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum LoginError {

@@ -2,7 +2,7 @@
 
 use mail::{MailboxName, ViewName};
 
-use crate::login::{Dele, Opens, Part};
+use crate::login::{Dele, Nearly, Opens, Part};
 use crate::spec::OnDele;
 use crate::table::{MailboxTable, Table};
 
@@ -31,6 +31,24 @@ impl Table {
                 None => self.opens_own(name),
             },
         }
+    }
+
+    /// Whose login a name that nobody has would nearly be.
+    pub(crate) fn nearly(&self, name: &str) -> Option<Nearly> {
+        if self.opens(name).is_some() {
+            return None;
+        }
+        let device = |person: &str| {
+            let (local, rest) = person.split_once('+')?;
+            let domain = rest.find('@').map_or("", |at| &rest[at..]);
+            self.mailbox_named(&format!("{local}{domain}")).cloned().map(Nearly::Device)
+        };
+        let Some((person, team)) = name.split_once('/') else { return device(name) };
+        let Some(mailbox) = self.mailbox_named(person).cloned() else { return device(person) };
+        Some(match self.mailbox_named(team).cloned() {
+            Some(team) => Nearly::Member(mailbox, team),
+            None => Nearly::Team(mailbox),
+        })
     }
 
     pub(crate) fn opens_own(&self, name: &str) -> Option<Opens> {

@@ -429,3 +429,34 @@ fn a_shared_login_that_trashes_is_warned_of_and_needs_a_trash() {
         assert_eq!(said(on_dele, trash, members), [], "{on_dele:?} {trash:?} {members:?}");
     }
 }
+
+#[test]
+fn a_name_that_nobody_has_may_nearly_be_somebodys() {
+    use directory::Nearly;
+    let mut spec = crate::spec();
+    let member =
+        |login: &str| MemberSpec { login: login.into(), robot: false, mirrors: None, from: JoinFrom::All };
+    let devices = vec!["phone".to_owned()];
+    spec.mailboxes.push(MailboxSpec { passwords: password(true), devices, ..mailbox("ann", &[]) });
+    spec.mailboxes.push(MailboxSpec { passwords: password(true), ..mailbox("bob", &[]) });
+    spec.mailboxes.push(MailboxSpec { members: vec![member("ann")], ..mailbox("sales", &[]) });
+    let directory = crate::directory(&spec);
+    let name = |text: &str| MailboxName::parse(text).expect("a name");
+    for (login, nearly) in [
+        ("ann", None),
+        ("ann+phone", None),
+        ("ann/sales", None),
+        ("nobody", None),
+        ("nobody+phone", None),
+        ("nobody/sales", None),
+        ("hunter2", None),
+        ("ann+tablet", Some(Nearly::Device(name("ann")))),
+        ("Ann+tablet@example.net", Some(Nearly::Device(name("ann")))),
+        ("ann+trash/sales", Some(Nearly::Device(name("ann")))),
+        ("ann/slaes", Some(Nearly::Team(name("ann")))),
+        ("ann@example.com/slaes", Some(Nearly::Team(name("ann")))),
+        ("bob/sales", Some(Nearly::Member(name("bob"), name("sales")))),
+    ] {
+        assert_eq!(directory.login_nearly(login), nearly, "{login}");
+    }
+}

@@ -63,11 +63,11 @@ impl<S: Store> Pickup<'_, S> {
 
     /// What the log calls whoever was not let in. People type passwords where the name belongs.
     fn called(&self, user: &str) -> String {
-        match self.service.directory.login_named(user).or_else(|| self.service.directory.mailbox_named(user))
-        {
-            Some(_) => user.to_owned(),
-            None => self.service.strangers.called(user),
+        let directory = &self.service.directory;
+        if directory.login_named(user).or_else(|| directory.mailbox_named(user)).is_some() {
+            return user.to_owned();
         }
+        self.service.strangers.nearly(user, directory.login_nearly(user))
     }
 
     /// The budget before the password: what is not looked at costs no hash.

@@ -140,7 +140,7 @@ async fn a_name_that_nobody_has_is_not_printed() {
         client.say("AUTH LOGIN Y2FuYXJ5LXNhc2w=").await;
         client.say("d3Jvbmc=").await;
         assert_eq!(client.say("QUIT").await, "+OK bye");
-        for name in ["ALICE", "alice@EXAMPLE.test"] {
+        for name in ["ALICE", "alice@EXAMPLE.test", "alice+canary-view", "alice/canary-team"] {
             let mut client = world.connect();
             client.line().await;
             client.say(&format!("USER {name}")).await;
@@ -151,11 +151,14 @@ async fn a_name_that_nobody_has_is_not_printed() {
     assert!(!log.to_lowercase().contains("canary") && !log.contains("Y2FuYXJ5"), "{log}");
     let users: Vec<_> =
         log.lines().filter_map(|line| line.split("user=").nth(1)?.split('"').nth(1)).collect();
-    let [one, again, two, address, odd, plain, login, alice, at] = users[..] else { panic!("{log}") };
+    let [one, again, two, address, odd, plain, login, alice, at, view, team] = users[..] else {
+        panic!("{log}")
+    };
     assert!(one.starts_with("(unknown ") && odd.starts_with("(unknown "), "{log}");
     assert_eq!((one, plain), (again, login), "{log}");
     assert!(one != two && two != address && address != plain, "{log}");
     assert_eq!((alice, at), ("ALICE", "alice@EXAMPLE.test"));
+    assert!(view.starts_with("alice+(unknown ") && team.starts_with("alice/(unknown "), "{log}");
 }
 
 #[tokio::test(start_paused = true)]
