@@ -3,12 +3,11 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use directory::{Directory, Pickups, Release, Team, When};
-use jiff::Timestamp;
-use jiff::tz::TimeZone;
 use mail::{MailboxName, Uid, ViewName};
 use queue::{Amount, Maildrop, Store, StoreError, ViewState};
 use serde::{Deserialize, Serialize};
 
+use crate::days::{Day, ages, goes};
 use crate::eras::At;
 use crate::memo::Memo;
 use crate::notes::Notes;
@@ -19,8 +18,6 @@ use crate::words::ms;
 
 /// Messages between two rests.
 const STEP: usize = 1000;
-/// Days that are told one by one; what goes later is told of the last.
-const DAYS: usize = 60;
 
 /// Who has what of a team mailbox, and when what goes. Times are in milliseconds since 1970, spans in seconds, sizes in
 /// octets. A field may be added; none changes its name or its meaning.
@@ -48,6 +45,9 @@ pub struct Overview {
     pub members: Vec<Seat>,
     /// When what is released goes, day by day in UTC.
     pub goes: Vec<Day>,
+    /// The same of what goes before that for its age, whoever wants it, in the next sixty days.
+    #[serde(default)]
+    pub ages: Vec<Day>,
 }
 
 /// When a team's mail goes.
@@ -120,15 +120,6 @@ pub struct Seat {
     pub holds_since_ms: Option<u64>,
 }
 
-/// What goes on one day.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Day {
-    /// As `2026-11-28`.
-    pub day: String,
-    /// Messages.
-    pub messages: u64,
-}
-
 /// Where the look after mailboxes leaves what others must know.
 #[derive(Debug, Clone)]
 pub struct Notebooks {
@@ -180,7 +171,14 @@ pub async fn overview<S: Store>(
     found.released.messages = holds.messages.saturating_sub(found.held_back.messages + found.unread.messages);
     found.released.octets = holds.octets.saturating_sub(found.held_back.octets + found.unread.octets);
     released.values_mut().for_each(|uids| uids.retain(|uid| !recalled.contains(uid)));
-    found.goes = team.release.map(|release| goes(&release, &released)).unwrap_or_default();
+    if let Some(release) = team.release {
+        let came = match release.max_age {
+            Some(_) => store.came(mailbox, Uid(0), usize::MAX).await?,
+            None => Vec::new(),
+        };
+        found.ages = ages(&release, &came, &mut released, &at);
+        found.goes = goes(&release, &released);
+    }
     Ok(Some(found))
 }
 
@@ -365,23 +363,4 @@ impl From<&Release> for Rule {
             ignore_absent_seconds: release.ignore_absent.map(|time| time.as_secs()),
         }
     }
-}
-
-pub(crate) fn goes(release: &Release, released: &BTreeMap<u64, Vec<Uid>>) -> Vec<Day> {
-    let mut days: Vec<Day> = Vec::new();
-    if release.when == When::Never {
-        return days;
-    }
-    for (at_ms, uids) in released.iter().filter(|(_, uids)| !uids.is_empty()) {
-        let due = i64::try_from(at_ms.saturating_add(ms(release.hold))).unwrap_or(i64::MAX);
-        let due = Timestamp::from_millisecond(due).unwrap_or(Timestamp::MAX);
-        let day = due.to_zoned(TimeZone::UTC).strftime("%Y-%m-%d").to_string();
-        let messages = uids.len() as u64;
-        let is_full = days.len() >= DAYS;
-        match days.last_mut() {
-            Some(last) if last.day == day || is_full => last.messages += messages,
-            Some(_) | None => days.push(Day { day, messages }),
-        }
-    }
-    days
 }

@@ -1,7 +1,7 @@
 use std::collections::BTreeMap;
 
 use super::*;
-use crate::overview::goes;
+use crate::days::goes;
 use crate::{Day, Rule, Seat, Sum};
 
 const SECONDS: u64 = DAY / 1000;
@@ -170,4 +170,42 @@ fn what_goes_late_is_told_of_the_last_day_that_is_told() {
     assert_eq!((told.len(), told.iter().map(|day| day.messages).sum::<u64>()), (60, 210));
     assert!(told[59].messages > 30 && told[1..59].iter().all(|day| day.messages == 3), "{told:?}");
     assert!(goes(&Release { when: When::Never, ..rule }, &all).is_empty());
+}
+
+/// Whoever wants it: and what is released goes once, by the sooner of both.
+#[tokio::test]
+async fn an_overview_names_the_days_on_which_mail_goes_for_its_age() {
+    for when in [When::AllFetched, When::Never] {
+        let rule = release(when).map(|rule| Release { max_age: Some(days(50)), ..rule });
+        let world = World::new(&Setup { release: rule, ..Setup::default() });
+        let mut upkeep = world.upkeep();
+        world.look(&mut upkeep).await;
+        let first = world.mail("sales", 2).await;
+        world.later(&mut upkeep, 40 * DAY).await;
+        let second = world.mail("sales", 3).await;
+        for of in ["alice", "bob"] {
+            world.fetch(of, &first[..1]).await;
+            world.fetch(of, &second[..1]).await;
+        }
+        world.later(&mut upkeep, DAY).await;
+        let seen = world.overview().await;
+        let (hold, one, two) = (START + 55 * DAY, START + 50 * DAY, START + 90 * DAY);
+        let expected = match when {
+            When::Never => (vec![], vec![day(one, 2), day(two, 3)]),
+            When::AllFetched | When::AllDone => (vec![day(hold, 1)], vec![day(one, 2), day(two, 2)]),
+        };
+        assert_eq!((seen.goes, seen.ages), expected);
+        world.later(&mut upkeep, 9 * DAY + MINUTE).await;
+        let left = world.store.usage(&name("sales")).messages;
+        assert_eq!((left, world.overview().await.ages.len()), (3, 1), "as it was told");
+    }
+    // Further ahead nothing is told of.
+    let world = World::new(&Setup::default());
+    let mut upkeep = world.upkeep();
+    world.look(&mut upkeep).await;
+    world.mail("sales", 1).await;
+    world.later(&mut upkeep, 304 * DAY).await;
+    assert_eq!(world.overview().await.ages, []);
+    world.later(&mut upkeep, DAY).await;
+    assert_eq!(world.overview().await.ages, [day(START + 365 * DAY, 1)]);
 }
