@@ -159,3 +159,26 @@ async fn silence_is_counted_in_time_that_has_passed() {
     world.later(&mut upkeep, DAY).await;
     assert_eq!(standing().len(), 1);
 }
+
+/// As where a backup is restored on another machine, or a power cut took the notes.
+#[tokio::test]
+async fn holds_begin_anew_where_nothing_is_known_of_the_clock() {
+    let world = World::new(&alone());
+    let mut upkeep = world.upkeep();
+    world.look(&mut upkeep).await;
+    let (shared, own) = stamped(&world, &mut upkeep).await;
+    world.later(&mut upkeep, 5 * DAY).await;
+    std::fs::remove_file(world.folder.path().join("upkeep")).expect("removed");
+    let mut upkeep = world.upkeep();
+    world.look(&mut upkeep).await;
+    world.later(&mut upkeep, 7 * DAY - HOUR).await;
+    assert_eq!(world.trash("alice").await, own);
+    world.later(&mut upkeep, HOUR).await;
+    assert!(world.trash("alice").await.is_empty());
+    // And are known from then on.
+    let mut upkeep = world.upkeep();
+    world.later(&mut upkeep, 7 * DAY - HOUR).await;
+    assert!(world.trash("sales").await.is_empty());
+    world.later(&mut upkeep, HOUR).await;
+    assert_eq!(world.trash("sales").await, shared);
+}
