@@ -277,6 +277,9 @@ fn a_reload_with_a_fault_changes_nothing_and_says_where_it_is() {
     let found = status(&appliance);
     assert_eq!(word(&found), (Some(0), "ok"), "{}", found.1);
     assert_eq!(found.1["waiting_for_restart"][0], "the connections of smtp.limits");
+    appliance.configure(|setup| setup.mailboxes.push_str("devices = [\"phone\"]\ntrash = \"9 days\"\n"));
+    let told = verb(&appliance, &["reload"]).out;
+    assert!(told.starts_with("mailbox carol: changed (trash, devices)\n"), "{told}");
     appliance.restart();
     let sessions = &status(&appliance).1["sessions"];
     assert_eq!(sessions[0]["limit"], 7, "{sessions}");

@@ -13,6 +13,7 @@ use toml::de::DeTable;
 use toml_edit::{Array, ArrayOfTables, Decor, DocumentMut, InlineTable, Item, TableLike, Value};
 
 use super::cut::{key_lines, table_lines, without};
+use super::given::{Given, apart};
 use super::load::{Loaded, Texts, check, check_before_write};
 use super::replace::{Access, replace};
 use super::{Fault, Faults, File, Severity};
@@ -45,18 +46,6 @@ pub enum EditError {
     #[error("{path}: {error}", path = .0.display(), error = .1)]
     Io(PathBuf, #[source] io::Error),
 }
-
-/// A fault of what an edit would write, which has no place in the file yet.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Given {
-    /// The key that it would stand behind: `quota`.
-    pub key: &'static str,
-    /// What is wrong.
-    pub fault: Fault,
-}
-
-/// The keys that an edit writes.
-const WRITTEN: [&str; 5] = ["name", "addresses", "quota", "passwords", "password"];
 
 /// What must have no fault before an edit, and after it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -260,34 +249,12 @@ impl Edit {
         let texts = Texts { mailboxes: self.document.to_string(), ..self.texts.clone() };
         match check_before_write(&texts) {
             Ok(_) => Ok(()),
-            Err(faults) => Err(self.apart(faults, &texts.mailboxes)),
+            Err(faults) => {
+                let before = (self.path.as_path(), self.texts.mailboxes.as_str());
+                let (there, given) = apart(faults, before, &texts.mailboxes);
+                Err(EditError::After(there, given))
+            }
         }
-    }
-
-    /// Tells what is wrong with the text as it is from what is wrong with what `after` has besides, which is one piece.
-    fn apart(&self, faults: Faults, after: &str) -> EditError {
-        let before = self.texts.mailboxes.as_str();
-        let same = before.bytes().zip(after.bytes()).take_while(|(a, b)| a == b).count();
-        let rest = before.len().min(after.len()) - same;
-        let behind =
-            before.bytes().rev().zip(after.bytes().rev()).take(rest).take_while(|(a, b)| a == b).count();
-        let (piece, moved) =
-            (same..after.len() - behind, |at: usize| (at + before.len()).saturating_sub(after.len()));
-        let mut given = Vec::new();
-        let there =
-            faults.of_another(File::Mailboxes, self.path.clone(), before, |fault| match &fault.span {
-                Some(span) if piece.contains(&span.start) => {
-                    let key = key_before(&after[..span.start]);
-                    given.push(Given { key, fault: fault.clone() });
-                    None
-                }
-                Some(span) if span.start >= piece.end => {
-                    Some(Fault { span: Some(moved(span.start)..moved(span.end)), ..fault.clone() })
-                }
-                Some(_) | None => Some(fault.clone()),
-            });
-        given.retain(|given| given.fault.severity == Severity::Error);
-        EditError::After(there, given)
     }
 
     /// Checks the new text and puts it in the place of the old, with its mode and owner.
@@ -337,15 +304,6 @@ fn role(before: &str) -> &'static str {
         Some(_) | None => None,
     };
     before.rsplit('\n').find_map(key).unwrap_or("named")
-}
-
-/// The key that an edit wrote before a value.
-fn key_before(text: &str) -> &'static str {
-    let key = |line: &str| {
-        let word = line.trim_start().split(['=', ' ']).next();
-        WRITTEN.into_iter().find(|key| word == Some(key))
-    };
-    text.rsplit('\n').find_map(key).unwrap_or("mailbox")
 }
 
 fn is_mailbox(directory: &Table, table: &dyn TableLike, mailbox: &MailboxName) -> bool {
