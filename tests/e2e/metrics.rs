@@ -3,9 +3,9 @@
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpStream};
 use std::os::unix::net::UnixStream;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
-use restante_tests::{Appliance, Setup, collect, deliver, pop3, smtp};
+use restante_tests::{Appliance, Setup, collect, deliver, pop3, run, smtp};
 
 const SOON: Duration = Duration::from_secs(30);
 
@@ -87,6 +87,30 @@ fn the_figures_follow_the_mail() {
     let last = value(&page, "restante_last_pickup_seconds{mailbox=\"bob\",view=\"\"}").expect("collected");
     assert!(last > 1_790_000_000, "{last}");
     assert!(!page.contains("mailbox=\"carol\""), "nobody collected it");
+}
+
+/// Whoever watches is not told for ever of a mailbox that was deleted for good.
+#[test]
+fn who_is_gone_for_good_is_in_no_figure() {
+    let (appliance, address) = appliance();
+    for name in ["bob", "carol"] {
+        pop3(appliance.pop3, name).quit();
+    }
+    let known = |name: &str| {
+        let page = get(address, "/metrics").1;
+        page.contains(&format!("restante_last_pickup_seconds{{mailbox=\"{name}\",view=\"\"}}"))
+    };
+    assert!(known("bob") && known("carol"));
+    for words in [&["mailbox", "remove", "carol"][..], &["reload"]] {
+        let ended = run(&mut appliance.verb(words), SOON);
+        assert_eq!(ended.status.code(), Some(0), "{words:?}: {ended:?}");
+    }
+    let patience = Instant::now() + SOON;
+    while known("carol") {
+        assert!(Instant::now() < patience, "carol is still known");
+        std::thread::sleep(Duration::from_millis(100));
+    }
+    assert!(known("bob"));
 }
 
 #[test]

@@ -117,6 +117,17 @@ impl Pickups {
         noted.enter(mailbox, view, Row::from(pickup));
     }
 
+    /// Forgets all but these.
+    pub fn retain(&self, mut keep: impl FnMut(&MailboxName, &ViewName) -> bool) {
+        let mut noted = self.lock();
+        for (mailbox, views) in &mut noted.mailboxes {
+            views.retain(|view, _| keep(mailbox, view));
+        }
+        let before = noted.views;
+        noted.count();
+        noted.changed |= noted.views != before;
+    }
+
     /// The lock guards what each method leaves whole before anything can panic.
     fn lock(&self) -> MutexGuard<'_, Noted> {
         self.noted.lock().unwrap_or_else(PoisonError::into_inner)
@@ -145,6 +156,11 @@ impl Noted {
                 !goes
             });
         }
+        self.count();
+    }
+
+    /// After some have gone.
+    fn count(&mut self) {
         self.mailboxes.retain(|_, views| !views.is_empty());
         self.views = self.mailboxes.values().map(BTreeMap::len).sum();
     }

@@ -146,6 +146,22 @@ fn whoever_keeps_them_is_told_when_there_is_something_new() {
     assert_eq!(pickups.changed().map(|all| all.len()), Some(2));
 }
 
+#[test]
+fn what_is_forgotten_is_gone_from_what_is_kept() {
+    let pickups = Pickups::new();
+    for name in ["alice", "bob"] {
+        pickups.note(&sales(), &view(name), 1, None);
+    }
+    let _ = pickups.changed();
+    pickups.retain(|mailbox, _| *mailbox == sales());
+    assert!(pickups.changed().is_none(), "all are known");
+    pickups.retain(|_, of| *of != view("bob"));
+    assert_eq!(pickups.changed().map(|all| all.len()), Some(1));
+    assert_eq!(pickups.last(&sales(), &view("bob")), None);
+    pickups.retain(|_, _| false);
+    assert!(pickups.any(&sales()).is_none() && pickups.all().is_empty());
+}
+
 /// However many there ever were, and also when all came at once.
 #[test]
 fn there_are_never_more_than_20_000_and_the_longest_silent_go() {

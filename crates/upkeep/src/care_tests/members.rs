@@ -97,3 +97,35 @@ async fn an_absent_member_is_told_of_and_then_counts_no_more_until_she_is_back()
     assert!(world.journey(more[0]).is_empty(), "he is back");
     assert!(world.reports().await.is_empty());
 }
+
+/// Of whom neither the file nor the store has anything left nothing is told any more.
+#[tokio::test]
+async fn the_pickups_of_who_has_left_are_forgotten() {
+    let world = World::new(&Setup { devices: vec!["phone"], ..Setup::default() });
+    let mut upkeep = world.upkeep();
+    world.look(&mut upkeep).await;
+    let gone = world.mail("dora", 1).await;
+    for (mailbox, of) in
+        [("alice", ""), ("alice", "phone"), ("bob", ""), ("sales", "bob"), ("dora", ""), ("eve", "")]
+    {
+        let of = ViewName::kept(of).expect("a name");
+        world.pickups.note(&name(mailbox), &of, START, None);
+    }
+    // One of a time when sales was plain.
+    world.pickups.note(&name("sales"), &ViewName::owner(), START, None);
+    let known = || {
+        let mut known: Vec<_> =
+            world.pickups.all().into_iter().map(|(mailbox, view, _)| format!("{mailbox}/{view}")).collect();
+        known.sort();
+        known
+    };
+    world.look(&mut upkeep).await;
+    assert_eq!(known(), ["alice/", "alice/phone", "bob/", "dora/", "sales/bob"], "dora's mail is kept");
+    world.store.purge(&name("dora"), gone).await.expect("purged");
+    world.directory.replace(Setup { members: vec![member("alice")], ..Setup::default() }.table());
+    world.look(&mut upkeep).await;
+    assert_eq!(known(), ["alice/", "alice/phone", "bob/", "sales/bob"], "their views may come back");
+    world.later(&mut upkeep, 31 * DAY).await;
+    world.look(&mut upkeep).await;
+    assert_eq!(known(), ["alice/", "bob/"]);
+}

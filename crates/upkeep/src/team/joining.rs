@@ -26,7 +26,9 @@ pub(crate) async fn reconcile<S: Store>(
 ) -> Result<(), StoreError> {
     let Means { store, directory, .. } = means;
     let declared: BTreeMap<_, _> = directory.views().into_iter().collect();
-    let kept = kept(store).await?;
+    let all = all(store).await?;
+    forget_pickups(means, &all);
+    let kept: BTreeMap<_, _> = all.into_iter().filter(|(_, joined)| !joined.is_empty()).collect();
     for mailbox in declared.keys().chain(kept.keys()).collect::<BTreeSet<_>>() {
         let joined = kept.get(mailbox).map_or(&[][..], Vec::as_slice);
         if declared.contains_key(mailbox) || directory.has_mailbox(mailbox) {
@@ -38,6 +40,23 @@ pub(crate) async fn reconcile<S: Store>(
     // What somebody else let leave needs no note.
     memo.left.retain(|(mailbox, view), _| kept.get(mailbox).is_some_and(|joined| joined.contains(view)));
     Ok(())
+}
+
+/// Forgets who collected what is not there any more: the file has no such view, and the store neither.
+fn forget_pickups<S: Store>(means: &Means<S>, kept: &BTreeMap<MailboxName, Vec<ViewName>>) {
+    let declared: BTreeMap<_, _> = means.directory.views().into_iter().collect();
+    // Where no views are, there is the owner's.
+    let has = |views: &Vec<ViewName>, view: &ViewName| match views.is_empty() {
+        true => *view == ViewName::owner(),
+        false => views.contains(view),
+    };
+    means.pickups.retain(|mailbox, view| {
+        let is_declared = match declared.get(mailbox) {
+            Some(views) => has(views, view),
+            None => *view == ViewName::owner() && means.directory.has_mailbox(mailbox),
+        };
+        is_declared || kept.get(mailbox).is_some_and(|views| has(views, view))
+    });
 }
 
 /// The declared views, and of a team the releaser's, which joins first: what the others are done with then waits for it.
@@ -62,17 +81,16 @@ fn wanted(
     }
 }
 
-/// The views that have joined, of every mailbox that has any.
-async fn kept<S: Store>(store: &S) -> Result<BTreeMap<MailboxName, Vec<ViewName>>, StoreError> {
-    let kept = store.mailboxes().await?.into_iter().filter(|status| !status.views.is_empty());
-    Ok(kept.map(|status| (status.name, status.views)).collect())
+/// Every mailbox that holds mail or has views, with the views that have joined.
+async fn all<S: Store>(store: &S) -> Result<BTreeMap<MailboxName, Vec<ViewName>>, StoreError> {
+    Ok(store.mailboxes().await?.into_iter().map(|status| (status.name, status.views)).collect())
 }
 
 /// Lets the views join that a directory declares, and nothing else: before anybody logs in by it. Until a view has joined
 /// there is nothing to log in to, and some clients ask for the password again after one failure.
 pub async fn join<S: Store>(store: &S, directory: &Directory, wall_ms: u64) -> Result<(), StoreError> {
     let declared: BTreeMap<_, _> = directory.views().into_iter().collect();
-    let kept = kept(store).await?;
+    let kept = all(store).await?;
     for mailbox in declared.keys().chain(kept.keys()).collect::<BTreeSet<_>>() {
         let joined = kept.get(mailbox).map_or(&[][..], Vec::as_slice);
         if directory.has_mailbox(mailbox) {
