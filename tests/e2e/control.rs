@@ -217,6 +217,18 @@ fn status_says_how_it_is_in_one_word_and_in_figures() {
     let text = verb(&appliance, &["status"]).out;
     assert!(text.starts_with("health        ") && text.contains("2 configured, 1 message, "), "{text}");
 
+    // A note and no fault: in its first day nothing goes for its time, and the log says so too.
+    let suspended = &report["suspended"];
+    let seconds = suspended["seconds"].as_u64().expect("a number");
+    assert!((86_000..=86_400).contains(&seconds) && suspended["doubted"] == false, "{report}");
+    let until =
+        suspended["until"].as_str().is_some_and(|until| until.starts_with("20") && until.ends_with('Z'));
+    assert!(
+        until && text.contains("\nold mail      nothing goes for its time before 20"),
+        "{suspended} {text}"
+    );
+    appliance.logged(&["INFO", "no mail goes for its age before so many hours of running", "hours=24"]);
+
     // Its mail stays when a mailbox leaves the file, and is named.
     appliance.configure(|setup| *setup = Setup::of(&["alice"]));
     assert_eq!(code(&verb(&appliance, &["reload"])), Some(0));

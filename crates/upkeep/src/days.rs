@@ -26,22 +26,23 @@ pub struct Day {
     pub messages: u64,
 }
 
-/// When what is released goes, by when it was.
-pub(crate) fn goes(release: &Release, released: &BTreeMap<u64, Vec<Uid>>) -> Vec<Day> {
+/// When what is released goes, by when it was. Nothing goes before `until_ms`.
+pub(crate) fn goes(release: &Release, released: &BTreeMap<u64, Vec<Uid>>, until_ms: u64) -> Vec<Day> {
     if release.when == When::Never {
         return Vec::new();
     }
     let released = released.iter().filter(|(_, uids)| !uids.is_empty());
-    days(released.map(|(at_ms, uids)| (at_ms.saturating_add(ms(release.hold)), uids.len() as u64)))
+    let due_ms = |at_ms: &u64| at_ms.saturating_add(ms(release.hold)).max(until_ms);
+    days(released.map(|(at_ms, uids)| (due_ms(at_ms), uids.len() as u64)))
 }
 
 /// When what a mailbox holds goes for its age, by when it came; but for what goes before that because it is released.
-/// What of that goes for its age is taken out of it.
+/// What of that goes for its age is taken out of it. Nothing goes before `suspended_ms`.
 pub(crate) fn ages(
     release: &Release,
     came: &[(Uid, u64)],
     released: &mut BTreeMap<u64, Vec<Uid>>,
-    at: &At,
+    (at, suspended_ms): (&At, u64),
 ) -> Vec<Day> {
     let Some(age) = release.max_age else { return Vec::new() };
     let ends = |(uid, came_ms): &(Uid, u64)| (*uid, at.since(*came_ms).saturating_add(ms(age)));
@@ -55,7 +56,7 @@ pub(crate) fn ages(
     let until_ms = at.wall_ms.saturating_add(ms(AHEAD));
     let mut sums: BTreeMap<u64, u64> = BTreeMap::new();
     for (_, end) in ends.iter().filter(|(uid, end)| **end <= until_ms && !sooner.contains(uid)) {
-        *sums.entry(*end).or_default() += 1;
+        *sums.entry((*end).max(suspended_ms)).or_default() += 1;
     }
     days(sums.into_iter())
 }

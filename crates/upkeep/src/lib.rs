@@ -22,6 +22,7 @@ mod overview;
 mod quarantine;
 mod report;
 mod stumbles;
+mod suspension;
 mod team;
 #[cfg(test)]
 mod tests;
@@ -38,6 +39,7 @@ pub use digest::{Head, ReadHead};
 pub use expiring::Expiring;
 pub use overview::{Notebooks, Overview, Rule, Seat, Sum, overview};
 pub use quarantine::Quarantine;
+pub use suspension::Suspension;
 pub use team::joining::join;
 pub use trash::Lacks;
 pub use upkeep::Upkeep;

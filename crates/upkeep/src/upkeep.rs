@@ -22,6 +22,7 @@ use crate::fullness::{FORGET, WARN, fullness};
 use crate::notes::Notes;
 use crate::notice::Notice;
 use crate::quarantine::{Quarantine, cap, quarantines};
+use crate::suspension::Told;
 
 /// How often fullness is looked at.
 const LOOK: Duration = Duration::from_secs(10);
@@ -61,6 +62,7 @@ pub struct Upkeep<S> {
     caretaker: Option<Caretaker<S>>,
     /// What the clock said last, and when it was asked.
     read: Option<(Instant, Reading)>,
+    told: Told,
 }
 
 impl<S: Store> Upkeep<S> {
@@ -92,6 +94,7 @@ impl<S: Store> Upkeep<S> {
             digests: None,
             caretaker: None,
             read: None,
+            told: Told::default(),
         }
     }
 
@@ -216,24 +219,38 @@ impl<S: Store> Upkeep<S> {
         let Quarantine { keep, octets, .. } = *self.quarantine.borrow();
         match reading {
             Reading::Now(now_ms) => {
+                self.told.over();
                 let at = (self.clock.eras(), now_ms);
                 remove_old(&self.store, ages, at, &self.journeys, stop).await;
                 let held: Vec<_> = held.iter().map(|(name, _)| (name.clone(), keep)).collect();
                 remove_old(&self.store, &held, at, &self.journeys, stop).await;
             }
-            Reading::Suspended(_) if ages.is_empty() && held.is_empty() => {}
-            Reading::Suspended(left) if self.clock.is_doubted() => warn!(
-                hours = left.as_secs().div_ceil(3600),
-                "no mail goes for its age: the clock was over a day from where it was expected; look at it now, for \
-                 after so many hours of running it is believed"
-            ),
-            // It runs for the first time.
-            Reading::Suspended(_) => {}
+            Reading::Suspended(left) => self.tell_suspended(left, now),
         }
         for quarantine in &held {
             if let Err(error) = cap(&self.store, quarantine, octets, &self.journeys).await {
                 warn!(%error, mailbox = %quarantine.0, "a quarantine holds more than it may for now");
             }
+        }
+    }
+
+    /// Tells the log that nothing goes for its time.
+    fn tell_suspended(&mut self, left: Duration, now: Instant) {
+        let doubted = self.clock.is_doubted();
+        if !self.told.is_due(doubted, now) {
+            return;
+        }
+        let hours = left.as_secs().div_ceil(3600);
+        match doubted {
+            true => warn!(
+                hours,
+                "no mail goes for its age: the clock was over a day from where it was expected; look at it now, for \
+                 after so many hours of running it is believed"
+            ),
+            false => info!(
+                hours,
+                "no mail goes for its age before so many hours of running: nothing is known of the clock yet"
+            ),
         }
     }
 

@@ -1,10 +1,12 @@
 use std::path::Path;
 use std::time::Duration;
 
+use jiff::Timestamp;
+
 use super::failure::counted;
 use super::{Answer, Context, Failure, json, table};
 use crate::config::{self, Config, Origin};
-use crate::control::report::{Filled, Reason, Report, State, degraded, failed};
+use crate::control::report::{Filled, Reason, Report, State, Suspended, degraded, failed};
 use crate::control::verb::{NoArgs, status::Status};
 use crate::control::{self, Code};
 use crate::wire;
@@ -100,6 +102,7 @@ fn text(report: &Report, is_there: bool) -> String {
     let sessions = report.sessions.iter().map(|it| format!("{} {} of {}", it.service, it.open, it.limit));
     rows.some("sessions", sessions);
     mail(report, &mut rows);
+    rows.some("old mail", report.suspended.iter().map(suspended));
     machine(report, &mut rows);
     rows.text()
 }
@@ -149,6 +152,16 @@ fn mail(report: &Report, rows: &mut table::Rows) {
     if more > 0 {
         rows.row("", &format!("and {more} more that mailboxes.toml does not name"));
     }
+}
+
+/// Until when nothing goes for its time, and why.
+fn suspended(it: &Suspended) -> String {
+    let why = match it.doubted {
+        true => "the clock was over a day from where it was expected: look at it",
+        false => "nothing is known of the clock in the first day of running",
+    };
+    let until = it.until.parse().map_or_else(|_| it.until.clone(), |until: Timestamp| table::at(until));
+    format!("nothing goes for its time before {until}: {why}")
 }
 
 fn messages(number: u64) -> String {

@@ -1,6 +1,8 @@
 use std::time::Duration;
 
 use bytesize::ByteSize;
+use jiff::Timestamp;
+use jiff::tz::TimeZone;
 use mail::Span;
 
 /// Rows of a name and what there is to say of it.
@@ -52,6 +54,11 @@ pub(super) fn time(seconds: u64) -> String {
 /// How long something is to be so.
 pub(super) fn setting(seconds: u64) -> String {
     Span(Duration::from_secs(seconds)).to_string()
+}
+
+/// An instant, by the clock of this machine.
+pub(super) fn at(time: Timestamp) -> String {
+    time.to_zoned(TimeZone::system()).strftime("%Y-%m-%d %H:%M").to_string()
 }
 
 #[cfg(test)]

@@ -1,5 +1,4 @@
 use jiff::Timestamp;
-use jiff::tz::TimeZone;
 use mail::harmless;
 use serde::Serialize;
 use upkeep::{Overview, Rule, Seat, Sum};
@@ -12,11 +11,11 @@ use crate::wire::wall_ms;
 
 /// Say who has what of the mailboxes that several collect, what holds mail back, and what goes when
 ///
-/// Without a name, one line for each. The daemon is asked; without one the store is opened. Days are in UTC, other times
+/// Without a name, one line for each. A mailbox with devices can be named too: each of its views is shown. The daemon is asked; without one the store is opened. Days are in UTC, other times
 /// those of this machine.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
-    /// One team mailbox, with all its members
+    /// One team mailbox with all its members, or one mailbox with its devices
     #[arg(value_name = "MAILBOX")]
     mailbox: Option<String>,
     /// Print one JSON document
@@ -82,9 +81,12 @@ fn waits_for(team: &Overview) -> Option<&Seat> {
 
 fn whole(team: &Overview, now_ms: u64) -> String {
     let mut rows = table::Rows::default();
-    rows.row("team", &team.mailbox);
+    rows.row(if team.devices { "mailbox" } else { "team" }, &team.mailbox);
     rows.row("holds", &sum(team.holds));
     rows.row("release", &team.release.as_ref().map_or_else(|| "keeps everything".into(), rule));
+    if let Some(ms) = team.suspended_until_ms {
+        rows.row("", &format!("nothing goes for its time before {}: `restante status` says why", at(ms)));
+    }
     if team.unread.messages > 0 {
         rows.row("unread", &format!("{}, which nobody who counts has had", sum(team.unread)));
     }
@@ -100,7 +102,9 @@ fn whole(team: &Overview, now_ms: u64) -> String {
         rows.row(name, &format!("by {}, which has not joined yet and may want all", who(seat)));
         name = "";
     }
-    rows.row("let go", &sum(team.released));
+    if !team.devices {
+        rows.row("let go", &sum(team.released));
+    }
     for day in &team.goes {
         rows.row("", &format!("{} on {}", messages(day.messages), day.day));
     }
@@ -113,7 +117,7 @@ fn whole(team: &Overview, now_ms: u64) -> String {
     let mut text = rows.text();
     text.push('\n');
     for seat in &team.members {
-        text.push_str(&member(seat, now_ms));
+        text.push_str(&member(team, seat, now_ms));
     }
     text
 }
@@ -126,7 +130,7 @@ fn rule(rule: &Rule) -> String {
         other => other,
     };
     let mut text = when.to_owned();
-    if rule.when != "never" {
+    if rule.when != "never" && rule.hold_seconds > 0 {
         text.push_str(&format!(", then held for {}", table::setting(rule.hold_seconds)));
     }
     if let Some(age) = rule.max_age_seconds {
@@ -138,12 +142,17 @@ fn rule(rule: &Rule) -> String {
     text
 }
 
-fn member(seat: &Seat, now_ms: u64) -> String {
+fn member(team: &Overview, seat: &Seat, now_ms: u64) -> String {
     let mut rows = table::Rows::default();
+    let no_more = match (seat.view.as_str(), team.devices) {
+        ("", _) => "has no password any more",
+        (_, true) => "no device of this mailbox any more",
+        (_, false) => "no member of this team any more",
+    };
     let kinds = [
         (seat.robot, "robot"),
         (seat.mirrors, "mirrors"),
-        (!seat.is_declared, "not in mailboxes.toml any more"),
+        (!seat.is_declared, no_more),
         (seat.is_absent, "absent: its claim has lapsed"),
         (seat.joined_ms.is_none(), "has not joined yet"),
     ];
@@ -160,6 +169,9 @@ fn member(seat: &Seat, now_ms: u64) -> String {
     }
     if let Some(ms) = seat.left_ms {
         rows.row("  left", &at(ms));
+    }
+    if let Some(ms) = seat.leaves_ms {
+        rows.row("  claim ends", &at(ms));
     }
     if let Some(ms) = seat.lapses_ms.filter(|_| !seat.is_absent) {
         rows.row("  lapses", &at(ms));
@@ -182,7 +194,7 @@ fn sum(sum: Sum) -> String {
 fn at(ms: u64) -> String {
     let stamp =
         i64::try_from(ms).ok().and_then(|ms| Timestamp::from_millisecond(ms).ok()).unwrap_or_default();
-    stamp.to_zoned(TimeZone::system()).strftime("%Y-%m-%d %H:%M").to_string()
+    table::at(stamp)
 }
 
 #[cfg(test)]
@@ -226,6 +238,39 @@ mod tests {
             goes: vec![upkeep::Day { day: "2026-12-06".into(), messages: 7 }],
             ..Overview::default()
         }
+    }
+
+    /// One who was taken out of this team may be in the file all the same.
+    #[test]
+    fn who_is_no_member_any_more_is_told_so_with_the_day_on_which_the_claim_ends() {
+        let (left, leaves) = (NOW - 86_400_000, NOW + 13 * 86_400_000);
+        let bob = Seat {
+            view: "bob".into(),
+            left_ms: Some(left),
+            leaves_ms: Some(leaves),
+            joined_ms: Some(1),
+            ..Seat::default()
+        };
+        let sales = Overview { members: vec![bob.clone()], ..team() };
+        let text = whole(&sales, NOW);
+        assert!(text.contains("bob           no member of this team any more\n"), "{text}");
+        assert!(
+            text.contains(&format!("  left        {}\n  claim ends  {}\n", at(left), at(leaves))),
+            "{text}"
+        );
+        let alice = Overview { members: vec![bob], devices: true, ..team() };
+        let text = whole(&alice, NOW);
+        assert!(text.contains("no device of this mailbox any more") && !text.contains("let go"), "{text}");
+    }
+
+    /// Above the days, which are none before it.
+    #[test]
+    fn until_when_nothing_goes_stands_above_the_days() {
+        let told = format!("\n              nothing goes for its time before {}: ", at(NOW));
+        assert!(!whole(&team(), NOW).contains("nothing goes"));
+        let text = whole(&Overview { suspended_until_ms: Some(NOW), ..team() }, NOW);
+        let place = |part: &str| text.find(part).unwrap_or_else(|| panic!("{part}\n{text}"));
+        assert!(place(&told) < place("7 messages on 2026-12-06"), "{text}");
     }
 
     #[test]

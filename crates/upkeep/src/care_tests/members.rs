@@ -13,7 +13,9 @@ async fn a_member_who_leaves_frees_what_only_she_held_and_not_before_the_hold() 
     world.look(&mut upkeep).await;
     world.later(&mut upkeep, 13 * DAY).await;
     assert_eq!(world.views("sales").await, ["+released", "alice", "bob"]);
-    assert_eq!(world.overview().await.members[1].left_ms, Some(START));
+    let bob = world.overview().await.members[1].clone();
+    assert_eq!((bob.is_declared, bob.left_ms, bob.leaves_ms), (false, Some(START), Some(START + 14 * DAY)));
+    assert_eq!(world.overview().await.members[0].leaves_ms, None);
     // Back in time, bob goes on as he was, and his time begins anew.
     world.directory.replace(setup.table());
     world.look(&mut upkeep).await;

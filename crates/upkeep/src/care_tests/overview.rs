@@ -166,10 +166,98 @@ fn what_goes_late_is_told_of_the_last_day_that_is_told() {
         [(begin, vec![Uid(1)]), (begin + DAY / 2, vec![Uid(2), Uid(3)])]
     };
     let all: BTreeMap<u64, Vec<Uid>> = (0..70).flat_map(two_a_day).collect();
-    let told = goes(&rule, &all);
+    let told = goes(&rule, &all, 0);
     assert_eq!((told.len(), told.iter().map(|day| day.messages).sum::<u64>()), (60, 210));
     assert!(told[59].messages > 30 && told[1..59].iter().all(|day| day.messages == 3), "{told:?}");
-    assert!(goes(&Release { when: When::Never, ..rule }, &all).is_empty());
+    assert!(goes(&Release { when: When::Never, ..rule }, &all, 0).is_empty());
+}
+
+/// In the first day of running, and while the clock is in doubt, nobody leaves and nothing goes, whatever is due.
+#[tokio::test]
+async fn an_overview_names_no_day_before_anything_can_go() {
+    let brief = |members: &[&str]| {
+        let members = members.iter().map(|login| member(login)).collect();
+        let rule = release(When::AllFetched).map(|release| Release {
+            hold: days(1) / 24,
+            max_age: Some(days(1) / 12),
+            ..release
+        });
+        Setup { members, release: rule, ..Setup::default() }
+    };
+    let world = World::new(&brief(&["alice", "bob"]));
+    std::fs::remove_file(world.folder.path().join("upkeep")).expect("removed");
+    let mut upkeep = world.upkeep();
+    world.look(&mut upkeep).await;
+    let uids = world.mail("sales", 2).await;
+    world.fetch("alice", &uids[..1]).await;
+    world.fetch("bob", &uids[..1]).await;
+    world.directory.replace(brief(&["alice"]).table());
+    world.pass(MINUTE);
+    world.look(&mut upkeep).await;
+    let (begins, seen) = (START + DAY, world.overview().await);
+    assert_eq!(seen.suspended_until_ms, Some(begins));
+    assert_eq!((seen.goes, seen.ages), (vec![day(begins, 1)], vec![day(begins, 1)]));
+    assert_eq!((seen.members[1].left_ms, seen.members[1].leaves_ms), (Some(START + MINUTE), Some(begins)));
+    world.pass(23 * HOUR);
+    world.look(&mut upkeep).await;
+    assert!(world.trash("sales").await.is_empty());
+    assert_eq!(world.overview().await.suspended_until_ms, Some(begins));
+    world.pass(HOUR);
+    world.look(&mut upkeep).await;
+    assert_eq!((world.trash("sales").await, world.views("sales").await.len()), (uids, 2));
+    let seen = world.overview().await;
+    assert_eq!((seen.suspended_until_ms, seen.goes.len()), (None, 0));
+}
+
+/// While the clock is in doubt everybody counts as present; and what it jumped over has not passed.
+#[tokio::test]
+async fn an_overview_goes_by_the_clock_that_the_releaser_goes_by() {
+    let rule = release(When::AllFetched).map(|release| Release { ignore_absent: Some(days(20)), ..release });
+    let world = World::new(&Setup { release: rule, ..Setup::default() });
+    let mut upkeep = world.upkeep();
+    world.look(&mut upkeep).await;
+    world.later(&mut upkeep, 21 * DAY).await;
+    let uids = world.mail("sales", 1).await;
+    world.pickups.note(&name("sales"), &view("alice"), world.now_ms.get(), None);
+    world.fetch("alice", &uids).await;
+    world.fetch("bob", &uids).await;
+    world.look(&mut upkeep).await;
+    let (seen, bob) = (world.overview().await, 1);
+    let released_ms = world.now_ms.get();
+    assert_eq!((seen.members[bob].is_absent, seen.members[bob].lapses_ms), (true, Some(START + 20 * DAY)));
+    assert_eq!(seen.goes, [day(released_ms + 14 * DAY, 1)]);
+    world.put(3);
+    world.later(&mut upkeep, HOUR).await;
+    let (seen, until) = (world.overview().await, world.wall_ms() + DAY);
+    assert_eq!(seen.suspended_until_ms, Some(until));
+    assert_eq!((seen.members[bob].is_absent, seen.members[bob].lapses_ms), (false, None));
+    assert_eq!(seen.goes, [day(released_ms + 17 * DAY, 1)]);
+}
+
+#[tokio::test]
+async fn an_overview_shows_what_the_owner_and_each_of_her_devices_have() {
+    let world = World::new(&Setup { devices: vec!["phone", "pad"], ..Setup::default() });
+    let mut upkeep = world.upkeep();
+    world.look(&mut upkeep).await;
+    let uids = world.mail("alice", 3).await;
+    let octets = world.store.usage(&name("alice")).octets / 3;
+    let sum = |messages: u64| Sum { messages, octets: messages * octets };
+    world.delete("alice", "", &uids[..2], Unwanted::ToTrash).await;
+    world.delete("alice", "phone", &uids[..1], Unwanted::ToTrash).await;
+    world.delete("alice", "pad", &uids[..1], Unwanted::ToTrash).await;
+    let seen = world.overview_of("alice").await.expect("it has devices");
+    let rule = seen.release.clone().expect("one");
+    assert_eq!((seen.devices, rule.when.as_str(), rule.hold_seconds), (true, "all-done", 0));
+    assert_eq!((seen.holds, seen.held_back, seen.released, seen.trash), (sum(2), sum(2), sum(0), sum(1)));
+    let of = |seat: &Seat| (seat.view.clone(), seat.waiting.messages, seat.done, seat.holds_back.messages);
+    let seats: Vec<_> = seen.members.iter().map(of).collect();
+    assert_eq!(seats, [(String::new(), 1, 1, 1), ("phone".into(), 2, 0, 2), ("pad".into(), 2, 0, 2)]);
+    // The pad is gone: what it wants is free in a month.
+    world.directory.replace(Setup { devices: vec!["phone"], ..Setup::default() }.table());
+    world.look(&mut upkeep).await;
+    let seen = world.overview_of("alice").await.expect("it has devices");
+    assert_eq!(seen.members[2].leaves_ms, Some(START + 30 * DAY));
+    assert_eq!(world.overview_of("bob").await, None, "nothing to tell apart");
 }
 
 /// Whoever wants it: and what is released goes once, by the sooner of both.

@@ -1,7 +1,8 @@
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 use std::time::Duration;
 
-use directory::{Directory, JoinFrom};
+use directory::{Directory, JoinFrom, Team};
 use mail::{Event, MailboxName, Span, Uid, ViewName};
 use queue::{Join, Store, StoreError, Unwanted};
 use tracing::{debug, info};
@@ -15,6 +16,11 @@ use crate::words::{between, ms};
 const HOLD: Duration = Duration::from_secs(30 * 24 * 60 * 60);
 /// Messages of one step.
 const STEP: usize = 1000;
+
+/// How long a view that is not declared any more keeps what it has: as long as the team holds mail.
+pub(crate) fn hold(team: Option<&Arc<Team>>) -> Duration {
+    team.and_then(|team| team.release).map_or(HOLD, |release| release.hold)
+}
 
 /// Brings the views that have joined in line with the file. While the clock is not believed nobody leaves.
 ///
@@ -140,7 +146,7 @@ async fn part<S: Store>(
 ) -> Result<(), StoreError> {
     let (owner, releaser) = (ViewName::owner(), ViewName::releaser());
     let team = means.directory.team(mailbox);
-    let hold = team.as_ref().and_then(|team| team.release).map_or(HOLD, |release| release.hold);
+    let hold = hold(team.as_ref());
     // What a member was not done with waits for whoever decides; elsewhere it goes where the owner's deletions go.
     let unwanted = match means.directory.trash(mailbox) {
         _ if team.is_some() => Unwanted::Stays,

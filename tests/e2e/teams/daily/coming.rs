@@ -70,7 +70,11 @@ fn what_only_she_held_who_has_left_goes_after_the_hold_and_the_trace_says_so() {
     appliance.logged(&["a view is not declared any more: it is kept for a while", "view=\"bob\""]);
     until("it is noted", || (!seat(&appliance, "bob")["left_ms"].is_null()).then_some(()));
     let shown = verb(&appliance, &["team", "sales"]).out;
-    assert!(shown.contains("not in mailboxes.toml any more") && shown.contains("  left "), "{shown}");
+    let parts = ["no member of this team any more", "  left        20", "  claim ends  20"];
+    assert!(parts.iter().all(|part| shown.contains(part)), "{shown}");
+    let bob = seat(&appliance, "bob");
+    let [left, leaves] = ["left_ms", "leaves_ms"].map(|name| bob[name].as_u64().expect("an instant"));
+    assert_eq!(leaves, left + HOUR, "{bob}");
     // Put back before the hold is over he goes on as he was, and his time begins anew.
     assert!(appliance.stop().success());
     earlier(&appliance, "left", HOUR - MINUTE);

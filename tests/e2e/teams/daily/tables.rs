@@ -56,7 +56,43 @@ fn team_says_who_has_what_and_what_holds_it_back() {
         }
     }
     let nobody = verb(&appliance, &["team", "alice"]);
-    assert!(!nobody.status.success() && nobody.out.is_empty(), "{nobody:?}");
+    assert!(nobody.status.code() == Some(66) && nobody.out.is_empty(), "{nobody:?}");
+    assert!(
+        nobody.err.contains("neither members nor devices") && nobody.err.contains("`restante trace alice`")
+    );
+}
+
+#[test]
+fn a_mailbox_with_devices_shows_what_each_of_them_has() {
+    let mut setup = setup(&["alice", "bob"], "members = [\"bob\"]");
+    setup.mailboxes =
+        setup.mailboxes.replace("name = \"alice\"\n", "name = \"alice\"\ndevices = [\"phone\"]\n");
+    let mut appliance = ran(setup, &[]);
+    send(&appliance, &["alice"], 1..=3);
+    wait_listed(&appliance, "alice+phone", 3);
+    dele(&appliance, "alice", [1, 2]);
+    dele(&appliance, "alice+phone", [1]);
+    for running in [true, false] {
+        let found = document(&appliance, &["team", "alice"])["teams"][0].take();
+        assert!(found["devices"] == true && found["mailbox"] == "alice", "{found}");
+        assert_eq!(["holds", "held_back", "released"].map(|sum| messages(&found, sum)), [2, 2, 0], "{found}");
+        let text = verb(&appliance, &["team", "alice"]).out;
+        let parts = [
+            "mailbox       alice\n",
+            "release       when all are done with it\n",
+            "still wanted  by (its own login): 1 message, ",
+            "              by phone: 2 messages, ",
+            "trash         1 message, ",
+            "  last pickup 0 s ago",
+            "  has         2 messages, ",
+        ];
+        for part in parts.iter().filter(|part| running || !part.contains("ago")) {
+            assert!(text.contains(part), "{part:?} in\n{text}");
+        }
+        if running {
+            assert!(appliance.stop().success());
+        }
+    }
 }
 
 /// Whoever reads the log must tell mail whose hold begins from mail that is not there any more.

@@ -1,11 +1,13 @@
 use std::path::Path;
 use std::time::{SystemTime, UNIX_EPOCH};
 
+use jiff::Timestamp;
 use queue::{Queued, Store as _};
 use queue_sled::{DiskSpace, Figures, Files};
+use upkeep::Suspension;
 
 use super::health::degraded;
-use super::{Certificate, Disk, Health, Mailboxes, Queue, Reason, Report, Sessions, Store};
+use super::{Certificate, Disk, Health, Mailboxes, Queue, Reason, Report, Sessions, Store, Suspended};
 use crate::config::{Config, Origin};
 use crate::control::{Code, Desk, Fault};
 use crate::wire;
@@ -41,6 +43,7 @@ impl Report {
                 Ok(kept) => Some(Mailboxes::of(&kept, desk.directory()?)),
                 Err(_) => None,
             },
+            suspended: Suspension::noted(&desk.notebooks.clock, wire::wall_ms()).map(Suspended::from),
             certificate: validity.map(|validity| Certificate::of(validity, SystemTime::now())),
             ..Self::begin(&desk.config_dir, &daemon.state_dir)
         };
@@ -96,6 +99,15 @@ impl Report {
             state_dir: whole(state_dir),
             ..Self::default()
         }
+    }
+}
+
+impl From<Suspension> for Suspended {
+    fn from(Suspension { until_ms, doubted }: Suspension) -> Self {
+        let seconds = until_ms / 1000;
+        let until = i64::try_from(seconds).ok().and_then(|seconds| Timestamp::from_second(seconds).ok());
+        let until = until.unwrap_or(Timestamp::MAX).to_string();
+        Self { until, seconds: seconds.saturating_sub(wire::wall_ms() / 1000), doubted }
     }
 }
 

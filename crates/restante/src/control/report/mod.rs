@@ -40,6 +40,8 @@ pub struct Report {
     pub queue: Option<Queue>,
     /// What is kept until it is called for.
     pub mailboxes: Option<Mailboxes>,
+    /// That nothing goes for its time yet. No fault: it is so in the first day of every installation.
+    pub suspended: Option<Suspended>,
     /// The file system of the state folder.
     pub disk: Option<Disk>,
     /// How mail is kept.
@@ -110,6 +112,17 @@ pub struct Mailboxes {
     pub unconfigured: Vec<Filled>,
     /// How many there are of these.
     pub unconfigured_count: u64,
+}
+
+/// Nothing goes for its time: to the trash or from there, out of quarantine, or for its age.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Suspended {
+    /// Until then, at the earliest, as `2027-02-28T12:00:00Z`.
+    pub until: String,
+    /// Of running, until then.
+    pub seconds: u64,
+    /// The clock was over a day from where it was expected: somebody should look at it.
+    pub doubted: bool,
 }
 
 /// One mailbox, and what is in it.

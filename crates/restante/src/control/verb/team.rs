@@ -1,4 +1,4 @@
-//! What `restante team` shows: who has what of a mailbox that several collect.
+//! What `restante team` shows: who has what of a mailbox that several views show.
 
 use serde::{Deserialize, Serialize};
 use upkeep::Overview;
@@ -33,9 +33,12 @@ impl Verb for Team {
                 let fault = |text: String| Fault::new(Code::NotFound, text);
                 let known = directory.mailbox_named(text);
                 let known = known.ok_or_else(|| fault(format!("there is no mailbox `{text}`")))?;
-                if directory.team(&known).is_none() {
-                    let hint = "a mailbox with `members` is one; `restante team` lists them";
-                    return Err(fault(format!("`{known}` is no team")).hint(hint));
+                if directory.team(&known).is_none() && directory.devices(&known).is_empty() {
+                    let hint = format!(
+                        "`restante team` lists the teams; `restante mailbox list` says how much each mailbox holds, and \
+                         `restante trace {known}` who fetched what"
+                    );
+                    return Err(fault(format!("`{known}` has neither members nor devices")).hint(hint));
                 }
                 vec![known]
             }

@@ -1,124 +1,29 @@
+mod shape;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::time::Duration;
 
-use directory::{Directory, Pickups, Release, Team, When};
+use directory::{Directory, JoinFrom, Member, Pickups, Release, Team, When};
 use mail::{MailboxName, Uid, ViewName};
-use queue::{Amount, Maildrop, Store, StoreError, ViewState};
-use serde::{Deserialize, Serialize};
+use queue::{Maildrop, Store, StoreError, ViewState};
 
-use crate::days::{Day, ages, goes};
+use crate::days::{ages, goes};
 use crate::eras::At;
 use crate::memo::Memo;
 use crate::notes::Notes;
+use crate::suspension::Suspension;
 use crate::team::claim::{Claims, Verdict};
+use crate::team::joining;
 use crate::team::presence::{Presence, presence};
 use crate::trash;
 use crate::words::ms;
 
+pub use shape::{Overview, Rule, Seat, Sum};
+
 /// Messages between two rests.
 const STEP: usize = 1000;
-
-/// Who has what of a team mailbox, and when what goes. Times are in milliseconds since 1970, spans in seconds, sizes in
-/// octets. A field may be added; none changes its name or its meaning.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Overview {
-    /// Its name.
-    pub mailbox: String,
-    /// When its mail goes; none: it keeps everything.
-    pub release: Option<Rule>,
-    /// How long its trash stays; none: it has none.
-    pub trash_seconds: Option<u64>,
-    /// Whether it has a password of its own.
-    pub shared: bool,
-    /// All that it holds, without the trash.
-    pub holds: Sum,
-    /// What of it is released, and goes after the team's hold.
-    pub released: Sum,
-    /// What is held back, by whomever.
-    pub held_back: Sum,
-    /// What nobody wants, and nobody of those that count has had.
-    pub unread: Sum,
-    /// What is in the trash.
-    pub trash: Sum,
-    /// Who collects it: those of the file first, then those that were taken out and have not left.
-    pub members: Vec<Seat>,
-    /// When what is released goes, day by day in UTC.
-    pub goes: Vec<Day>,
-    /// The same of what goes before that for its age, whoever wants it, in the next sixty days.
-    #[serde(default)]
-    pub ages: Vec<Day>,
-}
-
-/// When a team's mail goes.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Rule {
-    /// `all-fetched`, `all-done` or `never`.
-    pub when: String,
-    /// How long it stays after that.
-    pub hold_seconds: u64,
-    /// The age at which it goes whoever has it.
-    pub max_age_seconds: Option<u64>,
-    /// After how long without a pickup a claim lapses.
-    pub ignore_absent_seconds: Option<u64>,
-}
-
-/// So much mail.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Sum {
-    /// Messages.
-    pub messages: u64,
-    /// Octets.
-    pub octets: u64,
-}
-
-impl Sum {
-    fn add(&mut self, octets: u64) {
-        self.messages += 1;
-        self.octets += octets;
-    }
-}
-
-impl From<Amount> for Sum {
-    fn from(Amount { messages, octets }: Amount) -> Self {
-        Self { messages, octets }
-    }
-}
-
-/// One member, and what it has.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Seat {
-    /// The view; empty for the mailbox's own password.
-    pub view: String,
-    /// A program.
-    pub robot: bool,
-    /// Its devices remove what is removed here.
-    pub mirrors: bool,
-    /// Whether the file names it.
-    pub is_declared: bool,
-    /// Since when it is not in the file.
-    pub left_ms: Option<u64>,
-    /// When it joined; none: it has not yet.
-    pub joined_ms: Option<u64>,
-    /// When it collected last.
-    pub last_pickup_ms: Option<u64>,
-    /// With what.
-    pub client: Option<String>,
-    /// When its claim lapses, or has lapsed.
-    pub lapses_ms: Option<u64>,
-    /// Whether it has.
-    pub is_absent: bool,
-    /// What it has not fetched.
-    pub waiting: Sum,
-    /// What it has fetched and still lists.
-    pub fetched: Sum,
-    /// Messages that it is done with and that are here.
-    pub done: u64,
-    /// What it holds back.
-    pub holds_back: Sum,
-    /// When the oldest of that came.
-    pub holds_since_ms: Option<u64>,
-}
 
 /// Where the look after mailboxes leaves what others must know.
 #[derive(Debug, Clone)]
@@ -129,7 +34,7 @@ pub struct Notebooks {
     pub views: PathBuf,
 }
 
-/// Looks at one team, by the wall clock as it was last believed.
+/// Looks at one mailbox, if it is one that several views show, by the wall clock as it was last believed.
 pub async fn overview<S: Store>(
     store: &S,
     directory: &Directory,
@@ -138,22 +43,28 @@ pub async fn overview<S: Store>(
     mailbox: &MailboxName,
     wall_ms: u64,
 ) -> Result<Option<Overview>, StoreError> {
-    let Some(team) = directory.team(mailbox) else { return Ok(None) };
-    let (memo, Notes { suspended, eras, .. }) = (Memo::read(&notebooks.views), Notes::read(&notebooks.clock));
-    let at = At { wall_ms, now_ms: suspended.is_zero().then_some(wall_ms), eras };
+    let declared = directory.team(mailbox);
+    let devices = declared.is_none();
+    let Some(team) = declared.or_else(|| with_devices(directory, mailbox)) else { return Ok(None) };
+    let (memo, notes) = (Memo::read(&notebooks.views), Notes::read(&notebooks.clock));
+    let suspended = Suspension::of(&notes, wall_ms);
     let states = store.views(mailbox).await?;
     let usage = store.usage(mailbox);
-    let look = Look { store, pickups, memo: &memo, mailbox, team: &team, at: &at };
+    let until_ms = suspended.map_or(0, |suspended| suspended.until_ms);
+    let at = At { wall_ms, now_ms: suspended.is_none().then_some(wall_ms), eras: notes.eras };
+    let look = Look { store, pickups, memo: &memo, mailbox, team: &team, devices, until_ms, at: &at };
     let mut seats = look.seats(&states);
     let (mut released, trash) = look.released().await?;
     let holds = Sum { messages: usage.messages, octets: usage.octets };
     let mut found = Overview {
         mailbox: mailbox.to_string(),
+        devices,
         release: team.release.as_ref().map(Rule::from),
         trash_seconds: directory.trash(mailbox).map(|time| time.as_secs()),
         shared: team.shared,
         holds,
         trash,
+        suspended_until_ms: suspended.map(|suspended| suspended.until_ms),
         ..Overview::default()
     };
     let claims = look.claims(&states, &seats);
@@ -176,10 +87,20 @@ pub async fn overview<S: Store>(
             Some(_) => store.came(mailbox, Uid(0), usize::MAX).await?,
             None => Vec::new(),
         };
-        found.ages = ages(&release, &came, &mut released, &at);
-        found.goes = goes(&release, &released);
+        found.ages = ages(&release, &came, &mut released, (&at, until_ms));
+        found.goes = goes(&release, &released, until_ms);
     }
     Ok(Some(found))
+}
+
+/// A person's mailbox with devices as if it were a team of them: what all of its views are done with goes at once.
+fn with_devices(directory: &Directory, mailbox: &MailboxName) -> Option<Arc<Team>> {
+    let member =
+        |view| Member { view, login: mailbox.clone(), robot: false, mirrors: false, from: JoinFrom::All };
+    let members: Vec<Member> = directory.devices(mailbox).into_iter().map(member).collect();
+    let max_age = directory.allowance(mailbox).age;
+    let release = Release { when: When::AllDone, hold: Duration::ZERO, max_age, ignore_absent: None };
+    (!members.is_empty()).then(|| Arc::new(Team { members, release: Some(release), shared: true }))
 }
 
 struct Look<'a, S> {
@@ -188,6 +109,9 @@ struct Look<'a, S> {
     memo: &'a Memo,
     mailbox: &'a MailboxName,
     team: &'a Arc<Team>,
+    devices: bool,
+    /// Before this nothing goes for its time.
+    until_ms: u64,
     at: &'a At,
 }
 
@@ -224,12 +148,14 @@ impl<S: Store> Look<'_, S> {
         let ignore = ignore.filter(|_| self.at.now_ms.is_some());
         let told_ms = counts(self.memo.lapsing.get(&key).copied());
         let presence = presence(seen_ms, ignore, told_ms, self.at.wall_ms);
+        let left_ms = self.memo.left.get(&key).copied();
         Seat {
             view: view.to_string(),
             robot: member.is_some_and(|member| member.robot),
             mirrors: member.is_some_and(|member| member.mirrors),
             is_declared,
-            left_ms: self.memo.left.get(&key).copied(),
+            left_ms,
+            leaves_ms: left_ms.filter(|_| !is_declared).map(|left_ms| self.leaves_ms(&key, left_ms)),
             joined_ms,
             last_pickup_ms,
             client: pickup.and_then(|pickup| pickup.client),
@@ -243,7 +169,16 @@ impl<S: Store> Look<'_, S> {
         }
     }
 
-    /// What is released and here, by when it was; and what is in the trash.
+    /// When one leaves that was taken out at `left_ms`: what the guard keeps longer for it keeps it too.
+    fn leaves_ms(&self, seat: &(MailboxName, ViewName), left_ms: u64) -> u64 {
+        let guarded = self.memo.guarded.iter().filter(|((of, _), _)| of == seat);
+        let guarded = guarded.map(|((_, deleted_ms), until_ms)| self.at.until(*deleted_ms, *until_ms));
+        let hold = joining::hold((!self.devices).then_some(self.team));
+        let leaves_ms = self.at.since(left_ms.min(self.at.wall_ms)).saturating_add(ms(hold));
+        guarded.chain([self.until_ms]).fold(leaves_ms, u64::max)
+    }
+
+    /// What is released and here, by since when that counts; and what is in the trash.
     async fn released(&self) -> Result<(BTreeMap<u64, Vec<Uid>>, Sum), StoreError> {
         let (mut trash, mut gone) = (Sum::default(), BTreeSet::new());
         for trashed in trash::read(self.store, self.mailbox).await? {
@@ -328,7 +263,9 @@ impl<S: Store> Look<'_, S> {
     ) -> Result<(), StoreError> {
         let Some(state) = states.iter().find(|state| state.view.as_str() == seat.view) else { return Ok(()) };
         let maildrop = self.store.open(self.mailbox, &state.view).await?;
-        let is_held = claims.held_by(&state.view);
+        let holds = claims.held_by(&state.view);
+        // The owner of a mailbox with devices wants what she lists, and so does each of them.
+        let is_held = |uid, is_released| self.devices || holds(uid, is_released);
         let mut oldest = None;
         for index in 0..maildrop.len() {
             let Some(entry) = maildrop.entry(index) else { continue };
@@ -346,21 +283,5 @@ impl<S: Store> Look<'_, S> {
         seat.done = counted.here.iter().filter(is_done).count() as u64;
         tokio::task::yield_now().await;
         Ok(())
-    }
-}
-
-impl From<&Release> for Rule {
-    fn from(release: &Release) -> Self {
-        let when = match release.when {
-            When::AllFetched => "all-fetched",
-            When::AllDone => "all-done",
-            When::Never => "never",
-        };
-        Self {
-            when: when.into(),
-            hold_seconds: release.hold.as_secs(),
-            max_age_seconds: release.max_age.map(|time| time.as_secs()),
-            ignore_absent_seconds: release.ignore_absent.map(|time| time.as_secs()),
-        }
     }
 }
