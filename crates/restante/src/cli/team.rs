@@ -108,6 +108,11 @@ fn whole(team: &Overview, now_ms: u64) -> String {
     for day in &team.goes {
         rows.row("", &format!("{} on {}", messages(day.messages), day.day));
     }
+    let mut name = "max-age";
+    for day in &team.ages {
+        rows.row(name, &format!("{} on {}", messages(day.messages), day.day));
+        name = "";
+    }
     let trash = team.trash_seconds.map_or_else(|| "for good".into(), table::setting);
     let trash = match (team.trash_seconds, team.trash.messages) {
         (None, 0) => "none: what goes is gone".into(),
@@ -236,6 +241,7 @@ mod tests {
                 Seat { view: "desk".into(), robot: true, is_declared: true, ..Seat::default() },
             ],
             goes: vec![upkeep::Day { day: "2026-12-06".into(), messages: 7 }],
+            ages: vec![upkeep::Day { day: "2027-01-02".into(), messages: 2 }],
             ..Overview::default()
         }
     }
@@ -281,6 +287,7 @@ mod tests {
             "still wanted  by alice: 2 messages, 2.0 KiB, the oldest of 2026-",
             "              by desk, which has not joined yet and may want all",
             "              7 messages on 2026-12-06",
+            "max-age       2 messages on 2027-01-02",
             "trash         0 messages, 0 B, kept for 7 days",
             "  last pickup 61 s ago by what seems to be fetchmail",
             "  has         2 messages, 2.0 KiB waiting, 3 fetched, 4 done",

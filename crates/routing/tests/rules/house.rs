@@ -67,6 +67,7 @@ pub(crate) fn directory() -> Table {
         literals: Vec::new(),
         hostname: "mx.example.com".into(),
         quarantine: None,
+        ..Spec::default()
     };
     let (table, faults) = Table::build(&spec);
     table.unwrap_or_else(|| panic!("{faults:?}"))

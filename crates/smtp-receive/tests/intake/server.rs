@@ -68,6 +68,7 @@ pub(crate) fn directory() -> Directory {
         literals: vec![[192, 0, 2, 25].into()],
         hostname: "mx.example.test".into(),
         quarantine: None,
+        ..Spec::default()
     };
     let (table, faults) = Table::build(&spec);
     Directory::new(table.unwrap_or_else(|| panic!("{faults:?}")), VerifierParams::default())
