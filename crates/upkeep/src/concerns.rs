@@ -1,5 +1,5 @@
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use mail::{Event, MailboxName, ViewName};
 
@@ -7,8 +7,9 @@ use crate::stumbles::Stumbles;
 
 /// What is noted for the next report at most; more is counted.
 const NOTED: usize = 100;
-/// Of these, what programs stumble over.
+/// Of what programs stumble over so much is noted within a day, which is one report.
 const STUMBLES: usize = 10;
+const DAY: Duration = Duration::from_secs(24 * 60 * 60);
 /// The same of what is wrong now.
 const STANDING: usize = 100;
 
@@ -22,7 +23,8 @@ pub struct Concerns {
 #[derive(Debug, Default)]
 struct Shared {
     noted: Vec<String>,
-    noted_stumbles: usize,
+    /// How many of these, and since when.
+    stumbled: Option<(usize, Instant)>,
     more: u64,
     standing: Vec<Concern>,
     stumbles: Stumbles,
@@ -54,8 +56,10 @@ impl Concerns {
     /// Notes one of those that a client can bring about as often as it likes: they leave room for what matters more.
     fn note_stumble(&self, text: String) {
         let mut shared = self.lock();
-        if shared.noted_stumbles < STUMBLES {
-            shared.noted_stumbles += 1;
+        let (before, since) =
+            shared.stumbled.filter(|(_, since)| since.elapsed() < DAY).unwrap_or((0, Instant::now()));
+        if before < STUMBLES {
+            shared.stumbled = Some((before + 1, since));
             drop(shared);
             self.note(text);
         } else {
@@ -128,7 +132,6 @@ impl Concerns {
         let mut shared = self.lock();
         let mut noted = std::mem::take(&mut shared.noted);
         let more = std::mem::take(&mut shared.more);
-        shared.noted_stumbles = 0;
         noted.extend((more > 0).then(|| format!("and {more} more such things: the log has them")));
         noted
     }
@@ -193,5 +196,11 @@ mod tests {
         let noted = concerns.take();
         assert_eq!(noted.len(), STUMBLES + 2, "{noted:?}");
         assert!(noted.contains(&"who deleted hundreds".to_owned()));
+        let (view, uid) = (ViewName::owner(), Uid(1 << 20));
+        for _ in 0..2 {
+            let (mailbox, view, client) = (mailbox.clone(), view.clone(), client.clone());
+            concerns.hear(&Event::GaveUp { mailbox, view, uid, client });
+        }
+        assert_eq!(concerns.take(), ["and 1 more such things: the log has them"], "nor at the next look");
     }
 }

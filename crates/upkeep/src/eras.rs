@@ -4,8 +4,8 @@
 //! appliance ran, or was down for less than a day; what the clock jumped over has not passed. So nothing goes sooner
 //! for a jump, whichever way, and nothing stays for ever because it was stamped by a clock that ran ahead.
 //!
-//! Between two jumps of the wall clock, each over a day or back by over an hour, is an **era**: from what it said after the
-//! one to what it would have said at the other. A stamp is of the latest era that it falls into: where that is not
+//! Between two jumps of the wall clock, each over a day, is an **era**: from what it said after the one to what it would
+//! have said at the other. Lesser steps within it are believed. A stamp is of the latest era that it falls into: where that is not
 //! sure, what it is of is younger, and never older. Hold, trash, the guard, absences and the ages of mail are all
 //! asked here.
 
@@ -15,10 +15,11 @@ use crate::words::ms;
 
 /// How far the clock may be ahead of where it was expected, and a stamp of now ahead of the clock.
 pub(crate) const DAY: Duration = Duration::from_secs(24 * 60 * 60);
-/// How far the clock may be behind that, and how far a stamp may be from its era: a jump shows only at the next look.
-pub(crate) const SLACK: Duration = Duration::from_secs(60 * 60);
+/// How far before its era a stamp may be: a jump shows only at the next look. Behind its end it may be by the steps back
+/// that the clock made within it.
+const SLACK: Duration = Duration::from_secs(60 * 60);
 /// Eras that are remembered at most. What is older than all of them counts from their beginning.
-const ERAS: usize = 64;
+const ERAS: usize = 512;
 
 /// All that is known of the jumps of the wall clock. Instants are in milliseconds since 1970.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -69,7 +70,7 @@ impl Eras {
         }
         let (mut since, mut first) = (self.begun_ms, self.begun_ms);
         for (from, to) in self.over.iter().rev() {
-            if (from.saturating_sub(slack)..=to.saturating_add(slack)).contains(&stamp_ms) {
+            if (from.saturating_sub(slack)..=to.saturating_add(ms(DAY))).contains(&stamp_ms) {
                 return since.saturating_sub(to.saturating_sub(stamp_ms.max(*from)));
             }
             since = since.saturating_sub(to - from);
@@ -172,13 +173,13 @@ mod tests {
         eras.forget(T);
         assert_eq!(eras.since(T - 100 * D, T + D), T);
         assert_eq!(eras.before(days(30), T + D), (T - 29 * D, true), "mail is as old as it says");
-        for jump in 1..=100 {
+        for jump in 1..=600 {
             eras.jumped(T + 10 * jump * D + D, T + 10 * (jump + 1) * D);
         }
         let (over, begun) = eras.kept();
-        assert_eq!((over.len(), begun), (ERAS, T + 1010 * D));
-        assert_eq!(Eras::new(over.to_vec(), begun).since(T, T + 1011 * D), begun - 64 * D);
-        eras.run(T + 1011 * D);
-        assert_eq!(eras.since(T + 9000 * D, T + 1012 * D), T + 1011 * D);
+        assert_eq!((over.len(), begun), (ERAS, T + 6010 * D));
+        assert_eq!(Eras::new(over.to_vec(), begun).since(T, T + 6011 * D), begun - 512 * D);
+        eras.run(T + 6011 * D);
+        assert_eq!(eras.since(T + 9000 * D, T + 6012 * D), T + 6011 * D);
     }
 }

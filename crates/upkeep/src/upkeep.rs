@@ -23,6 +23,7 @@ use crate::notes::Notes;
 use crate::notice::Notice;
 use crate::quarantine::{Quarantine, cap, quarantines};
 use crate::suspension::Told;
+use crate::words::ms;
 
 /// How often fullness is looked at.
 const LOOK: Duration = Duration::from_secs(10);
@@ -61,7 +62,7 @@ pub struct Upkeep<S> {
     digests: Option<Digests>,
     caretaker: Option<Caretaker<S>>,
     /// What the clock said last, and when it was asked.
-    read: Option<(Instant, Reading)>,
+    read: Option<(Instant, u64, Reading)>,
     told: Told,
 }
 
@@ -308,12 +309,17 @@ impl<S: Store> Upkeep<S> {
         if self.caretaker.is_none() {
             return;
         }
-        let known = self.read.filter(|(asked, _)| now.saturating_duration_since(*asked) < every.min(CLOCK));
-        let reading = match known {
-            Some((_, reading)) => reading,
+        // One is good for a while, unless the clock has been set since.
+        let is_good = |(asked, asked_ms, _): &(Instant, u64, Reading)| {
+            let passed = now.saturating_duration_since(*asked);
+            let is_set = asked_ms.saturating_add(ms(passed)).abs_diff(wall_ms) > ms(CLOCK);
+            passed < every.min(CLOCK) && !is_set
+        };
+        let reading = match self.read.filter(is_good) {
+            Some((_, _, reading)) => reading,
             None => {
                 let reading = self.look_at_clock(wall_ms, now).await;
-                self.read = Some((now, reading));
+                self.read = Some((now, wall_ms, reading));
                 reading
             }
         };

@@ -1,6 +1,8 @@
 //! What each view was done with, and when: rows that are filled one after the other, so that a deletion costs a few
 //! octets. Beside a trash also what came back for a view, and stays there for others.
 
+use std::collections::BTreeSet;
+
 use mail::{MailboxName, Uid, ViewName};
 
 use super::apply::Index;
@@ -162,19 +164,17 @@ impl Index {
         Ok(())
     }
 
-    /// Whether one is noted.
-    pub(super) fn is_noted(
+    /// All that is noted of a view.
+    pub(super) fn noted_uids(
         &self,
         mailbox: &MailboxName,
         view: &ViewName,
-        uid: Uid,
-    ) -> Result<bool, IndexError> {
+    ) -> Result<BTreeSet<Uid>, IndexError> {
+        let mut uids = BTreeSet::new();
         for number in self.journal(mailbox, view) {
-            if read(&self.noted(mailbox, view, *number)?)?.iter().any(|(_, noted)| *noted == uid) {
-                return Ok(true);
-            }
+            scan(&self.noted(mailbox, view, *number)?, |(_, uid)| _ = uids.insert(uid))?;
         }
-        Ok(false)
+        Ok(uids)
     }
 
     /// The numbers of a view's rows.

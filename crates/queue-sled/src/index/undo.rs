@@ -28,11 +28,13 @@ pub(super) fn undo(
         return Ok(Outcome::NoView);
     }
     let deleted = take_deleted(index, &mailbox, &view, &back)?;
+    // Read once: there may be as many of them as come back now.
+    let mut returned = index.noted_uids(&mailbox.trash(), &view.returned())?;
     let mut undone = Vec::new();
     for (ordinal, Back { was, message }) in back.iter().enumerate() {
         let now = Uid(header.lsn.0 + (HEADER + ordinal * SLOT) as u64);
         let noted = deleted.contains(was);
-        if bring_back(index, header, (&mailbox, &view), (*was, now, *message), noted)? {
+        if bring_back(index, header, (&mailbox, &view), (*was, now, *message), noted, &mut returned)? {
             undone.push(Undone { was: *was, now });
         }
     }
@@ -68,6 +70,7 @@ fn bring_back(
     (mailbox, view): (&MailboxName, &ViewName),
     (was, now, message): (Uid, Uid, QueueId),
     deleted: bool,
+    returned: &mut BTreeSet<Uid>,
 ) -> Result<bool, IndexError> {
     let trash = mailbox.trash();
     let others: Vec<_> =
@@ -86,7 +89,7 @@ fn bring_back(
     }
     let moves = home == &trash && others.is_empty();
     if home == &trash && !moves {
-        if index.is_noted(&trash, &view.returned(), was)? {
+        if !returned.insert(was) {
             return Ok(false);
         }
         index.note(&trash, &view.returned(), (header.time_ms, was))?;

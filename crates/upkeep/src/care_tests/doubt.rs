@@ -132,6 +132,55 @@ async fn what_came_while_the_clock_had_fallen_back_is_as_young_as_it_is() {
     assert!(listed(&world.store, "sales", "alice").await.is_empty());
 }
 
+/// A machine that is switched on each day has a clock that is hours off until it is put right: however often that is,
+/// and whichever way, it adds up to nothing.
+#[tokio::test]
+async fn small_steps_there_and_back_add_up_to_nothing() {
+    for hours in [-23, -5, -2, 2, 5, 13] {
+        let world = World::new(&alone());
+        let mut upkeep = world.upkeep();
+        world.later(&mut upkeep, DAY).await;
+        let (shared, own) = stamped(&world, &mut upkeep).await;
+        for day in 0..14 {
+            world.pass(10 * HOUR);
+            world.put_ms(hours * HOUR.cast_signed());
+            upkeep = world.upkeep();
+            world.later(&mut upkeep, 2 * MINUTE).await;
+            world.put(0);
+            world.later(&mut upkeep, 2 * MINUTE).await;
+            world.later(&mut upkeep, 14 * HOUR - 4 * MINUTE).await;
+            let is_trashed = world.trash("alice").await == own;
+            match day {
+                0..5 => assert!(is_trashed, "{hours} h, after {} days", day + 1),
+                9.. => assert!(!is_trashed, "{hours} h, after {} days", day + 1),
+                _ => {}
+            }
+            assert!(day > 11 || world.trash("sales").await.is_empty(), "{hours} h, after {} days", day + 1);
+        }
+        world.later(&mut upkeep, 2 * DAY).await;
+        assert_eq!(world.trash("sales").await, shared, "{hours} h");
+    }
+}
+
+/// What was said of the clock a moment ago is not believed when it has been set since.
+#[tokio::test]
+async fn what_is_released_right_after_the_clock_was_put_back_is_held() {
+    let world = World::new(&alone());
+    let mut upkeep = world.upkeep();
+    world.later(&mut upkeep, 2 * DAY).await;
+    world.put(3000);
+    world.later(&mut upkeep, 2 * DAY).await;
+    let uids = world.mail("sales", 1).await;
+    world.put(0);
+    world.fetch("alice", &uids).await;
+    world.pass(1000);
+    world.look(&mut upkeep).await;
+    world.pass(1000);
+    world.look(&mut upkeep).await;
+    assert!(world.trash("sales").await.is_empty());
+    assert_eq!(world.journey(uids[0]).len(), 1, "released");
+}
+
 /// Nobody is missed for what a clock jumped over, and nobody who has stopped is missed in years only.
 #[tokio::test]
 async fn silence_is_counted_in_time_that_has_passed() {

@@ -181,7 +181,12 @@ impl World {
 
     /// The wall clock is put so many days ahead of true time.
     fn put(&self, days: i64) {
-        self.ahead_ms.set(days * DAY.cast_signed());
+        self.put_ms(days * DAY.cast_signed());
+    }
+
+    /// The same in milliseconds.
+    fn put_ms(&self, ahead_ms: i64) {
+        self.ahead_ms.set(ahead_ms);
         self.pass(0);
     }
 

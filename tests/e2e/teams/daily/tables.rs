@@ -129,7 +129,11 @@ fn who_says_which_views_are_open_and_what_was_done_there() {
     let octets = alice.retrieve(2).len();
     assert!(alice.command("NOOP").starts_with("+OK"));
     assert!(bob.command("DELE 1").starts_with("+OK"));
-    let found = document(&appliance, &["who"]);
+    // A session is there until the store knows what it fetched.
+    let found = until("the others have gone", || {
+        let found = document(&appliance, &["who"]);
+        (found["sessions"].as_array().map(Vec::len) == Some(2)).then_some(found)
+    });
     let sessions = found["sessions"].as_array().expect("a list");
     let row = |session: &Value| {
         let views = session["views"].as_array().expect("a list").iter();
