@@ -80,7 +80,7 @@ impl Concerns {
                 let is_long = self.lock().stumbles.gone(mailbox, &[*uid]);
                 let why = if is_long { " It has a line of over 2,048 octets." } else { "" };
                 self.note(format!(
-                    "{mailbox}: the robot {view} fetched {uid} in {sessions} sessions and ended each without QUIT.{why} \
+                    "{mailbox}: the robot {view} fetched {uid} in {sessions} sessions and came to no good end of any.{why} \
                      It is shown that message no more, and others of the team still have it; `restante trace {uid}` says \
                      which it is. Without others it goes when the team has held it long enough: `restante undo --login \
                      {view}/{mailbox} --id {uid}` brings it back for the robot."

@@ -164,7 +164,7 @@ impl<S: Store> Pickup<'_, S> {
             for uid in uids {
                 warn!(
                     %mailbox, %view, %uid,
-                    "parked: {SESSIONS} sessions of this robot fetched it and ended without QUIT; it stays for others"
+                    "parked: {SESSIONS} sessions of this robot fetched it and came to no good end; it stays for others"
                 );
                 self.service.journeys.tell(|| Event::Parked {
                     mailbox: mailbox.clone(),

@@ -95,7 +95,7 @@ fn sentence(line: &Line) -> String {
             format!("done in {mailbox} for {} by {}: it stays for others", shown_view(view), who(client))
         }
         Event::Parked { mailbox, view, uid: _, sessions, client } => format!(
-            "parked in {mailbox} for the robot {}: fetched in {sessions} sessions that ended without QUIT, the last \
+            "parked in {mailbox} for the robot {}: fetched in {sessions} sessions that came to no good end, the last \
              by {}; it stays for others",
             shown_view(view),
             who(client)
