@@ -1,3 +1,5 @@
+use queue::{Incoming, Store, contract};
+use queue_sled::{Params, SledStore};
 use restante_tests::{Appliance, Client, Setup, collect, deliver, envelope, finish, pop3, smtp};
 
 /// Mailboxes alice and full, which has room for 1 MiB, and an alias for both.
@@ -86,27 +88,17 @@ fn a_full_mailbox_is_refused_at_rcpt_until_there_is_room() {
 /// delivered.
 #[test]
 fn what_waits_in_the_queue_counts_also_after_the_plug_was_pulled() {
-    let mut setup = setup();
-    let before = setup.mailboxes.clone();
-    let waiting = "\n[[mailbox]]\nname = \"gone\"\n\n[[alias]]\naddress = \"all@example.test\"\n\
-                   to = [\"full\", \"gone\"]\n";
-    setup.mailboxes.push_str(waiting);
-    let mut appliance = Appliance::with(setup);
-    let in_force = |appliance: &Appliance, times: usize| {
-        while appliance.log().matches("the configuration is in force").count() < times {
-            std::thread::sleep(std::time::Duration::from_millis(10));
-        }
-    };
-    // A mailbox that leaves the file while a message for it comes in keeps that message in the queue.
-    let mut client = smtp(appliance.smtp);
-    envelope(&mut client, "<a@b.example>", &["all@example.test"]);
-    assert!(client.ask("DATA").starts_with("354 "));
-    appliance.configure(|setup| setup.mailboxes = before);
-    appliance.hangup();
-    in_force(&appliance, 1);
-    client.send(&message());
-    assert!(client.ask(".").starts_with("250 "));
-    appliance.logged(&["mail waits"]);
+    let mut appliance = Appliance::with(setup());
+    assert!(appliance.stop().success());
+    // One that is held waits for whoever holds it.
+    let id = offline(&appliance, async |store| {
+        let mut incoming = store.incoming(None).expect("admitted");
+        incoming.write(&message()).await.expect("taken");
+        let id = incoming.commit(contract::envelope(&["full"])).await.expect("committed");
+        assert!(store.hold(id, true).await.expect("held"));
+        id
+    });
+    appliance.restart();
     for round in ["before", "after"] {
         let mut client = smtp(appliance.smtp);
         let answer = ask(&mut client, "full", " SIZE=500000");
@@ -118,12 +110,24 @@ fn what_waits_in_the_queue_counts_also_after_the_plug_was_pulled() {
             appliance.restart();
         }
     }
-    appliance.configure(|setup| setup.mailboxes.push_str(waiting));
-    appliance.hangup();
+    assert!(appliance.stop().success());
+    offline(&appliance, async |store| assert!(store.hold(id, false).await.expect("let go")));
+    appliance.restart();
     collect(appliance.pop3, "full", 1);
     let mut client = smtp(appliance.smtp);
     assert!(ask(&mut client, "full", " SIZE=500000").starts_with("452 4.2.2 "));
     assert!(ask(&mut client, "full", " SIZE=400000").starts_with("250 "));
+}
+
+/// Does something to the store of one that has stopped.
+fn offline<T>(appliance: &Appliance, work: impl AsyncFnOnce(&SledStore) -> T) -> T {
+    tokio::runtime::Runtime::new().expect("a runtime").block_on(async {
+        let (store, _) =
+            SledStore::open(&appliance.state_dir().join("store"), Params::default()).expect("opened");
+        let done = work(&store).await;
+        store.close().await.expect("closed");
+        done
+    })
 }
 
 /// Many who come at the same moment do not get more room than there is.
