@@ -90,7 +90,7 @@ fn what_does_not_fit_is_refused_before_anything_happens() {
     collect(appliance.pop3, "alice", 0);
     let nobody = ["import", "--mailbox", "nobody", "--maildir", &maildir];
     let ended = restante_tests::run(&mut appliance.verb(&nobody), super::PATIENCE);
-    assert_eq!(ended.status.code(), Some(65), "{}", ended.err);
+    assert_eq!(ended.status.code(), Some(66), "{}", ended.err);
     assert!(ended.err.contains("there is no mailbox `nobody`"), "{}", ended.err);
     let here = tempfile::tempdir().expect("a folder");
     let taken = here.path().join("taken");
