@@ -1,6 +1,6 @@
 use queue::{Incoming, Store, contract};
 use queue_sled::{Params, SledStore};
-use restante_tests::{Appliance, Client, Setup, collect, deliver, envelope, finish, pop3, smtp};
+use restante_tests::{Appliance, Client, Setup, collect, deliver, finish, pop3, smtp};
 
 /// Mailboxes alice and full, which has room for 1 MiB, and an alias for both.
 fn setup() -> Setup {
