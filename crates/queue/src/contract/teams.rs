@@ -250,6 +250,12 @@ pub async fn what_came_back_comes_back_no_more<E: Engine>(engine: &E) {
     assert!(undo(&store, "alice", &uids).await.is_empty());
     assert_eq!(listed(&store, "sales", "alice").await, [now]);
     assert_eq!(undo(&store, "bob", &[uids[0], uids[0]]).await.len(), 1);
+    // Several who ask at once are as one.
+    let at_once = deliver(&store, b"two\r\n", &["sales"]).await;
+    store.trash(&name("sales"), at_once.clone()).await.expect("moved");
+    let ask = || undo(&store, "bob", &at_once);
+    let (one, two, three, four) = tokio::join!(ask(), ask(), ask(), ask());
+    assert_eq!([one, two, three, four].concat().len(), 1);
     store.delete(expunge("sales", "alice", &[now], Unwanted::ToTrash)).await.expect("deleted");
     assert!(undo(&store, "alice", &uids).await.is_empty());
     assert_eq!(undo(&store, "alice", &[now]).await.len(), 1);
