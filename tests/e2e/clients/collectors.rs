@@ -16,7 +16,7 @@ fn private(path: &Path, text: &str) {
 /// A program that puts what it reads into a file of its own in `folder`.
 fn into_folder(folder: &Path) -> PathBuf {
     let script = folder.join("deliver");
-    let text = format!("#!/bin/sh\nexec cat > \"$(mktemp {}/mail.XXXXXXXX)\"\n", folder.display());
+    let text = format!("#!/bin/sh\nexec cat > \"$(mktemp '{}/mail.XXXXXXXX')\"\n", folder.display());
     fs::write(&script, text).expect("written");
     fs::set_permissions(&script, fs::Permissions::from_mode(0o700)).expect("made a program");
     script

@@ -3,7 +3,7 @@
 use queue::contract::{name, view};
 use queue::{Join, Store, Unwanted};
 
-use super::{DAY, Guard, MINUTE, Setup, World, member};
+use super::{DAY, Guard, MINUTE, Setup, World, all_deleted_at_once, member};
 
 /// Whoever asks how the appliance is hears of it for a day, and how it comes back.
 #[tokio::test]
@@ -211,10 +211,7 @@ async fn what_a_member_deleted_stays_longer_also_when_the_notes_of_it_are_lost()
     let world = World::new(&Setup::default());
     let mut upkeep = world.upkeep();
     world.look(&mut upkeep).await;
-    let uids = world.mail("sales", 6).await;
-    world.later(&mut upkeep, 20 * DAY).await;
-    world.fetch("alice", &uids).await;
-    world.delete("sales", "bob", &uids, Unwanted::Stays).await;
+    let uids = all_deleted_at_once(&world, &mut upkeep).await;
     world.later(&mut upkeep, 2 * DAY).await;
     assert_eq!(world.concerns.mass_deletions(), 1);
     std::fs::remove_file(world.folder.path().join("views")).expect("removed");
@@ -257,10 +254,7 @@ async fn a_member_whose_deletion_is_guarded_leaves_when_that_is_over() {
     let world = World::new(&Setup::default());
     let mut upkeep = world.upkeep();
     world.look(&mut upkeep).await;
-    let uids = world.mail("sales", 6).await;
-    world.later(&mut upkeep, 20 * DAY).await;
-    world.fetch("alice", &uids).await;
-    world.delete("sales", "bob", &uids, Unwanted::Stays).await;
+    let uids = all_deleted_at_once(&world, &mut upkeep).await;
     world.later(&mut upkeep, MINUTE).await;
     assert_eq!(world.concerns.mass_deletions(), 1);
     world.directory.replace(Setup { members: vec![member("alice")], ..Setup::default() }.table());

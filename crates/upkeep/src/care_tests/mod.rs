@@ -40,6 +40,15 @@ fn days(days: u64) -> Duration {
     Duration::from_millis(days * DAY)
 }
 
+/// Six messages of sales that bob has kept for twenty days, and now deletes; alice has fetched them.
+async fn all_deleted_at_once(world: &World, upkeep: &mut Upkeep<MemoryStore>) -> Vec<Uid> {
+    let uids = world.mail("sales", 6).await;
+    world.later(upkeep, 20 * DAY).await;
+    world.fetch("alice", &uids).await;
+    world.delete("sales", "bob", &uids, Unwanted::Stays).await;
+    uids
+}
+
 fn member(login: &str) -> MemberSpec {
     MemberSpec { login: login.into(), robot: false, mirrors: Some(false), from: JoinFrom::All }
 }

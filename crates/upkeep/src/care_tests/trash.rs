@@ -63,10 +63,7 @@ async fn a_member_who_deletes_all_at_once_is_guarded_too_and_release_is_not() {
     let world = World::new(&Setup::default());
     let mut upkeep = world.upkeep();
     world.look(&mut upkeep).await;
-    let uids = world.mail("sales", 6).await;
-    world.later(&mut upkeep, 20 * DAY).await;
-    world.fetch("alice", &uids).await;
-    world.delete("sales", "bob", &uids, Unwanted::Stays).await;
+    let uids = all_deleted_at_once(&world, &mut upkeep).await;
     world.later(&mut upkeep, DAY).await;
     world.later(&mut upkeep, HOUR).await;
     let reports = world.reports().await;
